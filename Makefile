@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# What people type; `make help` lists the targets. (kbuild reads Kbuild.)
+
+VERSION := $(file <VERSION)
+SOVERSION := $(firstword $(subst ., ,$(VERSION)))
+
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+libdir ?= $(prefix)/lib
+includedir ?= $(prefix)/include
+mandir ?= $(prefix)/share/man
+udevdir ?= $(prefix)/lib/udev/rules.d
+sysusersdir ?= $(prefix)/lib/sysusers.d
+
+# Where everything that is made goes.
+BUILD ?= build
+# Stock Debian kernels that the tests boot.
+KERNELS ?= 6.1
+# The kernel that `make module` builds for.
+KVER ?= $(shell uname -r)
+KDIR ?= /lib/modules/$(KVER)/build
+# What `make demo` measures, and where else to send it.
+DEMO ?= ipc
+
+CFLAGS ?= -O2 -g
+FOS_CFLAGS := -std=gnu11 -Wall -Wextra -fvisibility=hidden -fPIC -pthread \
+	-D_GNU_SOURCE -MMD -MP
+CACHE := $(or $(FASTOS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fastos)
+KSELFTEST := $(CACHE)/kselftest/include
+VM := selftests/vm/vm
+export FASTOS_BUILD := $(abspath $(BUILD))
+
+# Exactly these files make a source tree that dkms can build.
+DKMS_SOURCES := Kbuild VERSION dkms.conf LICENSES/GPL-2.0-only.txt \
+	LICENSES/Linux-syscall-note.txt LICENSES/MIT.txt \
+	include/uapi/linux/fastos.h $(sort $(wildcard kmod/*.c kmod/*.h))
+
+# Short lines, or whole commands with V=1.
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+MAKEFLAGS += --no-print-directory
+say = @printf '  %-8s%s\n' '$(1)' '$(2)'
+endif
+
+lib_obj := $(patsubst lib/%.c,$(BUILD)/lib/%.o,$(wildcard lib/*.c))
+bench_obj := $(patsubst bench/%.c,$(BUILD)/bench/%.o,$(wildcard bench/*.c))
+# A program for each suite; abi speaks to the module without the library.
+suites := $(foreach s,core abi chan life stress,$(wildcard selftests/$(s).c))
+suite_bin := $(patsubst selftests/%.c,$(BUILD)/bin/fos-%,$(suites))
+example_bin := $(patsubst examples/%.c,$(BUILD)/bin/fos-%,$(wildcard examples/*.c))
+static := $(BUILD)/lib/libfastos.a
+shared := $(BUILD)/lib/libfastos.so.$(SOVERSION)
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+##@ Build
+.PHONY: all
+all: lib bench selftests examples module-if-headers ## all of the following
+
+.PHONY: lib
+lib: $(static) $(shared) ## the library, static and shared, in build/lib
+
+.PHONY: bench
+bench: $(BUILD)/bin/fosbench ## the benchmark, build/bin/fosbench
+
+.PHONY: selftests
+selftests: $(suite_bin) ## the test programs, build/bin/fos-*
+
+.PHONY: examples
+examples: $(example_bin) ## the examples, build/bin/fos-echo
+
+.PHONY: module modules
+module: ## fastos.ko for the running kernel (or KVER=), in build/KVER
+	$(Q)test -e '$(KDIR)/Makefile' || { \
+	echo 'no headers of kernel $(KVER) in $(KDIR);' \
+	'apt-get install linux-headers-$(KVER)' >&2; exit 1; }
+	$(call say,KMOD,$(BUILD)/$(KVER)/fastos.ko)
+	$(Q)mkdir -p '$(BUILD)/$(KVER)'
+	$(Q)cp -p --parents $(DKMS_SOURCES) '$(BUILD)/$(KVER)'
+	$(Q)$(MAKE) -C '$(KDIR)' M='$(abspath $(BUILD))/$(KVER)' $(if $(Q),-s) \
+		CONFIG_DEBUG_INFO_BTF_MODULES= modules
+modules: module ## the same
+
+.PHONY: module-if-headers
+module-if-headers: $(if $(wildcard $(KDIR)/Makefile),module)
+	$(if $(wildcard $(KDIR)/Makefile),,@echo \
+	'  SKIP    fastos.ko: no headers of the running kernel ($(KVER)); \
+	`make vm-module` builds it for a guest')
+
+.PHONY: vm-module
+vm-module: ## fastos.ko for the guests' kernels (KERNELS="6.1")
+	$(Q)for k in $(KERNELS); do \
+	selftests/vm/fetch $$k && selftests/vm/build-module $$k || exit; done
+
+.PHONY: clean
+clean: ## remove everything made here; the download cache stays
+	$(Q)rm -rf '$(BUILD)'
+
+##@ Try, test, measure
+.PHONY: deps
+deps: ## install the Debian packages that building and testing need
+	$(Q)tools/deps
+
+.PHONY: demo
+demo: ## channels against POSIX IPC, in a guest (NATIVE=1: on this machine)
+	$(Q)tools/deps
+ifeq ($(NATIVE),1)
+	$(Q)$(MAKE) bench module-if-headers
+	$(Q)tools/native $(BUILD)/bin/fosbench $(DEMO)
+else
+	$(Q)$(MAKE) bench vm-module KERNELS=$(firstword $(KERNELS))
+	$(Q)$(VM) run --kernel $(firstword $(KERNELS)) --smp 2 -- fosbench $(DEMO)
+endif
+
+.PHONY: check-build
+check-build: lib bench selftests examples vm-module
+
+.PHONY: check
+check: ## all tests, on the host and in guests; the last line is the result
+	$(Q)rm -f '$(BUILD)/check/summary'
+	+$(Q)$(MAKE) check-build || { echo '0 passed, 1 failed, 0 skipped'; exit 1; }
+	$(Q)selftests/run --kernels '$(KERNELS)' $(SUITES)
+
+.PHONY: mutation
+mutation: lib vm-module ## break the code on purpose: the tests must notice
+	$(Q)selftests/mutation
+
+.PHONY: counts
+counts: bench vm-module ## guest instructions a round trip: build/counts/*.json
+	$(Q)set -e; for k in $(KERNELS); do \
+	r=$$($(VM) list | awk -v k=$$k '$$1 == k { print $$2 }'); \
+	$(VM) run --kernel $$k --icount --smp 1 --out $(BUILD)/counts -- \
+		fosbench ipc --icount --cpus 0,0 --json /out/counts.json; \
+	mv $(BUILD)/counts/counts.json $(BUILD)/counts/$$r.json; \
+	echo "$(BUILD)/counts/$$r.json"; done
+
+.PHONY: lint
+lint: ## style of C, shell, prose and manual pages
+	$(Q)tools/lint
+
+##@ Install (DESTDIR=, prefix=/usr/local)
+.PHONY: install
+install: lib bench ## library, header, manual pages, fosbench, udev rule
+	$(Q)set -e; d='$(DESTDIR)'; \
+	install -d "$$d$(libdir)/pkgconfig" "$$d$(includedir)/linux" "$$d$(bindir)" \
+		"$$d$(mandir)/man1" "$$d$(mandir)/man3" "$$d$(mandir)/man7" \
+		"$$d$(udevdir)" "$$d$(sysusersdir)"; \
+	install -m 644 $(static) "$$d$(libdir)"; \
+	install -m 644 $(shared) "$$d$(libdir)/libfastos.so.$(VERSION)"; \
+	ln -sf libfastos.so.$(VERSION) "$$d$(libdir)/libfastos.so.$(SOVERSION)"; \
+	ln -sf libfastos.so.$(SOVERSION) "$$d$(libdir)/libfastos.so"; \
+	install -m 644 include/fastos.h "$$d$(includedir)"; \
+	install -m 644 include/uapi/linux/fastos.h "$$d$(includedir)/linux"; \
+	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' \
+		-e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' \
+		lib/fastos.pc.in >"$$d$(libdir)/pkgconfig/fastos.pc"; \
+	chmod 644 "$$d$(libdir)/pkgconfig/fastos.pc"; \
+	install -m 755 $(BUILD)/bin/fosbench "$$d$(bindir)"; \
+	for n in 1 3 7; do install -m 644 man/*.$$n "$$d$(mandir)/man$$n"; done; \
+	install -m 644 etc/60-fastos.rules "$$d$(udevdir)"; \
+	install -m 644 etc/fastos.sysusers "$$d$(sysusersdir)/fastos.conf"
+	@test -n '$(DESTDIR)' || echo 'Now: ldconfig; systemd-sysusers; udevadm' \
+		'control --reload; make dkms-install'
+
+.PHONY: uninstall
+uninstall: ## remove what install put there, with the same DESTDIR and prefix
+	$(Q)set -e; d='$(DESTDIR)'; \
+	rm -f "$$d$(libdir)"/libfastos.a "$$d$(libdir)"/libfastos.so \
+		"$$d$(libdir)"/libfastos.so.$(SOVERSION) \
+		"$$d$(libdir)"/libfastos.so.$(VERSION) \
+		"$$d$(libdir)"/pkgconfig/fastos.pc "$$d$(includedir)"/fastos.h \
+		"$$d$(includedir)"/linux/fastos.h "$$d$(bindir)"/fosbench \
+		"$$d$(udevdir)"/60-fastos.rules "$$d$(sysusersdir)"/fastos.conf; \
+	for n in 1 3 7; do for f in man/*.$$n; do \
+		rm -f "$$d$(mandir)/man$$n/$${f##*/}"; done; done
+
+dkms_dir = $(DESTDIR)/usr/src/fastos-$(VERSION)
+
+.PHONY: dkms-install
+dkms-install: ## the module's sources for dkms, in /usr/src/fastos-VERSION
+	$(Q)rm -rf '$(dkms_dir)' && install -d '$(dkms_dir)'
+	$(Q)cp -p --parents $(DKMS_SOURCES) '$(dkms_dir)'
+	@test -n '$(DESTDIR)' || echo 'Now: dkms install fastos/$(VERSION) &&' \
+		'modprobe fastos'
+
+.PHONY: dkms-uninstall
+dkms-uninstall: ## remove them (first: dkms remove fastos/VERSION --all)
+	$(Q)rm -rf '$(dkms_dir)'
+
+##@ Help
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^##@ / { printf "%s%s\n", n++ ? "\n" : "", substr($$0, 5) } \
+	/^[a-z][a-z -]*:.*## / { split($$1, t, " "); \
+		printf "  make %-16s%s\n", t[1], $$2 }' Makefile
+	@printf '\nV=1 shows whole commands; FOS_BUDGET=N gives tests N times as long\n'
+
+# ---- rules ---------------------------------------------------------------
+
+# Objects depend on how they were compiled.
+flags := $(CC) $(CPPFLAGS) $(CFLAGS) $(FOS_CFLAGS) $(LDFLAGS)
+.PHONY: FORCE
+$(BUILD)/flags: FORCE
+	@mkdir -p $(BUILD)/lib $(BUILD)/bench $(BUILD)/bin $(BUILD)/dep
+	@echo '$(subst ','\'',$(flags))' | cmp -s - $@ || \
+		echo '$(subst ','\'',$(flags))' >$@
+
+$(lib_obj): $(BUILD)/lib/%.o: lib/%.c $(BUILD)/flags
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) -Iinclude -Iinclude/uapi \
+		-Ilib -c -o $@ $<
+
+$(static): $(lib_obj)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(shared): $(lib_obj) lib/libfastos.map
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -o $@ $(lib_obj) \
+		-Wl,-soname,$(@F) -Wl,-z,defs -Wl,--no-undefined-version \
+		-Wl,--version-script=lib/libfastos.map
+
+.PHONY: bench-deps
+bench-deps:
+	@for h in gsl/gsl_statistics.h cjson/cJSON.h; do \
+	echo "#include <$$h>" | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 || { \
+	echo "fosbench needs <$$h>: run \`make deps\`" >&2; exit 1; }; done
+
+$(bench_obj): $(BUILD)/bench/%.o: bench/%.c $(BUILD)/flags | bench-deps
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) -Iinclude -c -o $@ $<
+
+$(BUILD)/bin/fosbench: $(bench_obj) $(static)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -pthread -o $@ $^ \
+		-lgsl -lgslcblas -lm -lcjson
+
+$(KSELFTEST)/kselftest_harness.h:
+	$(call say,FETCH,kselftest harness)
+	$(Q)selftests/vm/fetch harness
+
+compile_static = $(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) $(LDFLAGS) -static
+
+$(BUILD)/bin/fos-abi: selftests/abi.c $(BUILD)/flags \
+		| $(KSELFTEST)/kselftest_harness.h
+	$(call say,CCLD,$@)
+	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude/uapi -I$(KSELFTEST) -o $@ $<
+
+$(filter-out %/fos-abi,$(suite_bin)): $(BUILD)/bin/fos-%: selftests/%.c \
+		$(static) $(BUILD)/flags | $(KSELFTEST)/kselftest_harness.h
+	$(call say,CCLD,$@)
+	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude -I$(KSELFTEST) -o $@ $< $(static)
+
+$(example_bin): $(BUILD)/bin/fos-%: examples/%.c $(static) $(BUILD)/flags
+	$(call say,CCLD,$@)
+	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude -o $@ $< $(static)
+
+-include $(wildcard $(BUILD)/lib/*.d $(BUILD)/bench/*.d $(BUILD)/dep/*.d)

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libfastos: unbuffered message passing between processes.
+ *
+ * Endpoints are file descriptors: poll(), epoll, close(), dup(), fork() and
+ * SCM_RIGHTS work on them, and O_CLOEXEC is always set.  Who holds the
+ * descriptor may use it.  Failing calls return -1 and set errno.  Every
+ * function may be called from several threads at once, also on one endpoint;
+ * none may be called from a signal handler.  Deadlines are absolute
+ * CLOCK_MONOTONIC; NULL waits for ever.
+ */
+#ifndef FASTOS_H
+#define FASTOS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Largest message, in bytes, if the channel's area is at least as large. */
+#define FOS_MSG_MAX		(1U << 20)
+
+/* Flags of fos_send() and fos_recv(). */
+#define FOS_NONBLOCK		1
+
+/* How an endpoint waits before it sleeps (fos_chan_attr.spin). */
+#define FOS_SPIN_DEFAULT	0	/* FIXED at the cost of one sleep */
+#define FOS_SPIN_BLOCK		1	/* sleep at once */
+#define FOS_SPIN_ALWAYS		2	/* poll; sleep only beside a peer on this CPU */
+#define FOS_SPIN_FIXED		3	/* poll for spin_ns, then sleep */
+
+/**
+ * struct fos_chan_attr - how a channel is made; all zero means the defaults
+ * @flags:	0
+ * @depth:	messages under way in each direction: a power of two from 2 to
+ *		256; 0 means 32.  Also the number of calls outstanding.
+ * @area_bytes:	room for message bodies over 32 bytes, each direction; rounded
+ *		up to pages, 64 MiB at most; 0 means 2 MiB.  Memory is used
+ *		as it is touched.
+ * @spin:	FOS_SPIN_*, for both ends
+ * @resv0:	0
+ * @spin_ns:	for FOS_SPIN_FIXED, in ns, below 2^48
+ * @resv:	0
+ */
+struct fos_chan_attr {
+	uint32_t flags;
+	uint32_t depth;
+	uint64_t area_bytes;
+	uint32_t spin;
+	uint32_t resv0;
+	uint64_t spin_ns;
+	uint64_t resv[4];
+};
+
+#define FOS_BACKEND_NONE	0	/* no fastos on this machine */
+#define FOS_BACKEND_KERNEL	1	/* the module */
+
+#define FOS_CAP_CHAN		(1ULL << 0)	/* channels work */
+#define FOS_CAP_CLAIMS_KERNEL	(1ULL << 1)	/* the kernel settles withdrawals */
+
+/**
+ * struct fos_caps - what fastos can do on this machine
+ * @features:	FOS_CAP_* bits
+ * @backend:	FOS_BACKEND_* that new objects get
+ * @reason:	errno that opening /dev/fastos gave, 0 if it is in use
+ * @depth_max:	largest channel depth
+ * @wake_ns:	cost of one sleep and wake-up here, in ns
+ * @area_max:	largest area, in bytes
+ */
+struct fos_caps {
+	uint64_t features;
+	uint32_t backend;
+	int32_t reason;
+	uint32_t depth_max;
+	uint32_t wake_ns;
+	uint64_t area_max;
+};
+
+/**
+ * fos_query() - tell what fastos can do here
+ * @caps:	filled in
+ * @size:	sizeof(*caps); a longer struct is zeroed behind what is known
+ *
+ * Never blocks.  Without the module it succeeds with FOS_BACKEND_NONE and the
+ * reason.
+ *
+ * Return: 0; -1 with EINVAL (@size is 0 or @caps NULL).
+ */
+int fos_query(struct fos_caps *caps, size_t size);
+
+/**
+ * fos_channel() - make a channel, two connected endpoints
+ * @fd:		receives the two descriptors
+ * @attr:	NULL for the defaults
+ *
+ * Like socketpair().  Each end is used by one process at a time: the first
+ * that calls anything on it, which may be a forked child.
+ *
+ * Return: 0; -1 with
+ * EINVAL: a field of @attr is out of range or reserved and not zero;
+ * ENOENT, EACCES: no module loaded, or no permission for /dev/fastos (be in
+ * group fastos); EMFILE, ENFILE: too many descriptors; EDQUOT: this user has
+ * too many channels or pages; ENOMEM.
+ */
+int fos_channel(int fd[2], const struct fos_chan_attr *attr);
+
+/**
+ * fos_send() - hand a message to the peer
+ * @fd:		an endpoint
+ * @buf:	the message
+ * @len:	its length in bytes, 0 .. FOS_MSG_MAX
+ * @flags:	0 or FOS_NONBLOCK
+ *
+ * A rendezvous: returns when a receiver has taken the message.  With
+ * FOS_NONBLOCK it returns at once: the message is on its way if somebody waits
+ * for it (in fos_recv(), fos_reply_recv(), or polling), else EAGAIN; a message
+ * under way when the peer dies is lost, as on a socket.
+ *
+ * Return: @len; -1 with
+ * EPIPE: the peer has closed or died and did not take the message (no
+ * SIGPIPE); EINTR: a signal came before it was taken, it was withdrawn;
+ * EAGAIN: see above; EMSGSIZE: longer than FOS_MSG_MAX or the area, or than
+ * the buffer the receiver offered; EFAULT, EINVAL; EBADF: not an open
+ * endpoint; EBUSY: the endpoint belongs to another process; EPROTO: the peer
+ * breaks the protocol, close the channel.
+ */
+ssize_t fos_send(int fd, const void *buf, size_t len, int flags);
+
+/**
+ * fos_recv() - take one message
+ * @fd:		an endpoint
+ * @buf:	where it goes
+ * @len:	room there in bytes; a longer message is refused, its sender gets
+ *		EMSGSIZE and the wait goes on
+ * @flags:	0 or FOS_NONBLOCK
+ *
+ * Takes messages of fos_send() only; requests of fos_call() wait for a
+ * fos_reply_recv().
+ *
+ * Return: the message's length; -1 with
+ * EPIPE: the peer is gone and all it sent has been taken; EAGAIN: nothing
+ * there (FOS_NONBLOCK); EINTR; EFAULT, EINVAL, EBADF, EBUSY, EPROTO as
+ * fos_send().
+ */
+ssize_t fos_recv(int fd, void *buf, size_t len, int flags);
+
+/**
+ * fos_call() - send a request and wait for its reply
+ * @fd:		an endpoint
+ * @req:	the request
+ * @n:		its length in bytes, 0 .. FOS_MSG_MAX
+ * @rsp:	where the reply goes
+ * @cap:	room there in bytes
+ * @deadline:	NULL or absolute CLOCK_MONOTONIC
+ *
+ * As many threads may call at once as the channel is deep; more wait.  When a
+ * call fails with ETIMEDOUT or EINTR, fos_delivered() tells whether the server
+ * had already taken the request.
+ *
+ * Return: the reply's length; -1 with
+ * ETIMEDOUT: the deadline passed; EINTR: a signal came (also with SA_RESTART
+ * once the request is delivered); EPIPE: the peer went away without taking the
+ * request; ECONNRESET: ... after taking it, it may have been carried out;
+ * EMSGSIZE: the request is longer than FOS_MSG_MAX, the area or the server's
+ * buffer, or the reply longer than @cap (then fos_delivered() is 1);
+ * EFAULT, EINVAL, EBADF, EBUSY, EPROTO as fos_send().
+ */
+ssize_t fos_call(int fd, const void *req, size_t n, void *rsp, size_t cap,
+		 const struct timespec *deadline);
+
+/**
+ * fos_delivered() - was the request of this thread's last failed call taken?
+ *
+ * Return: 1 if the peer had taken the request when fos_call() failed, else 0.
+ * Like errno, per thread and meaningful only after a failure.
+ */
+int fos_delivered(void);
+
+/**
+ * fos_reply_recv() - answer a request and take the next one
+ * @fd:		an endpoint
+ * @token:	in: the request to answer, 0 for none; out: the request taken,
+ *		0 if it was a one-way message
+ * @rsp:	the reply
+ * @n:		its length in bytes
+ * @req:	where the next request goes
+ * @cap:	room there in bytes; longer ones are refused, see fos_recv()
+ * @deadline:	of the wait; NULL or absolute CLOCK_MONOTONIC
+ *
+ * The server's loop: one trap per request while the client sleeps.  When the
+ * reply fails, nothing is received; *@token is 0 as soon as the answer has
+ * been given or has failed, so the loop just calls again.
+ *
+ * Return: length of the request; -1 with
+ * ESTALE, ENOBUFS, EMSGSIZE: from the reply, see fos_reply(); EPIPE: the peer
+ * is gone and all it sent has been taken; ETIMEDOUT, EINTR: no request came;
+ * EFAULT, EINVAL, EBADF, EBUSY, EPROTO as fos_send().
+ */
+ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp, size_t n,
+		       void *req, size_t cap, const struct timespec *deadline);
+
+/**
+ * fos_reply() - answer a request
+ * @fd:		the endpoint it came from
+ * @token:	the request
+ * @rsp:	the reply
+ * @n:		its length in bytes
+ *
+ * Never waits.
+ *
+ * Return: 0; -1 with
+ * ESTALE: the caller has given up, or the request was answered before;
+ * ENOBUFS: the client lets its replies lie, there is no room; drop it or try
+ * again later; EMSGSIZE: longer than FOS_MSG_MAX or the area; EPIPE: the
+ * client is gone; EFAULT, EINVAL, EBADF, EBUSY, EPROTO as fos_send().
+ */
+int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
+
+/**
+ * fos_close() - close an endpoint
+ * @fd:		any fastos descriptor
+ *
+ * As close(), and gives back the memory; the peer sees EPIPE or ECONNRESET
+ * when the last descriptor of the endpoint in this process is closed, whatever
+ * copies forked children hold.  Other threads in a call on it get EBADF.
+ *
+ * Return: 0; -1 with EBADF.
+ */
+int fos_close(int fd);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FASTOS_H */

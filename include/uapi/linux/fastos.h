@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR MIT */
+/*
+ * The contract between fastos.ko and user space: ioctls, the layout of a
+ * channel's mapping, and who may write which word of it.
+ *
+ * Rules.  Fields are __u32 and __u64 without holes; flags come first; reserved
+ * fields must be zero.  A struct may grow at its end: its size travels in the
+ * ioctl number, a shorter one is read as if zero-extended, a longer one is
+ * accepted while the unknown tail is zero (E2BIG otherwise).  ENOTTY is an
+ * unknown ioctl, EINVAL an unknown flag or a reserved field in use, EFAULT a
+ * bad pointer.
+ */
+#ifndef _UAPI_LINUX_FASTOS_H
+#define _UAPI_LINUX_FASTOS_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/* Level of this contract; it changes when an old binary would go wrong. */
+#define FOS_ABI				1
+
+/* The mapping is counted in pages of this size, whatever the kernel's. */
+#define FOS_PAGE_BYTES			4096ULL
+
+/* ---- core ------------------------------------------------------------- */
+
+#define FOS_KIND_NODE			0	/* /dev/fastos itself */
+#define FOS_KIND_CHAN			1	/* an endpoint of a channel */
+
+#define FOS_FEAT_CHAN			(1ULL << 0)
+/* A message's fate is settled by the kernel, not by the peer's good will. */
+#define FOS_FEAT_CLAIMS_KERNEL		(1ULL << 1)
+
+/**
+ * struct fos_core_query - what this kernel offers and what this fd is
+ * @flags:	in: must be 0
+ * @features:	out: FOS_FEAT_* bits
+ * @abi:	out: FOS_ABI of the module
+ * @kind:	out: FOS_KIND_* of the fd
+ * @depth_max:	out: largest channel depth
+ * @wake_ns:	out: cost of one sleep and wake-up on this machine, in ns,
+ *		measured when the module was loaded
+ * @area_max:	out: largest transmit area, in bytes
+ * @id:		out: identity of the object, never reused; 0 for the node
+ * @side:	out: 0 or 1, the end of the channel
+ * @depth:	out: slots in each direction
+ * @area_bytes:	out: bytes of each side's transmit area
+ * @cookie:	out: what the creator passed, not interpreted by the kernel
+ */
+struct fos_core_query {
+	__u64 flags;
+	__u64 features;
+	__u32 abi;
+	__u32 kind;
+	__u32 depth_max;
+	__u32 wake_ns;
+	__u64 area_max;
+	__u64 id;
+	__u32 side;
+	__u32 depth;
+	__u64 area_bytes;
+	__u64 cookie;
+};
+#define FOS_CORE_QUERY_SIZE_VER0	72
+
+/* ---- chan: ioctls ----------------------------------------------------- */
+
+#define FOS_CHAN_DEPTH_MIN		2
+#define FOS_CHAN_DEPTH_MAX		256
+#define FOS_CHAN_AREA_MAX		(64ULL << 20)
+
+/**
+ * struct fos_chan_create - make a channel, two connected endpoints
+ * @flags:	in: must be 0
+ * @area_bytes:	in: transmit area of each side; a multiple of FOS_PAGE_BYTES,
+ *		0 .. FOS_CHAN_AREA_MAX
+ * @cookie:	in: a word kept for the library, see fos_core_query
+ * @depth:	in: slots in each direction, a power of two,
+ *		FOS_CHAN_DEPTH_MIN .. FOS_CHAN_DEPTH_MAX
+ * @resv:	must be 0
+ * @fd:		out: the two endpoints, O_CLOEXEC
+ *
+ * On /dev/fastos.  EMFILE/ENFILE, ENOMEM; EDQUOT when the user has too many
+ * channels or pages.
+ */
+struct fos_chan_create {
+	__u64 flags;
+	__u64 area_bytes;
+	__u64 cookie;
+	__u32 depth;
+	__u32 resv;
+	__u32 fd[2];
+};
+#define FOS_CHAN_CREATE_SIZE_VER0	40
+
+/*
+ * What can be wanted, and rung for.  A side's need_wakeup word is the union of
+ * what its sleepers and pollers want; the peer that makes one of these happen
+ * and sees its bit there owes a bell.
+ */
+#define FOS_WANT_MSG			(1U << 0)	/* a one-way message */
+#define FOS_WANT_CALL			(1U << 1)	/* a request */
+#define FOS_WANT_REPLY			(1U << 2)	/* a reply */
+#define FOS_WANT_TAKE			(1U << 3)	/* my message decided */
+#define FOS_WANT_ROOM			(1U << 4)	/* ... and let go of */
+#define FOS_WANT_RECEIVER		(1U << 5)	/* the peer waits; pollers only */
+#define FOS_WANT_PUBLISHED \
+	(FOS_WANT_MSG | FOS_WANT_CALL | FOS_WANT_REPLY)
+#define FOS_WANT_ALL			((1U << 6) - 1)
+
+#define FOS_DEADLINE_NONE		(~0ULL)
+
+/**
+ * struct fos_chan_bell_wait - ring the peer and sleep, in one trap
+ * @flags:	must be 0
+ * @bell:	FOS_WANT_* that just happened; wakes the peer's matching
+ *		sleepers and pollers.  0: do not ring.
+ * @want:	FOS_WANT_* (not RECEIVER) to sleep for.  0: do not sleep.
+ * @resv:	must be 0
+ * @seen:	with FOS_WANT_PUBLISHED: the peer's events word, loaded before
+ *		the ring was examined; the sleep ends when it differs
+ * @seq:	with FOS_WANT_TAKE: an entry of mine; the sleep ends when it is
+ *		decided.  With FOS_WANT_ROOM: ... and no longer TAKEN.
+ * @deadline_ns: absolute CLOCK_MONOTONIC, or FOS_DEADLINE_NONE
+ *
+ * On an endpoint.  Idempotent: restarted after a signal with SA_RESTART.
+ * 0 when what was wanted may have happened or either side is dead (look
+ * again); ETIMEDOUT; EINTR.
+ */
+struct fos_chan_bell_wait {
+	__u32 flags;
+	__u32 bell;
+	__u32 want;
+	__u32 resv;
+	__u64 seen;
+	__u64 seq;
+	__u64 deadline_ns;
+};
+#define FOS_CHAN_BELL_WAIT_SIZE_VER0	40
+
+/**
+ * struct fos_chan_withdraw - take back a message that nobody took
+ * @flags:	in: must be 0
+ * @seq:	in: the entry of mine
+ * @word:	out: the claim word of its slot afterwards.  The withdrawal won
+ *		exactly if it is (seq << 2 | FOS_CLAIM_WITHDRAWN).
+ *
+ * On an endpoint.  EPROTO: the peer left a word there that no honest peer
+ * writes; the message's fate is unknown.
+ */
+struct fos_chan_withdraw {
+	__u64 flags;
+	__u64 seq;
+	__u64 word;
+};
+#define FOS_CHAN_WITHDRAW_SIZE_VER0	24
+
+#define FOS_IOC_MAGIC			0xFA
+/* On every fastos fd. */
+#define FOS_IOC_CORE_QUERY	_IOWR(FOS_IOC_MAGIC, 0x00, struct fos_core_query)
+/* On /dev/fastos. */
+#define FOS_IOC_CHAN_CREATE	_IOWR(FOS_IOC_MAGIC, 0x20, struct fos_chan_create)
+/* On an endpoint. */
+#define FOS_IOC_CHAN_BELL_WAIT	_IOW(FOS_IOC_MAGIC, 0x21, struct fos_chan_bell_wait)
+#define FOS_IOC_CHAN_WITHDRAW	_IOWR(FOS_IOC_MAGIC, 0x22, struct fos_chan_withdraw)
+
+/* ---- chan: the mapping ------------------------------------------------ */
+
+/*
+ * An endpoint is mapped once, whole, MAP_SHARED, read-write, at offset 0:
+ *
+ *   [control 0][control 1][claims 0][claims 1][kernel page][area 0][area 1]
+ *   [guard]
+ *
+ * Side X may store to control X, claims X and area X only; the kernel page
+ * and what belongs to the peer are read-only, the guard is out of bounds: any
+ * other access raises SIGSEGV.  The mapping is not inherited by fork() and
+ * cannot be split or moved.  Unmapping it, exec and exit hang up the channel.
+ */
+
+#define FOS_PAGE_ALIGN(n) \
+	(((n) + FOS_PAGE_BYTES - 1) & ~(FOS_PAGE_BYTES - 1))
+
+/**
+ * struct fos_line - the first line of a control block, written by its side
+ * @events:	how many entries this side has published
+ * @receivers:	threads of this side that wait for a message
+ * @cpu:	CPU this side was last seen on, a hint
+ * @turn_ns:	how long this side takes for a turn, a hint
+ * @resv:	0
+ */
+struct fos_line {
+	__u64 events;
+	__u32 receivers;
+	__u32 cpu;
+	__u64 turn_ns;
+	__u64 resv[5];
+};
+
+#define FOS_INLINE_BYTES		32
+
+/* fos_entry.meta */
+#define FOS_META_KIND			0x3U
+#define FOS_META_MSG			0x0U	/* one-way */
+#define FOS_META_CALL			0x1U	/* wants a reply; its token is its seq */
+#define FOS_META_REPLY			0x2U	/* answers @token */
+#define FOS_META_AREA			0x4U	/* body in the area at @offset */
+#define FOS_META_ALL			0x7U
+
+/**
+ * struct fos_entry - one message, one cache line, written by the sender
+ * @seq:	position; stored last, with release.  Entry s lies in slot
+ *		s % depth; the first one is s = depth.
+ * @token:	seq of the request that a FOS_META_REPLY answers, else 0
+ * @posted_at:	CLOCK_MONOTONIC ns when it was published, 0 if unknown
+ * @len:	bytes of the message
+ * @meta:	FOS_META_*
+ * @body:	the message, if it fits
+ * @offset:	else where it begins in the sender's area
+ */
+struct fos_entry {
+	__u64 seq;
+	__u64 token;
+	__u64 posted_at;
+	__u32 len;
+	__u32 meta;
+	union {
+		__u8 body[FOS_INLINE_BYTES];
+		__u64 offset;
+	};
+};
+
+/*
+ * A control block: the line, entries[depth], abandoned[depth] (u64 each:
+ * abandoned[token % depth] = token of a call whose caller gave up).
+ */
+#define FOS_CHAN_ENTRIES		64ULL
+#define FOS_CHAN_ABANDONED(depth)	(FOS_CHAN_ENTRIES + 64ULL * (depth))
+#define FOS_CHAN_CONTROL_BYTES(depth) \
+	FOS_PAGE_ALIGN(FOS_CHAN_ABANDONED(depth) + 8ULL * (depth))
+
+/*
+ * Claims: a word for each slot of the PEER's ring, seq << 2 | fate, written by
+ * the receiving side and, to withdraw, by the kernel; always by
+ * compare-and-exchange from a word that carries seq - depth and is not TAKEN.
+ * Slot i starts as (i, DONE).
+ */
+#define FOS_CLAIM_FATE			3ULL
+#define FOS_CLAIM_TAKEN			0ULL	/* being read */
+#define FOS_CLAIM_DONE			1ULL	/* read */
+#define FOS_CLAIM_WITHDRAWN		2ULL	/* by its sender */
+#define FOS_CLAIM_REFUSED		3ULL	/* by its receiver, unread */
+#define FOS_CLAIM(seq, fate)		((__u64)(seq) << 2 | (fate))
+#define FOS_CLAIM_SEQ(word)		((__u64)(word) >> 2)
+#define FOS_CHAN_CLAIMS_BYTES		FOS_PAGE_BYTES
+
+/**
+ * struct fos_kside - what the kernel says of a side, in the kernel page
+ * @need_wakeup: FOS_WANT_* that this side's sleepers and pollers wait for
+ * @armed:	1 while somebody polls this side
+ * @state:	FOS_STATE_DEAD | number of closes seen << 1
+ * @resv:	0
+ */
+struct fos_kside {
+	__u32 need_wakeup;
+	__u32 armed;
+	__u64 state;
+	__u64 resv[14];
+};
+
+#define FOS_STATE_DEAD			1ULL
+
+#define FOS_CHAN_OFF_CONTROL(depth, side) \
+	((side) * FOS_CHAN_CONTROL_BYTES(depth))
+#define FOS_CHAN_OFF_CLAIMS(depth, side) \
+	(2 * FOS_CHAN_CONTROL_BYTES(depth) + (side) * FOS_CHAN_CLAIMS_BYTES)
+#define FOS_CHAN_OFF_KERNEL(depth) \
+	FOS_CHAN_OFF_CLAIMS(depth, 2)
+#define FOS_CHAN_OFF_AREA(depth, area_bytes, side) \
+	(FOS_CHAN_OFF_KERNEL(depth) + FOS_PAGE_BYTES + (side) * (area_bytes))
+#define FOS_CHAN_OFF_GUARD(depth, area_bytes) \
+	FOS_CHAN_OFF_AREA(depth, area_bytes, 2)
+#define FOS_CHAN_MAP_BYTES(depth, area_bytes) \
+	(FOS_CHAN_OFF_GUARD(depth, area_bytes) + FOS_PAGE_BYTES)
+
+#endif /* _UAPI_LINUX_FASTOS_H */

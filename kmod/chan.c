@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/log2.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "break.h"
+#include "chan.h"
+#include "core.h"
+#include "stats.h"
+#include "trace.h"
+
+static_assert(sizeof(struct fos_chan_create) == FOS_CHAN_CREATE_SIZE_VER0);
+static_assert(sizeof(struct fos_chan_bell_wait) ==
+	      FOS_CHAN_BELL_WAIT_SIZE_VER0);
+static_assert(sizeof(struct fos_chan_withdraw) == FOS_CHAN_WITHDRAW_SIZE_VER0);
+static_assert(sizeof(struct fos_line) == 64);
+static_assert(sizeof(struct fos_entry) == 64);
+static_assert(sizeof(struct fos_kside) == 128);
+static_assert(PAGE_SIZE == FOS_PAGE_BYTES);
+static_assert(FOS_CHAN_DEPTH_MAX * sizeof(u64) <= FOS_CHAN_CLAIMS_BYTES);
+
+static struct fos_chan *fos_chan_of(struct fos_region *region)
+{
+	return container_of(region, struct fos_chan, region);
+}
+
+/* ---- death ------------------------------------------------------------ */
+
+/* Set state from the kernel's own copy: what user space reads is for it. */
+static void fos_ep_set_state(struct fos_ep *ep, u64 state)
+{
+	lockdep_assert_held(&ep->lock);
+	WRITE_ONCE(ep->state, state);
+	/* What the dead side published is seen before its death is. */
+	smp_store_release(&fos_ep_kside(ep)->state, state);
+}
+
+static void fos_ep_die(struct fos_ep *ep)
+{
+	bool was_dead;
+
+	spin_lock(&ep->lock);
+	was_dead = ep->state & FOS_STATE_DEAD;
+	fos_ep_set_state(ep, ep->state | FOS_STATE_DEAD);
+	spin_unlock(&ep->lock);
+	if (was_dead)
+		return;
+	fos_count(chan_deaths);
+	trace_chan_dead(ep->chan->region.obj.id, ep->side);
+	fos_ep_wake_all(ep);
+	fos_ep_wake_all(fos_ep_peer(ep));
+}
+
+static int fos_is_file(const void *file, struct file *other, unsigned int fd)
+{
+	return other == file;
+}
+
+/*
+ * Every close() of every copy comes here; only those of the process that is
+ * attached count, and only its last one hangs up.
+ */
+static int fos_chan_flush(struct file *file, fl_owner_t id)
+{
+	struct fos_ep *ep = file->private_data;
+	bool attached, last;
+
+	spin_lock(&ep->lock);
+	attached = ep->mm && ep->mm == current->mm && ep->files == id;
+	if (attached)
+		fos_ep_set_state(ep, ep->state + 2);
+	spin_unlock(&ep->lock);
+	if (!attached)
+		return 0;
+	last = !iterate_fd(current->files, 0, fos_is_file, file);
+	if (last)
+		fos_ep_die(ep);
+	return 0;
+}
+
+static int fos_chan_release(struct inode *inode, struct file *file)
+{
+	fos_ep_die(file->private_data);
+	return 0;
+}
+
+/* ---- the mapping ------------------------------------------------------ */
+
+/* Whose page is it?  2: nobody's but the kernel's; 3: the guard. */
+static unsigned int fos_chan_writer(const struct fos_chan *chan, pgoff_t idx)
+{
+	u64 offset = (u64)idx << PAGE_SHIFT;
+	u32 depth = chan->depth;
+
+	if (offset >= FOS_CHAN_OFF_GUARD(depth, chan->area_bytes))
+		return 3;
+	if (offset >= FOS_CHAN_OFF_AREA(depth, chan->area_bytes, 0))
+		return offset >= FOS_CHAN_OFF_AREA(depth, chan->area_bytes, 1);
+	if (offset >= FOS_CHAN_OFF_KERNEL(depth))
+		return 2;
+	if (offset >= FOS_CHAN_OFF_CLAIMS(depth, 0))
+		return offset >= FOS_CHAN_OFF_CLAIMS(depth, 1);
+	return offset >= FOS_CHAN_OFF_CONTROL(depth, 1);
+}
+
+static vm_fault_t fos_chan_access(struct vm_area_struct *vma, pgoff_t idx,
+				  bool write)
+{
+	struct fos_ep *ep = vma->vm_file->private_data;
+	unsigned int writer = fos_chan_writer(ep->chan, idx);
+
+	/* A copy that MADV_DOFORK and fork() made is nobody's. */
+	if (vma->vm_mm != ep->mm)
+		return VM_FAULT_SIGBUS;
+	if (writer == 3 || (write && writer != ep->side))
+		return VM_FAULT_SIGSEGV;
+	return 0;
+}
+
+static void fos_chan_vma_open(struct vm_area_struct *vma)
+{
+	struct fos_ep *ep = vma->vm_file->private_data;
+
+	spin_lock(&ep->lock);
+	if (vma->vm_mm == ep->mm)
+		ep->maps++;
+	spin_unlock(&ep->lock);
+}
+
+static void fos_chan_vma_close(struct vm_area_struct *vma)
+{
+	struct fos_ep *ep = vma->vm_file->private_data;
+	bool last;
+
+	spin_lock(&ep->lock);
+	last = vma->vm_mm == ep->mm && !--ep->maps;
+	spin_unlock(&ep->lock);
+	if (last && !FOS_BROKEN(nodeath))
+		fos_ep_die(ep);
+}
+
+static int fos_ep_attach(struct fos_ep *ep)
+{
+	guard(spinlock)(&ep->lock);
+	if (ep->state & FOS_STATE_DEAD)
+		return -ESHUTDOWN;
+	if (ep->mm)
+		return -EBUSY;
+	mmgrab(current->mm);
+	ep->mm = current->mm;
+	ep->files = current->files;
+	ep->maps = 1;
+	return 0;
+}
+
+static int fos_chan_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct fos_ep *ep = file->private_data;
+	int ret;
+
+	ret = fos_region_mmap(&ep->chan->region, vma);
+	if (ret)
+		return ret;
+	ret = fos_ep_attach(ep);
+	if (ret)
+		return ret;
+	fos_count(chan_attaches);
+	trace_chan_attach(ep->chan->region.obj.id, ep->side);
+	return 0;
+}
+
+static void fos_chan_free(struct fos_region *region)
+{
+	struct fos_chan *chan = fos_chan_of(region);
+	int side;
+
+	for (side = 0; side < 2; side++)
+		if (chan->ep[side].mm)
+			mmdrop(chan->ep[side].mm);
+	fos_user_uncharge(chan->user, region->npages);
+	kfree(chan);
+	atomic_long_dec(&fos_live_chans);
+}
+
+static const struct fos_region_ops fos_chan_region_ops = {
+	.access	= fos_chan_access,
+	.open	= fos_chan_vma_open,
+	.close	= fos_chan_vma_close,
+	.free	= fos_chan_free,
+};
+
+/* ---- ioctls on an endpoint -------------------------------------------- */
+
+static long fos_chan_query(struct fos_ep *ep, unsigned int cmd,
+			   void __user *uargs)
+{
+	const struct fos_chan *chan = ep->chan;
+	const struct fos_core_query q = {
+		.kind = FOS_KIND_CHAN,
+		.id = chan->region.obj.id,
+		.side = ep->side,
+		.depth = chan->depth,
+		.area_bytes = chan->area_bytes,
+		.cookie = chan->cookie,
+	};
+
+	return fos_core_query(cmd, uargs, &q);
+}
+
+static long fos_chan_bell_wait(struct fos_ep *ep, unsigned int cmd,
+			       void __user *uargs)
+{
+	const u32 sleepable = FOS_WANT_ALL & ~FOS_WANT_RECEIVER;
+	struct fos_chan_bell_wait a;
+	int ret;
+
+	ret = fos_args_get(&a, sizeof(a), FOS_CHAN_BELL_WAIT_SIZE_VER0, cmd,
+			   uargs);
+	if (ret)
+		return ret;
+	if (a.flags || a.resv || (a.bell & ~FOS_WANT_ALL) ||
+	    (a.want & ~sleepable))
+		return -EINVAL;
+	return fos_ep_bell_wait(ep, &a);
+}
+
+/*
+ * The claim word decides: whoever moves it on first.  A word that is neither
+ * behind by one round nor decided is a lie of the peer.
+ */
+static int fos_ep_withdraw(struct fos_ep *ep, u64 seq, u64 *word)
+{
+	u64 *claim = fos_ep_claim(fos_ep_peer(ep), seq);
+	const u64 mine = FOS_CLAIM(seq, FOS_CLAIM_WITHDRAWN);
+	const u64 before = FOS_CLAIM_SEQ(FOS_CLAIM(seq - ep->chan->depth, 0));
+
+	*word = READ_ONCE(*claim);
+	while (fos_claim_ahead(*word, seq) < 0) {
+		if (FOS_CLAIM_SEQ(*word) != before ||
+		    (*word & FOS_CLAIM_FATE) == FOS_CLAIM_TAKEN)
+			return -EPROTO;
+		if (!try_cmpxchg(claim, word, mine))
+			continue;
+		*word = mine;
+		fos_count(chan_withdrawn);
+		/* My own threads may wait for the slot. */
+		fos_ep_bell(ep, FOS_WANT_TAKE | FOS_WANT_ROOM);
+		return 0;
+	}
+	fos_count(chan_withdraw_late);
+	if (FOS_BROKEN(nowithdraw))
+		*word = mine;
+	return FOS_CLAIM_SEQ(*word) == seq ? 0 : -EPROTO;
+}
+
+static long fos_chan_withdraw(struct fos_ep *ep, unsigned int cmd,
+			      void __user *uargs)
+{
+	struct fos_chan_withdraw a;
+	int ret;
+
+	ret = fos_args_get(&a, sizeof(a), FOS_CHAN_WITHDRAW_SIZE_VER0, cmd,
+			   uargs);
+	if (ret)
+		return ret;
+	if (a.flags || a.seq != FOS_CLAIM_SEQ(FOS_CLAIM(a.seq, 0)))
+		return -EINVAL;
+	ret = fos_ep_withdraw(ep, a.seq, &a.word);
+	if (ret)
+		return ret;
+	trace_chan_withdraw(ep->chan->region.obj.id, ep->side, a.word);
+	return fos_args_put(&a, sizeof(a), cmd, uargs);
+}
+
+static long fos_chan_ioctl(struct file *file, unsigned int cmd,
+			   unsigned long arg)
+{
+	struct fos_ep *ep = file->private_data;
+	void __user *uargs = (void __user *)arg;
+
+	switch (FOS_IOC_ID(cmd)) {
+	case FOS_IOC_ID(FOS_IOC_CHAN_BELL_WAIT):
+		return fos_chan_bell_wait(ep, cmd, uargs);
+	case FOS_IOC_ID(FOS_IOC_CHAN_WITHDRAW):
+		return fos_chan_withdraw(ep, cmd, uargs);
+	case FOS_IOC_ID(FOS_IOC_CORE_QUERY):
+		return fos_chan_query(ep, cmd, uargs);
+	}
+	return -ENOTTY;
+}
+
+static __poll_t fos_chan_poll(struct file *file, poll_table *pt)
+{
+	return fos_ep_poll(file->private_data, file, pt);
+}
+
+static void fos_ep_show(struct seq_file *m, struct fos_ep *ep)
+{
+	struct list_head *pos;
+	unsigned int waiters = 0;
+
+	spin_lock(&ep->lock);
+	list_for_each(pos, &ep->waiters)
+		waiters++;
+	seq_printf(m, "side%u:\t%s closes=%llu waiters=%u wants=0x%x polled=0x%x\n",
+		   ep->side,
+		   ep->state & FOS_STATE_DEAD ? "dead" :
+		   ep->mm ? "attached" : "unattached",
+		   ep->state >> 1, waiters, ep->wants, ep->armed);
+	spin_unlock(&ep->lock);
+}
+
+static void fos_chan_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct fos_ep *ep = file->private_data;
+	struct fos_chan *chan = ep->chan;
+
+	seq_puts(m, "fastos:\tchannel\n");
+	seq_printf(m, "id:\t%llu\n", chan->region.obj.id);
+	seq_printf(m, "side:\t%u\n", ep->side);
+	seq_printf(m, "depth:\t%u\n", chan->depth);
+	seq_printf(m, "area:\t%llu\n", chan->area_bytes);
+	fos_ep_show(m, &chan->ep[0]);
+	fos_ep_show(m, &chan->ep[1]);
+}
+
+static const struct file_operations fos_chan_fops = {
+	.owner		= THIS_MODULE,
+	.llseek		= noop_llseek,
+	.unlocked_ioctl	= fos_chan_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.mmap		= fos_chan_mmap,
+	.poll		= fos_chan_poll,
+	.flush		= fos_chan_flush,
+	.release	= fos_chan_release,
+	.show_fdinfo	= fos_chan_show_fdinfo,
+};
+
+/* ---- creation --------------------------------------------------------- */
+
+static void fos_chan_init_ep(struct fos_chan *chan, u32 side)
+{
+	struct fos_ep *ep = &chan->ep[side];
+	u32 slot;
+
+	ep->chan = chan;
+	ep->side = side;
+	fos_ep_init_wait(ep);
+	for (slot = 0; slot < chan->depth; slot++)
+		*fos_ep_claim(ep, slot) = FOS_CLAIM(slot, FOS_CLAIM_DONE);
+}
+
+static int fos_chan_populate(struct fos_chan *chan)
+{
+	int ret;
+
+	ret = fos_region_populate(&chan->region,
+				  FOS_CHAN_OFF_AREA(chan->depth, 0, 0) >>
+				  PAGE_SHIFT);
+	if (ret)
+		return ret;
+	fos_chan_init_ep(chan, 0);
+	fos_chan_init_ep(chan, 1);
+	return 0;
+}
+
+static struct fos_chan *fos_chan_alloc(const struct fos_chan_create *a)
+{
+	const unsigned long npages =
+		FOS_CHAN_MAP_BYTES(a->depth, a->area_bytes) >> PAGE_SHIFT;
+	struct fos_chan *chan;
+	int ret = -ENOMEM;
+
+	chan = kzalloc(sizeof(*chan), GFP_KERNEL_ACCOUNT);
+	if (!chan)
+		return ERR_PTR(-ENOMEM);
+	chan->depth = a->depth;
+	chan->area_bytes = a->area_bytes;
+	chan->cookie = a->cookie;
+	chan->user = fos_user_charge(npages);
+	if (IS_ERR(chan->user)) {
+		ret = PTR_ERR(chan->user);
+		goto err_free;
+	}
+	ret = fos_region_init(&chan->region, npages, &fos_chan_region_ops);
+	if (ret)
+		goto err_uncharge;
+	ret = fos_chan_populate(chan);
+	if (ret)
+		goto err_region;
+	atomic_long_inc(&fos_live_chans);
+	return chan;
+
+err_region:
+	fos_region_destroy(&chan->region);
+err_uncharge:
+	fos_user_uncharge(chan->user, npages);
+err_free:
+	kfree(chan);
+	return ERR_PTR(ret);
+}
+
+static void fos_chan_discard(struct fos_chan *chan)
+{
+	fos_region_destroy(&chan->region);
+	fos_chan_free(&chan->region);
+}
+
+/* Two files, one inode: the channel lives until both are gone. */
+static int fos_chan_open(struct fos_chan *chan, struct file *file[2])
+{
+	file[0] = fos_region_open(&chan->region, &fos_chan_fops);
+	if (IS_ERR(file[0])) {
+		fos_chan_discard(chan);
+		return PTR_ERR(file[0]);
+	}
+	file[0]->private_data = &chan->ep[0];
+	file[1] = fos_obj_open(&chan->region.obj, &fos_chan_fops);
+	if (IS_ERR(file[1])) {
+		fput(file[0]);
+		return PTR_ERR(file[1]);
+	}
+	file[1]->private_data = &chan->ep[1];
+	return 0;
+}
+
+/* Numbers first, then user space learns them, then they come to life. */
+static int fos_chan_install(struct fos_chan_create *a, unsigned int cmd,
+			    void __user *uargs, struct file *file[2])
+{
+	int fd[2];
+	int ret;
+
+	fd[0] = get_unused_fd_flags(O_CLOEXEC);
+	if (fd[0] < 0)
+		return fd[0];
+	fd[1] = get_unused_fd_flags(O_CLOEXEC);
+	if (fd[1] < 0) {
+		ret = fd[1];
+		goto err_fd0;
+	}
+	a->fd[0] = fd[0];
+	a->fd[1] = fd[1];
+	ret = fos_args_put(a, sizeof(*a), cmd, uargs);
+	if (ret)
+		goto err_fd1;
+	fd_install(fd[0], file[0]);
+	fd_install(fd[1], file[1]);
+	return 0;
+
+err_fd1:
+	put_unused_fd(fd[1]);
+err_fd0:
+	put_unused_fd(fd[0]);
+	return ret;
+}
+
+/**
+ * fos_chan_create() - FOS_IOC_CHAN_CREATE
+ * @cmd: the ioctl
+ * @uargs: the caller's struct fos_chan_create
+ *
+ * Return: 0; -EINVAL, -EFAULT, -E2BIG; -EDQUOT over the user's limits;
+ * -EMFILE, -ENFILE, -ENOMEM.
+ */
+long fos_chan_create(unsigned int cmd, void __user *uargs)
+{
+	struct fos_chan_create a;
+	struct fos_chan *chan;
+	struct file *file[2];
+	int ret;
+
+	ret = fos_args_get(&a, sizeof(a), FOS_CHAN_CREATE_SIZE_VER0, cmd,
+			   uargs);
+	if (ret)
+		return ret;
+	if (a.flags || a.resv || !is_power_of_2(a.depth) ||
+	    a.depth < FOS_CHAN_DEPTH_MIN || a.depth > FOS_CHAN_DEPTH_MAX ||
+	    a.area_bytes > FOS_CHAN_AREA_MAX || !PAGE_ALIGNED(a.area_bytes))
+		return -EINVAL;
+	chan = fos_chan_alloc(&a);
+	if (IS_ERR(chan))
+		return PTR_ERR(chan);
+	ret = fos_chan_open(chan, file);
+	if (ret)
+		return ret;
+	fos_count(chan_creates);
+	trace_chan_create(chan->region.obj.id, a.depth, a.area_bytes);
+	ret = fos_chan_install(&a, cmd, uargs, file);
+	if (ret) {
+		fput(file[0]);
+		fput(file[1]);
+	}
+	return ret;
+}

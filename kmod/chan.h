@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * DOC: chan - channels
+ *
+ * A channel is a region with two files, the endpoints.  Messages never enter
+ * the kernel: they lie in the sender's entries and area.  The kernel does what
+ * user space cannot: it puts a side to sleep and wakes it (chan_wait.c),
+ * settles whether a message was withdrawn before it was taken, enforces who
+ * may write which page, and notices death (chan.c).
+ *
+ * Lives.  An endpoint is unattached until it is mapped; attached, it belongs
+ * to that mm; dead, it stays so.  Death is the end of the mapping in that mm
+ * (munmap, exec, exit), the close of that process's last descriptor, or the
+ * release of the file.  The struct fos_chan holds both endpoints and lives as
+ * long as any file or mapping of either.
+ *
+ * Trust.  Control, claims and area pages are written by user space at any
+ * time.  The kernel reads single words of them and compares; it writes claims
+ * by compare-and-exchange, and the kernel page from its own copies.
+ *
+ * Locks.  fos_ep.lock protects the wait set, need_wakeup, armed, state and
+ * the attachment.  The locks of the two sides are never held together.  Inside
+ * it: the run queue's locks.  Outside: mmap_lock (map, unmap).
+ */
+#ifndef FOS_CHAN_H
+#define FOS_CHAN_H
+
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <linux/fastos.h>
+
+#include "region.h"
+
+struct fos_chan;
+struct fos_user;
+
+/**
+ * struct fos_ep - one end of a channel
+ * @chan: the channel
+ * @side: 0 or 1
+ * @lock: see above
+ * @waiters: on-stack struct fos_waiter, oldest first
+ * @wants: what need_wakeup says
+ * @armed: FOS_WANT_* that pollers wait for
+ * @state: FOS_STATE_DEAD and the count of closes, as published
+ * @pollq: poll and epoll
+ * @mm: where it is attached; a reference to the struct, compared only
+ * @files: descriptor table of that process, compared only
+ * @maps: mappings in @mm: one, or two while mremap() is being refused
+ */
+struct fos_ep {
+	struct fos_chan *chan;
+	u32 side;
+	spinlock_t lock;
+	struct list_head waiters;
+	u32 wants;
+	u32 armed;
+	u64 state;
+	wait_queue_head_t pollq;
+	struct mm_struct *mm;
+	void *files;
+	unsigned int maps;
+} ____cacheline_aligned_in_smp;
+
+struct fos_chan {
+	struct fos_region region;
+	struct fos_user *user;
+	u32 depth;
+	u64 area_bytes;
+	u64 cookie;
+	struct fos_ep ep[2];
+};
+
+long fos_chan_create(unsigned int cmd, void __user *uargs);
+
+/* ---- the shared pages ------------------------------------------------- */
+
+static inline struct fos_ep *fos_ep_peer(struct fos_ep *ep)
+{
+	return &ep->chan->ep[!ep->side];
+}
+
+static inline struct fos_line *fos_ep_line(struct fos_ep *ep)
+{
+	return fos_region_addr(&ep->chan->region,
+			       FOS_CHAN_OFF_CONTROL(ep->chan->depth, ep->side));
+}
+
+static inline struct fos_kside *fos_ep_kside(struct fos_ep *ep)
+{
+	return fos_region_addr(&ep->chan->region,
+			       FOS_CHAN_OFF_KERNEL(ep->chan->depth) +
+			       ep->side * sizeof(struct fos_kside));
+}
+
+static inline u32 fos_ep_slot(struct fos_ep *ep, u64 seq)
+{
+	return seq & (ep->chan->depth - 1);
+}
+
+/* Side @ep's verdict on the peer's entry @seq. */
+static inline u64 *fos_ep_claim(struct fos_ep *ep, u64 seq)
+{
+	return fos_region_addr(&ep->chan->region,
+			       FOS_CHAN_OFF_CLAIMS(ep->chan->depth, ep->side) +
+			       fos_ep_slot(ep, seq) * sizeof(u64));
+}
+
+static inline struct fos_entry *fos_ep_entry(struct fos_ep *ep, u64 seq)
+{
+	return fos_region_addr(&ep->chan->region,
+			       FOS_CHAN_OFF_CONTROL(ep->chan->depth, ep->side) +
+			       FOS_CHAN_ENTRIES +
+			       fos_ep_slot(ep, seq) * sizeof(struct fos_entry));
+}
+
+/* How far a claim word is ahead of entry @seq; < 0: @seq is undecided. */
+static inline s64 fos_claim_ahead(u64 word, u64 seq)
+{
+	return (s64)((word & ~FOS_CLAIM_FATE) - (seq << 2));
+}
+
+static inline bool fos_ep_dead(struct fos_ep *ep)
+{
+	return READ_ONCE(ep->state) & FOS_STATE_DEAD;
+}
+
+/* ---- chan_wait.c ------------------------------------------------------ */
+
+void fos_ep_init_wait(struct fos_ep *ep);
+void fos_ep_bell(struct fos_ep *ep, u32 what);
+void fos_ep_wake_all(struct fos_ep *ep);
+long fos_ep_bell_wait(struct fos_ep *ep, const struct fos_chan_bell_wait *a);
+__poll_t fos_ep_poll(struct fos_ep *ep, struct file *file,
+		     struct poll_table_struct *pt);
+
+#endif

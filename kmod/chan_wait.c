@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DOC: wait sets
+ *
+ * A side's wait set is the list of its sleeping threads with what they want.
+ * need_wakeup in the kernel page is the union of their wants and the pollers':
+ * the peer publishes, then reads it, and traps only if its bit is there.
+ *
+ *	publisher (user space)		sleeper (here)
+ *	  store entry, events		  store need_wakeup
+ *	  full fence			  full fence
+ *	  read need_wakeup		  read events, claims
+ *
+ * At least one of the two sees the other's store, so no wake-up is lost.
+ */
+#include <linux/hrtimer.h>
+#include <linux/poll.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+
+#include "break.h"
+#include "chan.h"
+#include "stats.h"
+#include "trace.h"
+
+/* One message is for one thread. */
+#define FOS_WANT_ONE	(FOS_WANT_MSG | FOS_WANT_CALL)
+#define FOS_WANT_CLAIM	(FOS_WANT_TAKE | FOS_WANT_ROOM)
+
+struct fos_waiter {
+	struct list_head node;
+	struct task_struct *task;
+	u32 want;
+	u64 seen;
+	u64 seq;
+	bool woken;
+};
+
+void fos_ep_init_wait(struct fos_ep *ep)
+{
+	spin_lock_init(&ep->lock);
+	INIT_LIST_HEAD(&ep->waiters);
+	init_waitqueue_head(&ep->pollq);
+}
+
+/* Publish the union of what the sleepers and the pollers want. */
+static void fos_ep_update_wants(struct fos_ep *ep)
+{
+	struct fos_waiter *w;
+	u32 wants = ep->armed;
+
+	lockdep_assert_held(&ep->lock);
+	list_for_each_entry(w, &ep->waiters, node)
+		wants |= w->want;
+	if (wants == ep->wants)
+		return;
+	ep->wants = wants;
+	WRITE_ONCE(fos_ep_kside(ep)->need_wakeup, wants);
+}
+
+/* Has something happened that @w wants, or will nothing happen any more? */
+static bool fos_wait_over(struct fos_ep *ep, const struct fos_waiter *w)
+{
+	struct fos_ep *peer = fos_ep_peer(ep);
+	s64 ahead;
+	u64 word;
+
+	if ((w->want & FOS_WANT_PUBLISHED) &&
+	    READ_ONCE(fos_ep_line(peer)->events) != w->seen)
+		return true;
+	if (w->want & FOS_WANT_CLAIM) {
+		word = READ_ONCE(*fos_ep_claim(peer, w->seq));
+		ahead = fos_claim_ahead(word, w->seq);
+		if (ahead > 0)
+			return true;
+		if (!ahead && ((w->want & FOS_WANT_TAKE) ||
+			       (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN))
+			return true;
+	}
+	return fos_ep_dead(ep) || fos_ep_dead(peer);
+}
+
+static void fos_waiter_wake(struct fos_waiter *w)
+{
+	list_del(&w->node);
+	w->woken = true;
+	/* Under the lock: the waiter cannot leave its stack before we do. */
+	if (!FOS_BROKEN(nowake))
+		wake_up_process(w->task);
+	fos_count(chan_wakes);
+}
+
+static __poll_t fos_poll_key(u32 what)
+{
+	__poll_t key = 0;
+
+	if (what & FOS_WANT_PUBLISHED)
+		key |= EPOLLIN | EPOLLRDNORM;
+	if (what & (FOS_WANT_CLAIM | FOS_WANT_RECEIVER))
+		key |= EPOLLOUT | EPOLLWRNORM;
+	return key;
+}
+
+/* Pollers to wake for @what; nobody queues any more: disarm instead. */
+static __poll_t fos_ep_poll_wakes(struct fos_ep *ep, u32 what)
+{
+	lockdep_assert_held(&ep->lock);
+	if (!(ep->armed & what))
+		return 0;
+	if (!waitqueue_active(&ep->pollq)) {
+		ep->armed = 0;
+		WRITE_ONCE(fos_ep_kside(ep)->armed, 0);
+		return 0;
+	}
+	return fos_poll_key(what);
+}
+
+/**
+ * fos_ep_bell() - wake those of a side who want what just happened
+ * @ep: the side
+ * @what: FOS_WANT_*
+ *
+ * One sleeper for a message or a request, all of them for the rest; the
+ * pollers always.  Spurious bells wake nobody: the sleeper's condition is
+ * checked here.
+ */
+void fos_ep_bell(struct fos_ep *ep, u32 what)
+{
+	struct fos_waiter *w, *next;
+	u32 left = what;
+	__poll_t key;
+
+	fos_count(chan_bells);
+	trace_chan_bell(ep->chan->region.obj.id, ep->side, what);
+	spin_lock(&ep->lock);
+	list_for_each_entry_safe(w, next, &ep->waiters, node) {
+		if (!(w->want & left) || !fos_wait_over(ep, w))
+			continue;
+		if (w->want & left & FOS_WANT_ONE)
+			left &= ~FOS_WANT_ONE;
+		fos_waiter_wake(w);
+		if (!left)
+			break;
+	}
+	key = fos_ep_poll_wakes(ep, what);
+	fos_ep_update_wants(ep);
+	spin_unlock(&ep->lock);
+	if (key) {
+		fos_count(chan_poll_wakes);
+		wake_up_poll(&ep->pollq, key);
+	}
+}
+
+/**
+ * fos_ep_wake_all() - wake every sleeper and poller of a side
+ * @ep: the side; it or its peer has just died
+ */
+void fos_ep_wake_all(struct fos_ep *ep)
+{
+	struct fos_waiter *w, *next;
+
+	spin_lock(&ep->lock);
+	list_for_each_entry_safe(w, next, &ep->waiters, node)
+		fos_waiter_wake(w);
+	fos_ep_update_wants(ep);
+	spin_unlock(&ep->lock);
+	wake_up_poll(&ep->pollq, EPOLLHUP | EPOLLIN | EPOLLOUT);
+}
+
+/* Returns false when the deadline has passed. */
+static bool fos_sleep_until(u64 deadline_ns)
+{
+	ktime_t expires;
+
+	fos_count(chan_sleeps);
+	if (deadline_ns > KTIME_MAX) {
+		schedule();
+		return true;
+	}
+	expires = ns_to_ktime(deadline_ns);
+	return schedule_hrtimeout_range(&expires, current->timer_slack_ns,
+					HRTIMER_MODE_ABS);
+}
+
+/* Arm, look again, sleep; until it is over.  Called and left with the lock. */
+static long fos_ep_sleep(struct fos_ep *ep, struct fos_waiter *w,
+			 u64 deadline_ns)
+{
+	bool in_time = true;
+	bool over;
+
+	for (;;) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		over = FOS_BROKEN(nofence) && fos_wait_over(ep, w);
+		fos_ep_update_wants(ep);
+		/* Pairs with the fence between publishing and need_wakeup. */
+		smp_mb();
+		if (!FOS_BROKEN(nofence))
+			over = fos_wait_over(ep, w);
+		if (w->woken || over)
+			return 0;
+		if (!in_time)
+			return -ETIMEDOUT;
+		if (signal_pending(current))
+			return -ERESTARTSYS;
+		spin_unlock(&ep->lock);
+		in_time = fos_sleep_until(deadline_ns);
+		spin_lock(&ep->lock);
+	}
+}
+
+static void fos_count_wait(long ret)
+{
+	if (ret == -ETIMEDOUT)
+		fos_count(chan_timeouts);
+	else if (ret)
+		fos_count(chan_signals);
+}
+
+/**
+ * fos_ep_bell_wait() - FOS_IOC_CHAN_BELL_WAIT
+ * @ep: the caller's side
+ * @a: checked arguments
+ *
+ * Return: 0: look again; -ETIMEDOUT; -ERESTARTSYS.  A sleeper that was woken
+ * gets 0 whatever else happened: the bell for one thread must not be lost.
+ */
+long fos_ep_bell_wait(struct fos_ep *ep, const struct fos_chan_bell_wait *a)
+{
+	struct fos_waiter w = {
+		.task = current,
+		.want = a->want,
+		.seen = a->seen,
+		.seq = a->seq,
+	};
+	long ret;
+
+	if (a->bell)
+		fos_ep_bell(fos_ep_peer(ep), a->bell);
+	if (!a->want)
+		return 0;
+	fos_count(chan_waits);
+	/*
+	 * Let a peer that was woken on this CPU run before we go to sleep: its
+	 * answer is often here when we come back, and we were never dequeued.
+	 */
+	if (need_resched())
+		schedule();
+	if (fos_wait_over(ep, &w))
+		return 0;
+
+	trace_chan_sleep(ep->chan->region.obj.id, ep->side, a->want);
+	spin_lock(&ep->lock);
+	list_add_tail(&w.node, &ep->waiters);
+	ret = fos_ep_sleep(ep, &w, a->deadline_ns);
+	__set_current_state(TASK_RUNNING);
+	if (!w.woken) {
+		list_del(&w.node);
+		fos_ep_update_wants(ep);
+	}
+	spin_unlock(&ep->lock);
+	fos_count_wait(ret);
+	trace_chan_woken(ep->chan->region.obj.id, ep->side, ret);
+	return ret;
+}
+
+/* ---- poll ------------------------------------------------------------- */
+
+static u32 fos_poll_wants(__poll_t events)
+{
+	u32 wants = 0;
+
+	if (events & (EPOLLIN | EPOLLRDNORM))
+		wants |= FOS_WANT_PUBLISHED;
+	if (events & (EPOLLOUT | EPOLLWRNORM))
+		wants |= FOS_WANT_CLAIM | FOS_WANT_RECEIVER;
+	return wants;
+}
+
+/*
+ * Always, also when there is something to report: an edge-triggered reader
+ * asks once and then drains without us.
+ */
+static void fos_ep_arm(struct fos_ep *ep, u32 wants)
+{
+	u32 fresh;
+
+	spin_lock(&ep->lock);
+	fresh = wants & ~ep->armed;
+	ep->armed |= wants;
+	if (fresh & FOS_WANT_PUBLISHED)
+		WRITE_ONCE(fos_ep_kside(ep)->armed, 1);
+	fos_ep_update_wants(ep);
+	spin_unlock(&ep->lock);
+	/* Pairs with the fence between publishing and need_wakeup. */
+	smp_mb();
+	if (fresh & FOS_WANT_PUBLISHED)
+		fos_ep_bell(fos_ep_peer(ep), FOS_WANT_RECEIVER);
+}
+
+/* Entries that @from has published and its peer has not decided. */
+static u32 fos_ep_undecided(struct fos_ep *from)
+{
+	struct fos_ep *to = fos_ep_peer(from);
+	u32 depth = from->chan->depth;
+	u32 slot, n = 0;
+	u64 word;
+
+	for (slot = 0; slot < depth; slot++) {
+		word = READ_ONCE(*fos_ep_claim(to, slot));
+		n += READ_ONCE(fos_ep_entry(from, slot)->seq) ==
+		     FOS_CLAIM_SEQ(word) + depth;
+	}
+	return n;
+}
+
+/* Would a FOS_NONBLOCK send find somebody who takes it? */
+static bool fos_ep_writable(struct fos_ep *ep)
+{
+	struct fos_ep *peer = fos_ep_peer(ep);
+	u64 takers = READ_ONCE(fos_ep_line(peer)->receivers);
+	u32 depth = ep->chan->depth;
+
+	if (READ_ONCE(peer->armed) & FOS_WANT_PUBLISHED)
+		takers += depth;
+	return fos_ep_undecided(ep) < min_t(u64, takers, depth);
+}
+
+__poll_t fos_ep_poll(struct fos_ep *ep, struct file *file,
+		     struct poll_table_struct *pt)
+{
+	struct fos_ep *peer = fos_ep_peer(ep);
+	__poll_t mask = 0;
+
+	poll_wait(file, &ep->pollq, pt);
+	fos_ep_arm(ep, fos_poll_wants(poll_requested_events(pt)));
+
+	if (fos_ep_dead(peer) || fos_ep_dead(ep))
+		mask |= EPOLLHUP;
+	if (fos_ep_undecided(peer))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	if (!(mask & EPOLLHUP) && fos_ep_writable(ep))
+		mask |= EPOLLOUT | EPOLLWRNORM;
+	return mask;
+}

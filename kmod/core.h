@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * DOC: core - the device, ioctl arguments, limits per user
+ *
+ * A struct fos_user counts what one uid holds.  It is created by the first
+ * charge and freed with the last uncharge; all of it under one mutex, since
+ * objects are made and freed rarely.
+ */
+#ifndef FOS_CORE_H
+#define FOS_CORE_H
+
+#include <linux/types.h>
+#include <linux/uaccess.h>
+#include <linux/fastos.h>
+
+struct fos_user;
+
+/* The ioctl's identity: everything but the size, which grows. */
+#define FOS_IOC_ID(cmd)	((cmd) & ~(_IOC_SIZEMASK << _IOC_SIZESHIFT))
+
+int fos_args_get(void *args, size_t size, size_t size_ver0, unsigned int cmd,
+		 const void __user *uargs);
+int fos_args_put(const void *args, size_t size, unsigned int cmd,
+		 void __user *uargs);
+
+long fos_core_query(unsigned int cmd, void __user *uargs,
+		    const struct fos_core_query *object);
+
+struct fos_user *fos_user_charge(unsigned long pages);
+void fos_user_uncharge(struct fos_user *user, unsigned long pages);
+
+int fos_core_init(void);
+
+#endif

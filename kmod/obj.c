@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/fs_context.h>
+#include <linux/module.h>
+#include <linux/mount.h>
+#include <linux/pseudo_fs.h>
+
+#include "obj.h"
+
+#define FOS_FS_MAGIC	0x46415354	/* "FAST" */
+
+static struct vfsmount *fos_mnt;
+static int fos_mnt_pins;
+static atomic64_t fos_last_id;
+
+static void fos_evict_inode(struct inode *inode)
+{
+	struct fos_obj *obj = inode->i_private;
+
+	truncate_inode_pages_final(&inode->i_data);
+	clear_inode(inode);
+	if (!obj)
+		return;
+	obj->ops->free(obj);
+	/* The file that is being closed holds the mount a little longer. */
+	simple_release_fs(&fos_mnt, &fos_mnt_pins);
+}
+
+static const struct super_operations fos_super_ops = {
+	.statfs		= simple_statfs,
+	.evict_inode	= fos_evict_inode,
+};
+
+static int fos_init_fs_context(struct fs_context *fc)
+{
+	struct pseudo_fs_context *ctx = init_pseudo(fc, FOS_FS_MAGIC);
+
+	if (!ctx)
+		return -ENOMEM;
+	ctx->ops = &fos_super_ops;
+	return 0;
+}
+
+static struct file_system_type fos_fs = {
+	.name			= "fastos",
+	.owner			= THIS_MODULE,
+	.init_fs_context	= fos_init_fs_context,
+	.kill_sb		= kill_anon_super,
+};
+
+static struct inode *fos_obj_new_inode(void)
+{
+	struct inode *inode;
+	int ret;
+
+	ret = simple_pin_fs(&fos_fs, &fos_mnt, &fos_mnt_pins);
+	if (ret)
+		return ERR_PTR(ret);
+	inode = alloc_anon_inode(fos_mnt->mnt_sb);
+	if (IS_ERR(inode))
+		simple_release_fs(&fos_mnt, &fos_mnt_pins);
+	return inode;
+}
+
+/**
+ * fos_obj_create() - give an object its inode and first file
+ * @obj: initialised by the caller, who still owns it if this fails
+ * @ops: how it ends; from now on closing the last file frees the object
+ * @fops: of the file
+ *
+ * Return: the file, O_RDWR; -ENOMEM, -ENFILE.
+ */
+struct file *fos_obj_create(struct fos_obj *obj, const struct fos_obj_ops *ops,
+			    const struct file_operations *fops)
+{
+	struct inode *inode = fos_obj_new_inode();
+	struct file *file;
+
+	if (IS_ERR(inode))
+		return ERR_CAST(inode);
+	file = alloc_file_pseudo(inode, fos_mnt, "[fastos]", O_RDWR, fops);
+	if (IS_ERR(file)) {
+		/* Evicted without touching the object: i_private is unset. */
+		iput(inode);
+		simple_release_fs(&fos_mnt, &fos_mnt_pins);
+		return file;
+	}
+	obj->id = atomic64_inc_return(&fos_last_id);
+	obj->ops = ops;
+	obj->inode = inode;
+	inode->i_private = obj;
+	return file;
+}
+
+/**
+ * fos_obj_open() - one more file of an object
+ * @obj: has a file
+ * @fops: of the file
+ *
+ * Return: the file, O_RDWR; -ENOMEM, -ENFILE.
+ */
+struct file *fos_obj_open(struct fos_obj *obj,
+			  const struct file_operations *fops)
+{
+	struct file *file;
+
+	ihold(obj->inode);
+	file = alloc_file_pseudo(obj->inode, fos_mnt, "[fastos]", O_RDWR, fops);
+	if (IS_ERR(file))
+		iput(obj->inode);
+	return file;
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/module.h>
+#include <linux/pagemap.h>
+#include <linux/slab.h>
+
+#include "region.h"
+#include "stats.h"
+#include "compat.h"
+
+/* Zeroed: no byte of anybody else is ever seen. */
+#define FOS_REGION_GFP (GFP_USER | __GFP_ACCOUNT | __GFP_ZERO)
+
+/* Two faults may race for a page: one wins, the other's page was never seen. */
+static struct page *fos_region_add(struct fos_region *region, pgoff_t idx,
+				   struct page *page)
+{
+	struct page *old = cmpxchg(&region->pages[idx], NULL, page);
+
+	if (old) {
+		put_page(page);
+		return old;
+	}
+	atomic_long_inc(&fos_live_pages);
+	return page;
+}
+
+static struct page *fos_region_page(struct fos_region *region,
+				    struct vm_fault *vmf)
+{
+	struct page *page = READ_ONCE(region->pages[vmf->pgoff]);
+	struct folio *folio;
+
+	if (page)
+		return page;
+	folio = fos_vma_alloc_folio(FOS_REGION_GFP, vmf->vma, vmf->address);
+	if (!folio)
+		return NULL;
+	return fos_region_add(region, vmf->pgoff, &folio->page);
+}
+
+static vm_fault_t fos_region_fault(struct vm_fault *vmf)
+{
+	struct fos_region *region = fos_region_of(vmf->vma->vm_file);
+	struct page *page;
+	vm_fault_t ret;
+
+	ret = region->ops->access(vmf->vma, vmf->pgoff,
+				  vmf->flags & FAULT_FLAG_WRITE);
+	if (ret)
+		return ret;
+	page = fos_region_page(region, vmf);
+	if (!page)
+		return VM_FAULT_OOM;
+	get_page(page);
+	lock_page(page);
+	vmf->page = page;
+	return VM_FAULT_LOCKED;
+}
+
+static vm_fault_t fos_region_page_mkwrite(struct vm_fault *vmf)
+{
+	struct fos_region *region = fos_region_of(vmf->vma->vm_file);
+	vm_fault_t ret;
+
+	lock_page(vmf->page);
+	ret = region->ops->access(vmf->vma, vmf->pgoff, true);
+	if (ret) {
+		unlock_page(vmf->page);
+		return ret;
+	}
+	/* Without LOCKED a page that has no mapping is faulted for ever. */
+	return VM_FAULT_LOCKED;
+}
+
+static void fos_region_vma_open(struct vm_area_struct *vma)
+{
+	fos_region_of(vma->vm_file)->ops->open(vma);
+}
+
+static void fos_region_vma_close(struct vm_area_struct *vma)
+{
+	fos_region_of(vma->vm_file)->ops->close(vma);
+}
+
+/* A mapping stays whole, so that the guard cannot be cut off. */
+static int fos_region_may_split(struct vm_area_struct *vma, unsigned long addr)
+{
+	return -EINVAL;
+}
+
+static int fos_region_mremap(struct vm_area_struct *vma)
+{
+	return -EINVAL;
+}
+
+static const struct vm_operations_struct fos_region_vm_ops = {
+	.open		= fos_region_vma_open,
+	.close		= fos_region_vma_close,
+	.may_split	= fos_region_may_split,
+	.mremap		= fos_region_mremap,
+	.fault		= fos_region_fault,
+	.page_mkwrite	= fos_region_page_mkwrite,
+};
+
+/**
+ * fos_region_mmap() - the owner's .mmap, once it has agreed
+ * @region: the region
+ * @vma: as the caller of mmap() wants it
+ *
+ * Return: 0; -EINVAL if it is not the whole region, guard included, shared and
+ * read-write.
+ */
+int fos_region_mmap(struct fos_region *region, struct vm_area_struct *vma)
+{
+	const unsigned long want = VM_SHARED | VM_READ | VM_WRITE;
+
+	if (vma->vm_pgoff || vma_pages(vma) != region->npages ||
+	    (vma->vm_flags & (want | VM_EXEC)) != want)
+		return -EINVAL;
+	fos_vma_flags(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP,
+		      VM_MAYEXEC);
+	vma->vm_ops = &fos_region_vm_ops;
+	return 0;
+}
+
+/**
+ * fos_region_init() - prepare a region without pages
+ * @region: zeroed
+ * @npages: its size, guard included
+ * @ops: the owner's rules
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int fos_region_init(struct fos_region *region, unsigned long npages,
+		    const struct fos_region_ops *ops)
+{
+	region->pages = kvcalloc(npages, sizeof(*region->pages),
+				 GFP_KERNEL_ACCOUNT);
+	if (!region->pages)
+		return -ENOMEM;
+	region->npages = npages;
+	region->ops = ops;
+	return 0;
+}
+
+/**
+ * fos_region_destroy() - free the pages of a region that nobody maps
+ * @region: initialised
+ */
+void fos_region_destroy(struct fos_region *region)
+{
+	unsigned long idx;
+
+	for (idx = 0; idx < region->npages; idx++) {
+		if (!region->pages[idx])
+			continue;
+		put_page(region->pages[idx]);
+		atomic_long_dec(&fos_live_pages);
+		if (!(idx % 1024))
+			cond_resched();
+	}
+	kvfree(region->pages);
+}
+
+/**
+ * fos_region_populate() - allocate the first pages, for the kernel's own use
+ * @region: not yet open
+ * @npages: how many
+ *
+ * Return: 0 or -ENOMEM; what was allocated stays for fos_region_destroy().
+ */
+int fos_region_populate(struct fos_region *region, unsigned long npages)
+{
+	unsigned long idx;
+	struct page *page;
+
+	for (idx = 0; idx < npages; idx++) {
+		page = alloc_page(FOS_REGION_GFP);
+		if (!page)
+			return -ENOMEM;
+		fos_region_add(region, idx, page);
+	}
+	return 0;
+}
+
+static void fos_region_free(struct fos_obj *obj)
+{
+	struct fos_region *region = container_of(obj, struct fos_region, obj);
+
+	fos_region_destroy(region);
+	region->ops->free(region);
+}
+
+static const struct fos_obj_ops fos_region_obj_ops = {
+	.free = fos_region_free,
+};
+
+/**
+ * fos_region_open() - make the region's first file
+ * @region: initialised; freed with its last file if this succeeds
+ * @fops: of the file
+ *
+ * Return: the file; -ENOMEM, -ENFILE.
+ */
+struct file *fos_region_open(struct fos_region *region,
+			     const struct file_operations *fops)
+{
+	return fos_obj_create(&region->obj, &fos_region_obj_ops, fops);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * DOC: region - memory that the kernel and processes share
+ *
+ * A region is an object whose files are mapped whole, MAP_SHARED, once.  Its
+ * pages are zeroed, unevictable, charged to the memory cgroup, allocated at
+ * first touch or beforehand (fos_region_populate) and freed with the region,
+ * never while anybody maps them.  The last page is the guard: it is never
+ * populated.
+ *
+ * Who may read and write which page is the owner's rule, asked at every fault:
+ * PTEs start clean and read-only, so a store always asks first.
+ *
+ * Lock order: mmap_lock -> folio lock.  The owner's callbacks run under
+ * mmap_lock and must not sleep on anything that waits for user space.
+ */
+#ifndef FOS_REGION_H
+#define FOS_REGION_H
+
+#include <linux/mm.h>
+
+#include "obj.h"
+
+struct fos_region;
+
+/**
+ * struct fos_region_ops - the owner's rules
+ * @access: may this mapping read (@write false) or write page @idx?  Return 0
+ *	or a VM_FAULT_* error.
+ * @open: a copy of a mapping came to be (fork after MADV_DOFORK, mremap)
+ * @close: a mapping is gone
+ * @free: the region is gone, its pages are freed; free the rest
+ */
+struct fos_region_ops {
+	vm_fault_t (*access)(struct vm_area_struct *vma, pgoff_t idx,
+			     bool write);
+	void (*open)(struct vm_area_struct *vma);
+	void (*close)(struct vm_area_struct *vma);
+	void (*free)(struct fos_region *region);
+};
+
+struct fos_region {
+	struct fos_obj obj;
+	const struct fos_region_ops *ops;
+	unsigned long npages;		/* the guard included */
+	struct page **pages;
+};
+
+int fos_region_init(struct fos_region *region, unsigned long npages,
+		    const struct fos_region_ops *ops);
+void fos_region_destroy(struct fos_region *region);
+int fos_region_populate(struct fos_region *region, unsigned long npages);
+struct file *fos_region_open(struct fos_region *region,
+			     const struct file_operations *fops);
+int fos_region_mmap(struct fos_region *region, struct vm_area_struct *vma);
+
+static inline struct fos_region *fos_region_of(const struct file *file)
+{
+	return container_of(fos_obj_of(file), struct fos_region, obj);
+}
+
+/* The kernel's view of a populated page's byte. */
+static inline void *fos_region_addr(struct fos_region *region, u64 offset)
+{
+	return page_address(region->pages[offset >> PAGE_SHIFT]) +
+	       offset_in_page(offset);
+}
+
+#endif
