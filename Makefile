@@ -20,8 +20,8 @@ KERNELS ?= 6.1
 # The kernel that `make module` builds for.
 KVER ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KVER)/build
-# What `make demo` measures, and where else to send it.
-DEMO ?= ipc
+# What `make demo` measures.
+DEMO ?= ipc --require-fastos
 
 CFLAGS ?= -O2 -g
 FOS_CFLAGS := -std=gnu11 -Wall -Wextra -fvisibility=hidden -fPIC -pthread \
@@ -135,7 +135,8 @@ counts: bench vm-module ## guest instructions a round trip: build/counts/*.json
 	$(Q)set -e; for k in $(KERNELS); do \
 	r=$$($(VM) list | awk -v k=$$k '$$1 == k { print $$2 }'); \
 	$(VM) run --kernel $$k --icount --smp 1 --out $(BUILD)/counts -- \
-		fosbench ipc --icount --cpus 0,0 --json /out/counts.json; \
+		fosbench ipc --require-fastos --icount --cpus 0,0 \
+		--json /out/counts.json; \
 	mv $(BUILD)/counts/counts.json $(BUILD)/counts/$$r.json; \
 	echo "$(BUILD)/counts/$$r.json"; done
 
@@ -203,7 +204,7 @@ help: ## this list
 # ---- rules ---------------------------------------------------------------
 
 # Objects depend on how they were compiled.
-flags := $(CC) $(CPPFLAGS) $(CFLAGS) $(FOS_CFLAGS) $(LDFLAGS)
+flags := $(VERSION) $(CC) $(CPPFLAGS) $(CFLAGS) $(FOS_CFLAGS) $(LDFLAGS)
 .PHONY: FORCE
 $(BUILD)/flags: FORCE
 	@mkdir -p $(BUILD)/lib $(BUILD)/bench $(BUILD)/bin $(BUILD)/dep
@@ -227,34 +228,37 @@ $(shared): $(lib_obj) lib/libfastos.map
 
 .PHONY: bench-deps
 bench-deps:
-	@for h in gsl/gsl_statistics.h cjson/cJSON.h; do \
+	@for h in gsl/gsl_statistics.h jansson.h; do \
 	echo "#include <$$h>" | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 || { \
 	echo "fosbench needs <$$h>: run \`make deps\`" >&2; exit 1; }; done
 
 $(bench_obj): $(BUILD)/bench/%.o: bench/%.c $(BUILD)/flags | bench-deps
 	$(call say,CC,$@)
-	$(Q)$(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) -Iinclude -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) -Iinclude \
+		-DFOSBENCH_VERSION='"$(VERSION)"' -c -o $@ $<
 
 $(BUILD)/bin/fosbench: $(bench_obj) $(static)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -pthread -o $@ $^ \
-		-lgsl -lgslcblas -lm -lcjson
+		-lgsl -lgslcblas -lm -ljansson
 
 $(KSELFTEST)/kselftest_harness.h:
 	$(call say,FETCH,kselftest harness)
 	$(Q)selftests/vm/fetch harness
 
+# Every test function has parameters that few use.
+harness := -isystem $(KSELFTEST) -Wno-unused-parameter
 compile_static = $(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) $(LDFLAGS) -static
 
 $(BUILD)/bin/fos-abi: selftests/abi.c $(BUILD)/flags \
 		| $(KSELFTEST)/kselftest_harness.h
 	$(call say,CCLD,$@)
-	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude/uapi -I$(KSELFTEST) -o $@ $<
+	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude/uapi $(harness) -o $@ $<
 
 $(filter-out %/fos-abi,$(suite_bin)): $(BUILD)/bin/fos-%: selftests/%.c \
 		$(static) $(BUILD)/flags | $(KSELFTEST)/kselftest_harness.h
 	$(call say,CCLD,$@)
-	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude -I$(KSELFTEST) -o $@ $< $(static)
+	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude $(harness) -o $@ $< $(static)
 
 $(example_bin): $(BUILD)/bin/fos-%: examples/%.c $(static) $(BUILD)/flags
 	$(call say,CCLD,$@)

@@ -124,8 +124,7 @@ int fos_channel(int fd[2], const struct fos_chan_attr *attr);
  * EPIPE: the peer has closed or died and did not take the message (no
  * SIGPIPE); EINTR: a signal came before it was taken, it was withdrawn;
  * EAGAIN: see above; EMSGSIZE: longer than FOS_MSG_MAX or the area, or than
- * the buffer the receiver offered; EFAULT, EINVAL; EBADF: not an open
- * endpoint; EBUSY: the endpoint belongs to another process; EPROTO: the peer
+ * the buffer the receiver offered; EINVAL; EBADF: not an open endpoint; EBUSY: the endpoint belongs to another process; EPROTO: the peer
  * breaks the protocol, close the channel.
  */
 ssize_t fos_send(int fd, const void *buf, size_t len, int flags);
@@ -143,7 +142,7 @@ ssize_t fos_send(int fd, const void *buf, size_t len, int flags);
  *
  * Return: the message's length; -1 with
  * EPIPE: the peer is gone and all it sent has been taken; EAGAIN: nothing
- * there (FOS_NONBLOCK); EINTR; EFAULT, EINVAL, EBADF, EBUSY, EPROTO as
+ * there (FOS_NONBLOCK); EINTR; EINVAL, EBADF, EBUSY, EPROTO as
  * fos_send().
  */
 ssize_t fos_recv(int fd, void *buf, size_t len, int flags);
@@ -162,12 +161,12 @@ ssize_t fos_recv(int fd, void *buf, size_t len, int flags);
  * had already taken the request.
  *
  * Return: the reply's length; -1 with
- * ETIMEDOUT: the deadline passed; EINTR: a signal came (also with SA_RESTART
- * once the request is delivered); EPIPE: the peer went away without taking the
+ * ETIMEDOUT: the deadline passed; EINTR: a signal came (handlers with SA_RESTART
+ * do not end the wait); EPIPE: the peer went away without taking the
  * request; ECONNRESET: ... after taking it, it may have been carried out;
  * EMSGSIZE: the request is longer than FOS_MSG_MAX, the area or the server's
  * buffer, or the reply longer than @cap (then fos_delivered() is 1);
- * EFAULT, EINVAL, EBADF, EBUSY, EPROTO as fos_send().
+ * EINVAL, EBADF, EBUSY, EPROTO as fos_send().
  */
 ssize_t fos_call(int fd, const void *req, size_t n, void *rsp, size_t cap,
 		 const struct timespec *deadline);
@@ -192,13 +191,14 @@ int fos_delivered(void);
  * @deadline:	of the wait; NULL or absolute CLOCK_MONOTONIC
  *
  * The server's loop: one trap per request while the client sleeps.  When the
- * reply fails, nothing is received; *@token is 0 as soon as the answer has
- * been given or has failed, so the loop just calls again.
+ * reply fails, nothing is received.  *@token is 0 as soon as the request is
+ * answered or cannot be any more (ESTALE, ENOBUFS, EPIPE), so a loop just calls
+ * again; after EMSGSIZE it is unchanged, answer with less.
  *
  * Return: length of the request; -1 with
  * ESTALE, ENOBUFS, EMSGSIZE: from the reply, see fos_reply(); EPIPE: the peer
  * is gone and all it sent has been taken; ETIMEDOUT, EINTR: no request came;
- * EFAULT, EINVAL, EBADF, EBUSY, EPROTO as fos_send().
+ * EINVAL, EBADF, EBUSY, EPROTO as fos_send().
  */
 ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp, size_t n,
 		       void *req, size_t cap, const struct timespec *deadline);
@@ -216,7 +216,7 @@ ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp, size_t n,
  * ESTALE: the caller has given up, or the request was answered before;
  * ENOBUFS: the client lets its replies lie, there is no room; drop it or try
  * again later; EMSGSIZE: longer than FOS_MSG_MAX or the area; EPIPE: the
- * client is gone; EFAULT, EINVAL, EBADF, EBUSY, EPROTO as fos_send().
+ * client is gone; EINVAL, EBADF, EBUSY, EPROTO as fos_send().
  */
 int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
 

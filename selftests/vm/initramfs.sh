@@ -64,7 +64,7 @@ add_project_programs() {
 # guest_conf "MODULE..." "PARAM..." DEADLINE OUT SHELL
 guest_conf() {
 	printf "modules='%s'\nparams='%s'\ndeadline=%s\nout=%s\nshell=%s\n" "$@"
-	printf "rows=%s\ncols=%s\n" "${LINES:-24}" "${COLUMNS:-80}"
+	printf "rows=%s\ncols=%s\n" "$rows" "$cols"
 }
 
 pack() {	# ROOT FILE

@@ -17,7 +17,7 @@ dmesg_delta() {
 		/vm: begin$/ { begin = n }
 		END {
 			for (i = begin + 1; i <= n; i++)
-				if (line[i] !~ /ommand line:|vm: pid /)
+				if (line[i] !~ /ommand line:/)
 					print line[i]
 		}'
 }
@@ -103,11 +103,11 @@ judge_kernel() {
 	elif reported timeout; then
 		red "the command had not ended $guest_deadline s after boot"
 		show_tail
-		return
+		return 0
 	elif complained; then
 		red "the kernel complained"
 	else
-		return
+		return 0
 	fi
 	if complained; then
 		show_splat
@@ -130,7 +130,7 @@ judge_report() {
 	elif [[ ! $status ]] || ! reported 'done'; then
 		red "no verdict from the guest $(stage)"
 	else
-		return
+		return 0
 	fi
 	show_tail
 }

@@ -205,7 +205,8 @@ struct fos_line {
 #define FOS_META_CALL			0x1U	/* wants a reply; its token is its seq */
 #define FOS_META_REPLY			0x2U	/* answers @token */
 #define FOS_META_AREA			0x4U	/* body in the area at @offset */
-#define FOS_META_ALL			0x7U
+#define FOS_META_REFUSED		0x8U	/* reply: the request did not fit */
+#define FOS_META_ALL			0xfU
 
 /**
  * struct fos_entry - one message, one cache line, written by the sender

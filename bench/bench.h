@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fosbench: what its files share.
+ *
+ *   fosbench.c	command line, one command a capability
+ *   ipc.c	command "ipc": which engine runs when;  ipc_options.c
+ *   measure.c	the one measuring loop: two processes, one engine
+ *   counts.c	traps and IPIs
+ *   stats.c	medians, percentiles, ratios
+ *   machine.c	what this machine is
+ *   report.c	the tables;  json.c  the same for programs;  progress.c
+ *   null.c, ipc_posix.c, ipc_shm.c, ipc_fastos.c	engines
+ */
+#ifndef FOSBENCH_BENCH_H
+#define FOSBENCH_BENCH_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+enum { CLIENT, SERVER, SIDES };
+
+#define WHY_LEN		128
+
+/* ---- engines ---------------------------------------------------------- */
+
+struct ipc;
+
+enum {
+	IPC_POSIX	= 1 << 0,	/* competes for "best POSIX" */
+	IPC_FASTOS	= 1 << 1,
+	IPC_TWO_CPUS	= 1 << 2,	/* never sleeps: senseless on one CPU */
+	IPC_NULL	= 1 << 3,	/* transfers nothing */
+};
+
+/* An open() that finds its engine missing on this machine returns this. */
+#define IPC_SKIP	1
+
+/**
+ * struct ipc_engine - one way for two processes to talk
+ * @name:	as in --engines
+ * @what:	a line for --list
+ * @flags:	IPC_*
+ * @arg:	for engines that share their functions
+ * @open:	in the parent before fork(): make what both sides inherit
+ * @join:	in each side; may be NULL
+ * @call:	client: send tx, receive rx
+ * @recv:	server: receive rx
+ * @reply_recv:	server: send tx, receive rx
+ * @reply:	server: send tx
+ * @close:	in the parent, when both sides are gone
+ *
+ * They return 0, or -1 after ipc_fail(); @open also IPC_SKIP after ipc_skip().
+ */
+struct ipc_engine {
+	const char *name;
+	const char *what;
+	unsigned int flags;
+	int arg;
+	int (*open)(struct ipc *c);
+	int (*join)(struct ipc *c, int side);
+	int (*call)(struct ipc *c);
+	int (*recv)(struct ipc *c);
+	int (*reply_recv)(struct ipc *c);
+	int (*reply)(struct ipc *c);
+	void (*close)(struct ipc *c);
+};
+
+extern const struct ipc_engine *const ipc_engines[];	/* NULL ends it */
+
+/* An engine at work. */
+struct ipc {
+	const struct ipc_engine *e;
+	size_t size;
+	char *tx;			/* private to the side */
+	char *rx;
+	uint64_t seq;			/* of the last request */
+	uint64_t sum;			/* of all bytes received */
+	volatile uint64_t *progress;	/* shared: seq of the client */
+	char *why;			/* WHY_LEN bytes, shared */
+
+	/* for the engine */
+	int fd[4];
+	int in;
+	int out;
+	uint32_t turn;
+	uint64_t token;
+	void *shm;
+	size_t shm_len;
+	char *area[SIDES];
+};
+
+int ipc_fail(struct ipc *c, const char *what);	/* adds errno; -1 */
+int ipc_skip(struct ipc *c, const char *what);	/* IPC_SKIP */
+
+extern const struct ipc_engine ipc_fastos_spin;
+extern const struct ipc_engine ipc_fastos_block;
+extern const struct ipc_engine ipc_fastos_fixed;
+extern const struct ipc_engine ipc_fastos_block_deadline;
+extern const struct ipc_engine ipc_pipe;
+extern const struct ipc_engine ipc_unix_stream;
+extern const struct ipc_engine ipc_unix_seqpacket;
+extern const struct ipc_engine ipc_mq;
+extern const struct ipc_engine ipc_futex;
+extern const struct ipc_engine ipc_eventfd;
+extern const struct ipc_engine ipc_sem;
+extern const struct ipc_engine ipc_spin_shm;
+extern const struct ipc_engine ipc_null;
+
+/* ---- counts ----------------------------------------------------------- */
+
+enum { IPI_RES, IPI_CAL, IPI_TLB, IPI_KINDS };
+extern const char *const ipi_name[IPI_KINDS];
+
+/* IPIs that two CPUs have received; false if there is no such table. */
+bool ipi_read(const int cpu[SIDES], uint64_t n[IPI_KINDS]);
+
+/* Tracepoint raw_syscalls:sys_enter; -1 and a reason without it. */
+int traps_tracepoint(char *why);
+/* Counter of the calling process's traps, off; -1 and a reason. */
+int traps_open(int tracepoint, char *why);
+void traps_on(int fd);
+uint64_t traps_off(int fd);
+
+/* ---- one run ---------------------------------------------------------- */
+
+#define MAX_SAMPLES	16384
+
+struct run {
+	const struct ipc_engine *e;
+	size_t size;
+	int cpu[SIDES];
+	uint64_t warm;		/* round trips before the first sample */
+	uint64_t batch;		/* round trips a sample */
+	uint64_t samples;
+	uint64_t lead_ns;	/* CPU time that the server has used before */
+	int tracepoint;		/* count traps; -1: do not */
+};
+
+enum run_status { RUN_OK, RUN_SKIPPED, RUN_FAILED };
+
+struct run_side {
+	double cpu_ns;		/* this and the next three: a round trip */
+	double nvcsw;
+	double nivcsw;
+	double traps;
+	uint64_t sum;
+	char why[WHY_LEN];
+};
+
+struct run_result {
+	enum run_status status;
+	char why[WHY_LEN + 32];
+	uint64_t progress;
+	struct run_side side[SIDES];
+	bool has_ipi;
+	double ipi[IPI_KINDS];		/* a round trip */
+	double sample[MAX_SAMPLES];	/* ns a round trip */
+};
+
+struct run_result *run_alloc(void);
+void run_free(struct run_result *res);
+void run_once(const struct run *run, struct run_result *res);
+
+/* ---- results ---------------------------------------------------------- */
+
+#define MAX_ROUNDS	100
+#define MAX_ENGINES	32
+#define MAX_SIZES	32
+#define MAX_PAIRS	8
+
+/* One engine in one cell. Times in ns, counts in units a round trip. */
+struct row {
+	const struct ipc_engine *e;
+	enum run_status status;
+	char why[WHY_LEN + 32];
+	struct run run;
+	double *sample;		/* of all rounds, until row_finish() */
+	size_t samples;
+	unsigned int rounds;
+	double round_median[MAX_ROUNDS];
+	double round_cpu[SIDES][MAX_ROUNDS];
+
+	double median;
+	double p99;
+	double ci;		/* 95 %, half width; NAN for one round */
+	double cpu[SIDES];
+	double nvcsw[SIDES];
+	double nivcsw[SIDES];
+	double traps[SIDES];	/* NAN: not counted */
+	double ipi[IPI_KINDS];	/* NAN: not counted */
+	double metric;		/* what rows are ranked by */
+	double vs_posix;	/* times better than the best of POSIX, or NAN */
+	double vs_pipe;
+};
+
+struct cell {
+	size_t size;
+	int cpu[SIDES];
+	char relation[64];
+	size_t rows;
+	struct row row[MAX_ENGINES];
+	const struct row *best_posix;
+};
+
+void row_add_round(struct row *row, const struct run_result *res);
+void row_finish(struct row *row, bool icount);
+void cell_finish(struct cell *cell);
+
+struct ipc_options {
+	size_t size[MAX_SIZES];
+	size_t sizes;
+	int pair[MAX_PAIRS][SIDES];
+	size_t pairs;
+	bool engine[MAX_ENGINES];	/* by index in ipc_engines */
+	unsigned int rounds;
+	uint64_t iters;			/* 0: by time */
+	uint64_t time_ms;
+	uint64_t lead_ms;
+	bool icount;
+	bool require_fastos;
+	const char *json;
+};
+
+int ipc_parse(int argc, char **argv, struct ipc_options *opt);
+
+struct report {
+	const struct ipc_options *opt;
+	json_t *machine;
+	struct cell *cell;
+	size_t cells;
+	const char *no_traps;		/* why not, or NULL */
+	const char *warning;		/* or NULL */
+	uint64_t fixed_ns;		/* fastos-fixed polls for */
+};
+
+void report_print(const struct report *rep);
+void print_wrapped(size_t column, size_t indent, const char *words);
+int report_json(const struct report *rep, FILE *f);
+
+/* ---- the rest --------------------------------------------------------- */
+
+json_t *machine_describe(void);
+void machine_relation(const int cpu[SIDES], char *buf, size_t len);
+void machine_print(const json_t *machine);
+const char *machine_icount_check(void);		/* a warning, or NULL */
+uint64_t ipc_fastos_fixed_ns(void);
+
+void progress_begin(size_t steps, bool quiet);
+/* NULL: a step that needs no work. */
+void progress_step(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void progress_end(void);
+
+int cmd_ipc(int argc, char **argv);
+
+static inline uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+#endif /* FOSBENCH_BENCH_H */

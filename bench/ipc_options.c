@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+/* Options of fosbench ipc. */
+#include <argp.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+#define SIZE_MIN	8UL
+#define SIZE_LIMIT	(1UL << 20)
+#define ICOUNT_ITERS	300
+
+enum { O_ICOUNT = 256, O_LEAD, O_LIST, O_REQUIRE, O_TIME };
+
+static const struct argp_option options[] = {
+	{ "cpus", 'c', "C,S", 0, "CPUs of client and server, as 0,0 or 0,1; "
+	  "may be repeated (default: both of these)", 0 },
+	{ "engines", 'e', "NAME,...", 0, "only these (default: all)", 0 },
+	{ "sizes", 's', "BYTES,...", 0, "of request and of reply, 8 to 1M "
+	  "(default: 8,64,1K,16K,64K)", 0 },
+	{ "rounds", 'r', "N", 0, "every engine runs so often, in turn "
+	  "(default: 5; with --icount 3)", 0 },
+	{ "iters", 'n', "N", 0, "round trips a run (default: as many as fit "
+	  "into --time)", 0 },
+	{ "time", O_TIME, "MS", 0, "of a run, in ms (default: 50)", 0 },
+	{ "json", 'j', "FILE", 0, "write the figures to FILE as well", 0 },
+	{ "icount", O_ICOUNT, NULL, 0, "this is a QEMU -icount guest, where a "
+	  "nanosecond is an instruction: count instructions", 0 },
+	{ "require-fastos", O_REQUIRE, NULL, 0, "fail where fastos is absent",
+	  0 },
+	{ "lead", O_LEAD, "MS", 0, "CPU time that the server has used before "
+	  "it serves, in ms; 0 makes twins, which Linux before 6.6 treats "
+	  "unlike other pairs (default: 2 on one CPU, 4 on two, 8 on 8)", 0 },
+	{ "list", O_LIST, NULL, 0, "tell the engines and stop", 0 },
+	{ 0 }
+};
+
+static void list_engines(void)
+{
+	for (const struct ipc_engine *const *e = ipc_engines; *e; e++)
+		printf("%-22s %s\n", (*e)->name, (*e)->what);
+}
+
+static uint64_t number(struct argp_state *state, const char *arg,
+		       const char *what, uint64_t min, uint64_t max)
+{
+	uint64_t n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(arg, &end, 10);
+	if (*end == 'k' || *end == 'K') {
+		n <<= 10;
+		end++;
+	} else if (*end == 'm' || *end == 'M') {
+		n <<= 20;
+		end++;
+	}
+	if (errno || *end || end == arg || n < min || n > max)
+		argp_error(state, "%s: %s is not a number from %llu to %llu",
+			   what, arg, (unsigned long long)min,
+			   (unsigned long long)max);
+	return n;
+}
+
+static void parse_sizes(struct argp_state *state, char *arg)
+{
+	struct ipc_options *opt = state->input;
+	char *save, *word = strtok_r(arg, ",", &save);
+
+	opt->sizes = 0;
+	for (; word; word = strtok_r(NULL, ",", &save)) {
+		if (opt->sizes == MAX_SIZES)
+			argp_error(state, "more than %d sizes", MAX_SIZES);
+		opt->size[opt->sizes++] = number(state, word, "--sizes",
+						 SIZE_MIN, SIZE_LIMIT);
+	}
+}
+
+static void parse_engines(struct argp_state *state, char *arg)
+{
+	struct ipc_options *opt = state->input;
+	char *save, *word = strtok_r(arg, ",", &save);
+
+	memset(opt->engine, 0, sizeof(opt->engine));
+	for (; word; word = strtok_r(NULL, ",", &save)) {
+		size_t i = 0;
+
+		while (ipc_engines[i] && strcmp(ipc_engines[i]->name, word))
+			i++;
+		if (!ipc_engines[i])
+			argp_error(state, "no engine %s; see --list", word);
+		opt->engine[i] = true;
+	}
+}
+
+static void add_pair(struct argp_state *state, int client, int server)
+{
+	struct ipc_options *opt = state->input;
+
+	if (opt->pairs == MAX_PAIRS)
+		argp_error(state, "more than %d pairs of CPUs", MAX_PAIRS);
+	opt->pair[opt->pairs][CLIENT] = client;
+	opt->pair[opt->pairs++][SERVER] = server;
+}
+
+static void parse_cpus(struct argp_state *state, const char *arg)
+{
+	cpu_set_t set;
+	int cpu[SIDES], end = 0;
+
+	if (sscanf(arg, "%d,%d%n", &cpu[CLIENT], &cpu[SERVER], &end) != 2 ||
+	    arg[end])
+		argp_error(state, "--cpus: %s is not like 0,1", arg);
+	sched_getaffinity(0, sizeof(set), &set);
+	for (int side = 0; side < SIDES; side++) {
+		if (cpu[side] < 0 || cpu[side] >= CPU_SETSIZE ||
+		    !CPU_ISSET(cpu[side], &set))
+			argp_error(state, "CPU %d is not ours to use",
+				   cpu[side]);
+	}
+	add_pair(state, cpu[CLIENT], cpu[SERVER]);
+}
+
+/* Twice what CFS wants of a lead before it preempts. */
+static uint64_t default_lead(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t ms = 2;
+
+	for (long n = 2; n <= cpus && n <= 8; n *= 2)
+		ms += 2;
+	return ms;
+}
+
+/* The same CPU; and two, if we may use two. */
+static void default_pairs(struct argp_state *state)
+{
+	int first = -1;
+	cpu_set_t set;
+
+	sched_getaffinity(0, sizeof(set), &set);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &set))
+			continue;
+		add_pair(state, first < 0 ? cpu : first, cpu);
+		if (first >= 0)
+			return;
+		first = cpu;
+	}
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct ipc_options *opt = state->input;
+
+	switch (key) {
+	case 'c':
+		parse_cpus(state, arg);
+		break;
+	case 'e':
+		parse_engines(state, arg);
+		break;
+	case 's':
+		parse_sizes(state, arg);
+		break;
+	case 'r':
+		opt->rounds = number(state, arg, "--rounds", 1, MAX_ROUNDS);
+		break;
+	case 'n':
+		opt->iters = number(state, arg, "--iters", 1, 1ULL << 40);
+		break;
+	case 'j':
+		opt->json = arg;
+		break;
+	case O_TIME:
+		opt->time_ms = number(state, arg, "--time", 1, 3600000);
+		break;
+	case O_ICOUNT:
+		opt->icount = true;
+		break;
+	case O_REQUIRE:
+		opt->require_fastos = true;
+		break;
+	case O_LEAD:
+		opt->lead_ms = number(state, arg, "--lead", 0, 1000);
+		break;
+	case O_LIST:
+		list_engines();
+		exit(0);
+	case ARGP_KEY_END:
+		if (!opt->pairs)
+			default_pairs(state);
+		if (!opt->rounds)
+			opt->rounds = opt->icount ? 3 : 5;
+		if (opt->icount && !opt->iters)
+			opt->iters = ICOUNT_ITERS;
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.doc = "Round trips between two pinned processes: a request and a "
+	       "reply of the same size; both sides copy it in and out, and "
+	       "read every byte they receive.\v"
+	       "Exit status: 0; 1 if an engine failed, or was skipped under "
+	       "--require-fastos; 64 for a wrong option.",
+};
+
+int ipc_parse(int argc, char **argv, struct ipc_options *opt)
+{
+	*opt = (struct ipc_options) {
+		.size = { 8, 64, 1024, 16384, 65536 },
+		.sizes = 5,
+		.time_ms = 50,
+		.lead_ms = default_lead(),
+	};
+	for (size_t i = 0; ipc_engines[i]; i++)
+		opt->engine[i] = true;
+	return argp_parse(&argp, argc, argv, 0, NULL, opt);
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+/* The figures for programs: --json FILE. */
+#include <math.h>
+
+#include "bench.h"
+
+/* JSON knows no NAN: what was not measured is null. */
+static json_t *real(double x)
+{
+	return isfinite(x) ? json_real(x) : json_null();
+}
+
+static json_t *both(const double x[SIDES])
+{
+	return json_pack("{s:o, s:o}", "client", real(x[CLIENT]),
+			 "server", real(x[SERVER]));
+}
+
+static json_t *row_json(const struct row *row)
+{
+	static const char *const status[] = { "ok", "skipped", "failed" };
+	json_t *obj, *rounds = json_array(), *ipi = json_object();
+	unsigned int flags = row->e->flags;
+
+	for (unsigned int r = 0; r < row->rounds; r++)
+		json_array_append_new(rounds, real(row->round_median[r]));
+	for (int i = 0; i < IPI_KINDS; i++)
+		json_object_set_new(ipi, ipi_name[i], real(row->ipi[i]));
+	obj = json_pack("{s:s, s:s, s:s}", "name", row->e->name,
+			"class", flags & IPC_POSIX ? "posix" :
+			flags & IPC_FASTOS ? "fastos" :
+			flags & IPC_NULL ? "null" : "floor",
+			"status", status[row->status]);
+	if (!obj || row->status != RUN_OK) {
+		json_decref(rounds);
+		json_decref(ipi);
+		json_object_set_new(obj, "reason", json_string(row->why));
+		return obj;
+	}
+	json_object_update_new(obj, json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
+		" s:I, s:I, s:i}",
+		"median", real(row->median), "p99", real(row->p99),
+		"ci95", real(row->ci), "round_medians", rounds,
+		"cpu_total", real(row->cpu[CLIENT] + row->cpu[SERVER]),
+		"cpu", both(row->cpu), "traps", both(row->traps),
+		"nvcsw", both(row->nvcsw), "nivcsw", both(row->nivcsw),
+		"ipis", ipi, "vs_best_posix", real(row->vs_posix),
+		"vs_pipe", real(row->vs_pipe),
+		"batch", (json_int_t)row->run.batch,
+		"samples", (json_int_t)row->run.samples,
+		"rounds", row->rounds));
+	return obj;
+}
+
+static json_t *cell_json(const struct cell *cell)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < cell->rows; i++)
+		json_array_append_new(rows, row_json(&cell->row[i]));
+	return json_pack("{s:I, s:[ii], s:s, s:s?, s:o}",
+			 "size", (json_int_t)cell->size,
+			 "cpus", cell->cpu[CLIENT], cell->cpu[SERVER],
+			 "relation", cell->relation, "best_posix",
+			 cell->best_posix ? cell->best_posix->e->name : NULL,
+			 "engines", rows);
+}
+
+/* Closes f. 0, or -1 and errno. */
+int report_json(const struct report *rep, FILE *f)
+{
+	json_t *cells = json_array(), *all;
+	int ret = -1;
+
+	for (size_t i = 0; i < rep->cells; i++)
+		json_array_append_new(cells, cell_json(&rep->cell[i]));
+	all = json_pack("{s:s, s:i, s:s, s:s, s:I, s:I, s:s?, s:s?, s:O, s:o}",
+			"command", "ipc", "format", 1,
+			"unit", rep->opt->icount ? "instructions" : "ns",
+			"ranked_by", rep->opt->icount ? "cpu_total" : "median",
+			"lead_ms", (json_int_t)rep->opt->lead_ms,
+			"fastos_fixed_ns", (json_int_t)rep->fixed_ns,
+			"no_traps_because", rep->no_traps,
+			"warning", rep->warning,
+			"machine", rep->machine, "cells", cells);
+	if (all)
+		ret = json_dumpf(all, f, JSON_INDENT(2) |
+				 JSON_REAL_PRECISION(10));
+	json_decref(all);
+	if (fputc('\n', f) == EOF)
+		ret = -1;
+	return fclose(f) ? -1 : ret;
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MIT
+/* The figures for people: at most 100 columns, best first. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+
+#define WIDTH	98
+
+typedef char text[24];
+
+/* Words, broken into lines; the first begins at a column already reached. */
+void print_wrapped(size_t column, size_t indent, const char *words)
+{
+	while (*words) {
+		size_t n = strcspn(words, " ");
+
+		if (column + 1 + n > WIDTH) {
+			printf("\n%*s", (int)indent, "");
+			column = indent;
+		} else if (column > indent) {
+			column += printf(" ");
+		}
+		column += printf("%.*s", (int)n, words);
+		words += n + strspn(words + n, " ");
+	}
+	printf("\n");
+}
+
+/* Three digits that matter. */
+static const char *us(double ns, text buf)
+{
+	double x = ns / 1e3;
+
+	snprintf(buf, sizeof(text), "%.*f",
+		 x < 1 ? 3 : x < 10 ? 2 : x < 100 ? 1 : 0, x);
+	return buf;
+}
+
+static const char *count(double x, text buf)
+{
+	if (isnan(x))
+		return "n/a";
+	snprintf(buf, sizeof(text), "%.*f",
+		 x > 0 && x < 0.01 ? 4 : x < 100 ? 2 : 0, x);
+	return buf;
+}
+
+static const char *instructions(double x, text buf)
+{
+	snprintf(buf, sizeof(text), "%.0f", x);
+	return buf;
+}
+
+static const char *figure(const struct report *rep, double x, text buf)
+{
+	return rep->opt->icount ? instructions(x, buf) : us(x, buf);
+}
+
+static const char *percent(double part, double whole, text buf)
+{
+	if (isnan(part) || whole <= 0)
+		return "";
+	snprintf(buf, sizeof(text), "%.1f", 100 * part / whole);
+	return buf;
+}
+
+static const char *times(double x, text buf)
+{
+	if (isnan(x))
+		return "";
+	snprintf(buf, sizeof(text), "%.*fx", x < 100 ? 2 : 0, x);
+	return buf;
+}
+
+/* "1.38x faster": how much better than the best of POSIX. */
+static const char *against(const struct report *rep, const struct cell *cell,
+			   const struct row *row, text buf)
+{
+	double x = row->vs_posix, y = x < 1 ? 1 / x : x;
+
+	if (row == cell->best_posix)
+		return "best POSIX";
+	if (isnan(x))
+		return "";
+	snprintf(buf, sizeof(text), "%.*fx %s", y < 100 ? 2 : 0, y,
+		 rep->opt->icount ? (x < 1 ? "more" : "fewer") :
+				    (x < 1 ? "slower" : "faster"));
+	return buf;
+}
+
+static double sum(const double x[SIDES])
+{
+	return x[CLIENT] + x[SERVER];
+}
+
+static double ipis(const struct row *row)
+{
+	return 1e3 * (row->ipi[IPI_RES] + row->ipi[IPI_CAL] +
+		      row->ipi[IPI_TLB]);
+}
+
+/* ---- one cell --------------------------------------------------------- */
+
+static void print_header(const struct report *rep)
+{
+	if (rep->opt->icount)
+		printf("  %-21s %8s %8s %8s %8s  %-13s %7s %6s %6s %7s\n",
+		       "instructions", "both", "client", "server", "elapsed",
+		       "vs best POSIX", "vs pipe", "traps", "switch", "IPI/1k");
+	else
+		printf("  %-21s %8s %8s %5s %8s  %-13s %7s %6s %6s %7s\n",
+		       "us", "median", "p99", "+-%", "CPU",
+		       "vs best POSIX", "vs pipe", "traps", "switch", "IPI/1k");
+}
+
+static void print_row(const struct report *rep, const struct cell *cell,
+		      const struct row *row)
+{
+	double cpu = sum(row->cpu), csw = sum(row->nvcsw) + sum(row->nivcsw);
+	text t[10];
+
+	printf("  %-21s ", row->e->name);
+	if (rep->opt->icount)
+		printf("%8s %8s %8s %8s", instructions(cpu, t[0]),
+		       instructions(row->cpu[CLIENT], t[1]),
+		       instructions(row->cpu[SERVER], t[2]),
+		       instructions(row->median, t[3]));
+	else
+		printf("%8s %8s %5s %8s", us(row->median, t[0]),
+		       us(row->p99, t[1]), percent(row->ci, row->median, t[2]),
+		       us(cpu, t[3]));
+	if (row->e->flags & IPC_NULL) {
+		printf("  the measuring loop alone\n");
+		return;
+	}
+	printf("  %-13s %7s %6s %6s %7s\n", against(rep, cell, row, t[4]),
+	       times(row->vs_pipe, t[5]), count(sum(row->traps), t[6]),
+	       count(csw, t[7]), count(ipis(row), t[8]));
+}
+
+static int rank(const void *a, const void *b)
+{
+	const struct row *x = *(const struct row *const *)a;
+	const struct row *y = *(const struct row *const *)b;
+	int null = !!(x->e->flags & IPC_NULL) - !!(y->e->flags & IPC_NULL);
+
+	if (null)
+		return null;
+	return (x->metric > y->metric) - (x->metric < y->metric);
+}
+
+/* Those that did not run, one line a reason. */
+static void print_absent(const struct cell *cell, enum run_status status,
+			 const char *label)
+{
+	bool told[MAX_ENGINES] = { false };
+
+	for (size_t i = 0; i < cell->rows; i++) {
+		char names[MAX_ENGINES * 24] = "";
+		size_t len = 0;
+		int column;
+
+		if (cell->row[i].status != status || told[i])
+			continue;
+		for (size_t j = i; j < cell->rows; j++) {
+			const struct row *row = &cell->row[j];
+
+			if (row->status != status ||
+			    strcmp(row->why, cell->row[i].why))
+				continue;
+			told[j] = true;
+			len += snprintf(names + len, sizeof(names) - len,
+					"%s%s", len ? ", " : "", row->e->name);
+		}
+		column = printf("  %s: %s:", label, cell->row[i].why);
+		print_wrapped(column, 6, names);
+	}
+}
+
+static void print_cell(const struct report *rep, const struct cell *cell)
+{
+	const struct row *row[MAX_ENGINES];
+	size_t n = 0;
+
+	for (size_t i = 0; i < cell->rows; i++) {
+		if (cell->row[i].status == RUN_OK)
+			row[n++] = &cell->row[i];
+	}
+	qsort(row, n, sizeof(row[0]), rank);
+	if (cell->cpu[CLIENT] == cell->cpu[SERVER])
+		printf("\n%zu bytes each way, both on CPU %d\n", cell->size,
+		       cell->cpu[CLIENT]);
+	else
+		printf("\n%zu bytes each way, CPUs %d and %d: %s\n",
+		       cell->size, cell->cpu[CLIENT], cell->cpu[SERVER],
+		       cell->relation);
+	if (n)
+		print_header(rep);
+	for (size_t i = 0; i < n; i++)
+		print_row(rep, cell, row[i]);
+	print_absent(cell, RUN_SKIPPED, "skipped");
+	print_absent(cell, RUN_FAILED, "FAILED");
+}
+
+/* ---- all -------------------------------------------------------------- */
+
+static const struct row *best_fastos(const struct cell *cell)
+{
+	const struct row *best = NULL;
+
+	for (size_t i = 0; i < cell->rows; i++) {
+		const struct row *row = &cell->row[i];
+
+		if (row->status == RUN_OK && (row->e->flags & IPC_FASTOS) &&
+		    (!best || row->metric < best->metric))
+			best = row;
+	}
+	return best;
+}
+
+static void print_summary(const struct report *rep)
+{
+	bool any = false;
+	text t[3];
+
+	for (size_t i = 0; i < rep->cells; i++) {
+		const struct cell *cell = &rep->cell[i];
+		const struct row *fos = best_fastos(cell);
+		const struct row *posix = cell->best_posix;
+
+		if (!fos || !posix)
+			continue;
+		if (!any)
+			printf("\nIn short (%s)\n  %-8s %8s  %-26s %-26s\n",
+			       rep->opt->icount ? "instructions" : "us",
+			       "CPUs", "bytes", "best of fastos",
+			       "best of POSIX");
+		any = true;
+		printf("  %3d,%-4d %8zu  %-16s %8s  %-16s %8s  %s, %s pipe\n",
+		       cell->cpu[CLIENT], cell->cpu[SERVER], cell->size,
+		       fos->e->name + strlen("fastos-"),
+		       figure(rep, fos->metric, t[0]),
+		       posix->e->name, figure(rep, posix->metric, t[1]),
+		       against(rep, cell, fos, t[2]),
+		       times(fos->vs_pipe, (text){ 0 }));
+	}
+}
+
+static void print_legend(const struct report *rep)
+{
+	const struct ipc_options *opt = rep->opt;
+	char par[2048];
+	int n;
+
+	n = snprintf(par, sizeof(par),
+		     "A round trip is a request and a reply of the same size "
+		     "between two pinned processes. Both copy it in and out "
+		     "of buffers of their own and read every byte they "
+		     "receive. The server has used %llu ms of CPU time before. "
+		     "The engines took turns in %u round%s",
+		     (unsigned long long)opt->lead_ms, opt->rounds,
+		     opt->rounds == 1 ? "" : "s");
+	if (opt->icount)
+		n += snprintf(par + n, sizeof(par) - n,
+			      " of %llu round trips. Figures are instructions "
+			      "of the guest for one: what was charged to both "
+			      "processes, to each, and what passed. ",
+			      (unsigned long long)opt->iters);
+	else
+		n += snprintf(par + n, sizeof(par) - n,
+			      ". +-%%: 95 %% confidence of the median. CPU: "
+			      "time of both sides. Round trips shorter than "
+			      "100 readings of the clock are timed in "
+			      "batches. ");
+	snprintf(par + n, sizeof(par) - n,
+		 "vs: how many times %s than the best of POSIX, and than "
+		 "pipe. traps, switch: system calls and context switches of "
+		 "both sides, for one round trip. IPI/1k: interrupts (RES, "
+		 "CAL, TLB) to their CPUs, of whatever cause, in 1,000. "
+		 "fastos-fixed polls for %.1f us.%s%s%s",
+		 opt->icount ? "fewer" : "faster", rep->fixed_ns / 1e3,
+		 rep->no_traps ? " Traps are n/a: " : "",
+		 rep->no_traps ? rep->no_traps : "",
+		 rep->no_traps ? "." : "");
+	printf("\n");
+	print_wrapped(0, 0, par);
+	if (rep->warning)
+		printf("\nWARNING: %s\n", rep->warning);
+}
+
+void report_print(const struct report *rep)
+{
+	printf("fosbench ipc\n\n");
+	machine_print(rep->machine);
+	print_legend(rep);
+	for (size_t i = 0; i < rep->cells; i++)
+		print_cell(rep, &rep->cell[i]);
+	print_summary(rep);
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+/* From samples to figures. */
+#include <gsl/gsl_cdf.h>
+#include <gsl/gsl_sort.h>
+#include <gsl/gsl_statistics_double.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+
+static double median(const double *data, size_t n)
+{
+	double sorted[MAX_ROUNDS];
+
+	memcpy(sorted, data, n * sizeof(*data));
+	gsl_sort(sorted, 1, n);
+	return gsl_stats_median_from_sorted_data(sorted, 1, n);
+}
+
+/* Half width of the 95 % confidence interval of the mean of n figures. */
+static double confidence(const double *data, size_t n)
+{
+	if (n < 2)
+		return NAN;
+	return gsl_cdf_tdist_Pinv(0.975, n - 1) * gsl_stats_sd(data, 1, n) /
+	       sqrt(n);
+}
+
+void row_add_round(struct row *row, const struct run_result *res)
+{
+	size_t n = row->run.samples;
+	unsigned int r = row->rounds;
+	double *all, *mine;
+
+	row->status = res->status;
+	memcpy(row->why, res->why, sizeof(row->why));
+	if (res->status != RUN_OK || r >= MAX_ROUNDS)
+		return;
+	all = realloc(row->sample, (row->samples + n) * sizeof(*all));
+	if (!all) {
+		row->status = RUN_FAILED;
+		snprintf(row->why, sizeof(row->why), "no memory");
+		return;
+	}
+	row->sample = all;
+	mine = all + row->samples;
+	memcpy(mine, res->sample, n * sizeof(*mine));
+	gsl_sort(mine, 1, n);
+	row->round_median[r] = gsl_stats_median_from_sorted_data(mine, 1, n);
+	row->samples += n;
+	row->rounds++;
+	for (int side = 0; side < SIDES; side++) {
+		row->round_cpu[side][r] = res->side[side].cpu_ns;
+		row->nvcsw[side] += res->side[side].nvcsw;
+		row->nivcsw[side] += res->side[side].nivcsw;
+	}
+	for (int i = 0; i < IPI_KINDS; i++)
+		row->ipi[i] += res->has_ipi ? res->ipi[i] : NAN;
+}
+
+void row_finish(struct row *row, bool icount)
+{
+	size_t n = row->samples;
+
+	for (int side = 0; side < SIDES; side++)
+		row->traps[side] = NAN;
+	row->vs_posix = NAN;
+	row->vs_pipe = NAN;
+	if (row->status == RUN_OK) {
+		gsl_sort(row->sample, 1, n);
+		row->median = gsl_stats_median_from_sorted_data(row->sample,
+								1, n);
+		row->p99 = gsl_stats_quantile_from_sorted_data(row->sample, 1,
+							       n, 0.99);
+		row->ci = confidence(row->round_median, row->rounds);
+		for (int side = 0; side < SIDES; side++) {
+			row->cpu[side] = median(row->round_cpu[side],
+						row->rounds);
+			row->nvcsw[side] /= row->rounds;
+			row->nivcsw[side] /= row->rounds;
+		}
+		for (int i = 0; i < IPI_KINDS; i++)
+			row->ipi[i] /= row->rounds;
+		row->metric = icount ? row->cpu[CLIENT] + row->cpu[SERVER] :
+				       row->median;
+	}
+	free(row->sample);
+	row->sample = NULL;
+}
+
+void cell_finish(struct cell *cell)
+{
+	const struct row *best = NULL, *pipe = NULL;
+
+	for (size_t i = 0; i < cell->rows; i++) {
+		const struct row *row = &cell->row[i];
+
+		if (row->status != RUN_OK)
+			continue;
+		if ((row->e->flags & IPC_POSIX) &&
+		    (!best || row->metric < best->metric))
+			best = row;
+		if (row->e == &ipc_pipe)
+			pipe = row;
+	}
+	for (size_t i = 0; i < cell->rows; i++) {
+		struct row *row = &cell->row[i];
+
+		if (row->status != RUN_OK || (row->e->flags & IPC_NULL))
+			continue;
+		if (best)
+			row->vs_posix = best->metric / row->metric;
+		if (pipe)
+			row->vs_pipe = pipe->metric / row->metric;
+	}
+	cell->best_posix = best;
+}

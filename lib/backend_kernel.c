@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* The module: the only file that knows /dev/fastos and calls ioctl(). */
+#include "backend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define NODE	"/dev/fastos"
+
+static int do_ioctl(int fd, unsigned long cmd, void *arg)
+{
+	return ioctl(fd, cmd, arg) < 0 ? -errno : 0;
+}
+
+static int open_node(void)
+{
+	int fd = open(NODE, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int kernel_probe(struct fos_caps *caps)
+{
+	struct fos_core_query q = { 0 };
+	int fd = open_node();
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	ret = do_ioctl(fd, FOS_IOC_CORE_QUERY, &q);
+	close(fd);
+	if (ret)
+		return ret;
+	if (q.abi != FOS_ABI)
+		return -EPROTO;
+	if (q.features & FOS_FEAT_CHAN)
+		caps->features |= FOS_CAP_CHAN;
+	if (q.features & FOS_FEAT_CLAIMS_KERNEL)
+		caps->features |= FOS_CAP_CLAIMS_KERNEL;
+	caps->backend = FOS_BACKEND_KERNEL;
+	caps->depth_max = q.depth_max;
+	caps->wake_ns = q.wake_ns;
+	caps->area_max = q.area_max;
+	return 0;
+}
+
+static int kernel_create(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
+			 int fd[2])
+{
+	struct fos_chan_create a = {
+		.area_bytes = area_bytes,
+		.cookie = cookie,
+		.depth = depth,
+	};
+	int node = open_node();
+	int ret;
+
+	if (node < 0)
+		return node;
+	ret = do_ioctl(node, FOS_IOC_CHAN_CREATE, &a);
+	close(node);
+	if (ret)
+		return ret;
+	fd[0] = a.fd[0];
+	fd[1] = a.fd[1];
+	return 0;
+}
+
+/* Another driver may answer to our number: believe only what fits. */
+static int kernel_query(int fd, struct fos_core_query *q)
+{
+	*q = (struct fos_core_query) { 0 };
+	if (do_ioctl(fd, FOS_IOC_CORE_QUERY, q) || q->abi != FOS_ABI ||
+	    q->kind != FOS_KIND_CHAN || q->side > 1 ||
+	    q->depth < FOS_CHAN_DEPTH_MIN || q->depth > FOS_CHAN_DEPTH_MAX ||
+	    (q->depth & (q->depth - 1)) || q->area_bytes > FOS_CHAN_AREA_MAX)
+		return -EBADF;
+	return 0;
+}
+
+static void fill_mem(struct fos_ring_mem *m, const struct fos_core_query *q,
+		     unsigned char *base)
+{
+	const uint32_t mine = q->side, peer = !q->side, depth = q->depth;
+	unsigned char *my_control = base + FOS_CHAN_OFF_CONTROL(depth, mine);
+	unsigned char *peer_control = base + FOS_CHAN_OFF_CONTROL(depth, peer);
+	struct fos_kside *kside = (void *)(base + FOS_CHAN_OFF_KERNEL(depth));
+
+	*m = (struct fos_ring_mem) {
+		.my_line = (void *)my_control,
+		.my_entries = (void *)(my_control + FOS_CHAN_ENTRIES),
+		.my_abandoned = (void *)(my_control +
+					 FOS_CHAN_ABANDONED(depth)),
+		.my_claims = (void *)(base + FOS_CHAN_OFF_CLAIMS(depth, mine)),
+		.my_area = base + FOS_CHAN_OFF_AREA(depth, q->area_bytes, mine),
+		.my_kside = &kside[mine],
+		.peer_line = (void *)peer_control,
+		.peer_entries = (void *)(peer_control + FOS_CHAN_ENTRIES),
+		.peer_abandoned = (void *)(peer_control +
+					   FOS_CHAN_ABANDONED(depth)),
+		.peer_claims = (void *)(base +
+					FOS_CHAN_OFF_CLAIMS(depth, peer)),
+		.peer_area = base +
+			     FOS_CHAN_OFF_AREA(depth, q->area_bytes, peer),
+		.peer_kside = &kside[peer],
+		.depth = depth,
+		.area_bytes = q->area_bytes,
+	};
+}
+
+static int kernel_attach(int fd, const struct fos_core_query *q,
+			 struct fos_mapping *map)
+{
+	size_t bytes = FOS_CHAN_MAP_BYTES(q->depth, q->area_bytes);
+	void *base;
+
+	base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (base == MAP_FAILED)
+		return errno == ESHUTDOWN ? -EBADF : -errno;
+	map->base = base;
+	map->bytes = bytes;
+	fill_mem(&map->mem, q, base);
+	return 0;
+}
+
+static void kernel_detach(struct fos_mapping *map)
+{
+	munmap(map->base, map->bytes);
+}
+
+static int kernel_bell_wait(int fd, const struct fos_chan_bell_wait *a)
+{
+	return do_ioctl(fd, FOS_IOC_CHAN_BELL_WAIT, (void *)a);
+}
+
+static int kernel_withdraw(int fd, uint64_t seq, uint64_t *word)
+{
+	struct fos_chan_withdraw a = { .seq = seq };
+	int ret = do_ioctl(fd, FOS_IOC_CHAN_WITHDRAW, &a);
+
+	*word = a.word;
+	return ret;
+}
+
+const struct fos_backend fos__backend_kernel = {
+	.probe		= kernel_probe,
+	.create		= kernel_create,
+	.query		= kernel_query,
+	.attach		= kernel_attach,
+	.detach		= kernel_detach,
+	.bell_wait	= kernel_bell_wait,
+	.withdraw	= kernel_withdraw,
+};

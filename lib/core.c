@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * core: which endpoint a descriptor is.
+ *
+ * A call names a descriptor; the table below says which attached endpoint that
+ * is, as long as the kernel has not seen this process close any descriptor of
+ * it since (the count of closes in the kernel page).  Otherwise, and for an
+ * unknown number, the descriptor is asked (QUERY) and its endpoint found in
+ * the registry or attached.  So dup() and reuse of a number stay right.
+ *
+ * Lookup takes no lock.  It counts itself in before it looks at the table a
+ * second time; removal clears the table before it counts itself out; whoever
+ * counts down to zero unmaps.  An endpoint's struct is never freed, only
+ * pooled, so counting a stale one is harmless.
+ */
+#include "internal.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define LOAD(p)		__atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define STORE(p, v)	__atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
+
+#define CHUNK		1024
+#define CHUNKS		1024
+
+/**
+ * struct fd_slot - one descriptor number
+ * @ep: its endpoint, or NULL
+ * @state: of my side when that was checked
+ */
+struct fd_slot {
+	struct fos_ep *ep;
+	uint64_t state;
+};
+
+static struct fd_slot *table[CHUNKS];
+static struct fos_ep *registry, *pool;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/*
+ * A page that fork() wipes: in a child the word is zero, and everything above
+ * describes the parent, whose mappings were not inherited.
+ */
+enum { FORK_CHILD, FORK_RESETTING, FORK_READY };
+static uint32_t fork_unset = FORK_CHILD;
+static uint32_t *fork_word = &fork_unset;
+
+static void forget_everything(void)
+{
+	size_t i;
+
+	pthread_mutex_init(&lock, NULL);
+	for (i = 0; i < CHUNKS; i++)
+		if (table[i])
+			memset(table[i], 0, CHUNK * sizeof(*table[i]));
+	registry = NULL;
+	pool = NULL;
+}
+
+/* First use in this process, or in a child of it. */
+static int enter_process(void)
+{
+	uint32_t *word = LOAD(&fork_word);
+	uint32_t child = FORK_CHILD;
+	uint32_t *page;
+
+	if (word == &fork_unset) {
+		page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (page == MAP_FAILED)
+			return -ENOMEM;
+		if (madvise(page, 4096, MADV_WIPEONFORK) ||
+		    !__atomic_compare_exchange_n(&fork_word, &word, page, false,
+						 __ATOMIC_SEQ_CST,
+						 __ATOMIC_SEQ_CST))
+			munmap(page, 4096);
+		word = LOAD(&fork_word);
+		if (word == &fork_unset)
+			return -ENOSYS;
+	}
+	if (__atomic_compare_exchange_n(word, &child, FORK_RESETTING, false,
+					__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+		forget_everything();
+		STORE(word, FORK_READY);
+	}
+	while (LOAD(word) != FORK_READY)
+		sched_yield();
+	return 0;
+}
+
+uint32_t fos__online_cpus(void)
+{
+	static uint32_t cpus;
+	long n;
+
+	if (!LOAD(&cpus)) {
+		n = sysconf(_SC_NPROCESSORS_ONLN);
+		STORE(&cpus, n > 0 ? n : 1);
+	}
+	return LOAD(&cpus);
+}
+
+/* ---- endpoints -------------------------------------------------------- */
+
+static struct fos_ep *ep_alloc(void)
+{
+	struct fos_ep *ep = pool;
+
+	if (ep) {
+		pool = ep->next;
+		return ep;
+	}
+	return calloc(1, sizeof(*ep));
+}
+
+static uint64_t wake_ns_of(const struct fos_core_query *q)
+{
+	return q->wake_ns;
+}
+
+static int ep_attach(int fd, const struct fos_core_query *q,
+		     const struct fos_backend *backend, struct fos_ep **out)
+{
+	struct fos_ep *ep = ep_alloc();
+	int ret;
+
+	if (!ep)
+		return -ENOMEM;
+	ret = backend->attach(fd, q, &ep->map);
+	if (ret) {
+		ep->next = pool;
+		pool = ep;
+		return ret;
+	}
+	ep->backend = backend;
+	ep->id = q->id;
+	ep->side = q->side;
+	ep->picked_at = 0;
+	pthread_mutex_init(&ep->area_lock, NULL);
+	fos_ring_init(&ep->ring, &ep->map.mem);
+	fos_area_init(&ep->area, q->area_bytes, q->depth);
+	fos_spin_unpack(&ep->spin, q->cookie, wake_ns_of(q));
+	fos__calls_init(&ep->calls, q->depth);
+	fos__owed_init(&ep->owed, q->depth);
+	/* Added, not set: somebody may just be counting a stale pointer. */
+	__atomic_add_fetch(&ep->users, 1, __ATOMIC_SEQ_CST);
+	ep->next = registry;
+	registry = ep;
+	*out = ep;
+	return 0;
+}
+
+void fos__ep_put(struct fos_ep *ep)
+{
+	if (__atomic_sub_fetch(&ep->users, 1, __ATOMIC_SEQ_CST))
+		return;
+	pthread_mutex_lock(&lock);
+	/* Not if it was a stale pointer's count: that one is pooled already. */
+	if (!LOAD(&ep->users) && ep->map.base) {
+		ep->backend->detach(&ep->map);
+		ep->map.base = NULL;
+		ep->next = pool;
+		pool = ep;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+static void ep_unregister(struct fos_ep *ep)
+{
+	struct fos_ep **p;
+	size_t i, j;
+
+	for (p = &registry; *p != ep; p = &(*p)->next)
+		;
+	*p = ep->next;
+	for (i = 0; i < CHUNKS; i++)
+		for (j = 0; table[i] && j < CHUNK; j++)
+			if (table[i][j].ep == ep)
+				STORE(&table[i][j].ep, NULL);
+}
+
+/* Endpoints that this process has hung up: unmapped when nobody uses them. */
+static void sweep_dead(void)
+{
+	struct fos_ep *ep, *next;
+
+	pthread_mutex_lock(&lock);
+	for (ep = registry; ep; ep = next) {
+		next = ep->next;
+		if (!(fos_ring_my_state(&ep->ring) & FOS_STATE_DEAD))
+			continue;
+		ep_unregister(ep);
+		pthread_mutex_unlock(&lock);
+		fos__ep_put(ep);
+		pthread_mutex_lock(&lock);
+		next = registry;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+/* ---- descriptors ------------------------------------------------------ */
+
+static struct fd_slot *slot_of(int fd)
+{
+	struct fd_slot *chunk;
+
+	if (fd < 0 || fd >= CHUNK * CHUNKS)
+		return NULL;
+	chunk = LOAD(&table[fd / CHUNK]);
+	return chunk ? &chunk[fd % CHUNK] : NULL;
+}
+
+static struct fd_slot *slot_make(int fd)
+{
+	struct fd_slot *chunk;
+
+	if (fd >= CHUNK * CHUNKS)
+		return NULL;
+	if (!table[fd / CHUNK]) {
+		chunk = calloc(CHUNK, sizeof(*chunk));
+		if (!chunk)
+			return NULL;
+		STORE(&table[fd / CHUNK], chunk);
+	}
+	return slot_of(fd);
+}
+
+static struct fos_ep *registry_find(const struct fos_core_query *q)
+{
+	struct fos_ep *ep;
+
+	for (ep = registry; ep; ep = ep->next)
+		if (ep->id == q->id && ep->side == q->side)
+			return ep;
+	return NULL;
+}
+
+/*
+ * The state is read before the descriptor is asked: a close in between makes
+ * the next call ask again.
+ */
+static int resolve_locked(int fd, struct fos_ep **out)
+{
+	const struct fos_backend *backend = &fos__backend_kernel;
+	struct fos_core_query q, again;
+	struct fd_slot *slot;
+	struct fos_ep *ep;
+	uint64_t state;
+	int ret;
+
+	ret = backend->query(fd, &q);
+	if (ret)
+		return ret;
+	slot = slot_make(fd);
+	if (!slot)
+		return -ENOMEM;
+	ep = registry_find(&q);
+	ret = ep ? 0 : ep_attach(fd, &q, backend, &ep);
+	if (ret)
+		return ret;
+	state = fos_ring_my_state(&ep->ring);
+	if (state & FOS_STATE_DEAD)
+		return -EBADF;
+	ret = backend->query(fd, &again);
+	if (ret)
+		return ret;
+	if (again.id != q.id || again.side != q.side)
+		return -EBADF;
+	slot->state = state;
+	STORE(&slot->ep, ep);
+	__atomic_add_fetch(&ep->users, 1, __ATOMIC_SEQ_CST);
+	*out = ep;
+	return 0;
+}
+
+static int resolve(int fd, struct fos_ep **ep)
+{
+	int ret;
+
+	if (fd < 0)
+		return -EBADF;
+	ret = enter_process();
+	if (ret)
+		return ret;
+	sweep_dead();
+	pthread_mutex_lock(&lock);
+	ret = resolve_locked(fd, ep);
+	pthread_mutex_unlock(&lock);
+	return ret;
+}
+
+int fos__ep_get(int fd, struct fos_ep **out)
+{
+	struct fd_slot *slot;
+	struct fos_ep *ep;
+
+	if (fos_unlikely(__atomic_load_n(fork_word, __ATOMIC_RELAXED) !=
+			 FORK_READY))
+		return resolve(fd, out);
+	slot = slot_of(fd);
+	ep = slot ? LOAD(&slot->ep) : NULL;
+	if (fos_unlikely(!ep))
+		return resolve(fd, out);
+	__atomic_add_fetch(&ep->users, 1, __ATOMIC_SEQ_CST);
+	if (fos_unlikely(LOAD(&slot->ep) != ep ||
+			 fos_ring_my_state(&ep->ring) !=
+			 __atomic_load_n(&slot->state, __ATOMIC_RELAXED))) {
+		fos__ep_put(ep);
+		return resolve(fd, out);
+	}
+	*out = ep;
+	return 0;
+}
+
+static int close_locked(int fd)
+{
+	struct fd_slot *slot = slot_of(fd);
+	struct fos_core_query q;
+	int ret;
+
+	ret = fos__backend_kernel.query(fd, &q);
+	if (ret)
+		return ret;
+	if (slot)
+		STORE(&slot->ep, NULL);
+	/* The kernel decides whether it was the last: it sets the state. */
+	return close(fd) ? -errno : 0;
+}
+
+FOS_API int fos_close(int fd)
+{
+	int ret = enter_process();
+
+	if (ret)
+		return fos__ret(ret);
+	pthread_mutex_lock(&lock);
+	ret = close_locked(fd);
+	pthread_mutex_unlock(&lock);
+	sweep_dead();
+	return fos__ret(ret);
+}
+
+FOS_API int fos_query(struct fos_caps *caps, size_t size)
+{
+	struct fos_caps c = { .backend = FOS_BACKEND_NONE };
+
+	if (!caps || !size)
+		return fos__ret(-EINVAL);
+	c.reason = -fos__backend_kernel.probe(&c);
+	memset(caps, 0, size);
+	memcpy(caps, &c, size < sizeof(c) ? size : sizeof(c));
+	return 0;
+}

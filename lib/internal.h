@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* What the rooms of the library share.  Inside, errors are -errno. */
+#ifndef FOS_INTERNAL_H
+#define FOS_INTERNAL_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "area.h"
+#include "backend.h"
+#include "calls.h"
+#include "fastos.h"
+#include "ring.h"
+#include "spin.h"
+
+#define FOS_API		__attribute__((visibility("default")))
+#define fos_unlikely(x)	__builtin_expect(!!(x), 0)
+
+/* The public edge: -1 and errno. */
+static inline ssize_t fos__ret(ssize_t ret)
+{
+	if (ret >= 0)
+		return ret;
+	errno = -ret;
+	return -1;
+}
+
+/**
+ * struct fos_ep - an endpoint that this process has attached
+ * @users: calls under way, and one for the registry
+ * @next: in the registry or the pool
+ * @backend: what it stands on
+ * @id: of the channel
+ * @side: of the channel
+ * @map: the shared memory
+ * @ring: the protocol
+ * @area_lock: protects @area
+ * @area: my transmit area
+ * @spin: the waiting policy
+ * @picked_at: when the last message was picked up, ns, if the policy is timed
+ * @calls: calls of mine that wait for their reply
+ * @owed: requests taken and not answered
+ *
+ * The memory is never returned to malloc, so that a stale pointer in the table
+ * of descriptors can be looked at; see fos__ep_get().
+ */
+struct fos_ep {
+	uint64_t users;
+	struct fos_ep *next;
+	const struct fos_backend *backend;
+	uint64_t id;
+	uint32_t side;
+	struct fos_mapping map;
+	pthread_mutex_t area_lock;
+	struct fos_area area;
+	struct fos_spin spin;
+	uint64_t picked_at;
+	struct fos_calls calls;
+	struct fos_owed owed;
+	struct fos_ring ring;
+};
+
+/**
+ * fos__ep_get() - the endpoint behind a descriptor, attached if need be
+ * @fd: any number
+ * @ep: out
+ *
+ * Return: 0, to be paired with fos__ep_put(); -EBADF, -EBUSY, -ENOMEM.
+ */
+int fos__ep_get(int fd, struct fos_ep **ep);
+void fos__ep_put(struct fos_ep *ep);
+
+uint32_t fos__online_cpus(void);
+
+#endif

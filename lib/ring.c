@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: MIT */
+#include "ring.h"
+
+#include <errno.h>
+
+#include "fastos.h"
+
+#define LOAD(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
+#define LOAD_ACQ(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define STORE(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define STORE_REL(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
+#define KIND(meta)	((meta) & FOS_META_KIND)
+
+static inline uint32_t slot_of(const struct fos_ring *r, uint64_t seq)
+{
+	return seq & (r->m.depth - 1);
+}
+
+/* How far a claim word is ahead of entry @seq; < 0: @seq is undecided. */
+static inline int64_t ahead_of(uint64_t word, uint64_t seq)
+{
+	return (int64_t)((word & ~FOS_CLAIM_FATE) - (seq << 2));
+}
+
+static inline uint32_t peer_wants(const struct fos_ring *r)
+{
+	return LOAD(&r->m.peer_kside->need_wakeup);
+}
+
+void fos_ring_init(struct fos_ring *r, const struct fos_ring_mem *m)
+{
+	*r = (struct fos_ring) {
+		.m = *m,
+		.tail = m->depth,
+		.free_to = m->depth,
+		.head = m->depth,
+	};
+}
+
+/* ---- sending ---------------------------------------------------------- */
+
+/* Will a sender still ask what became of @seq, and would the slot not tell? */
+static bool refusal_unread(const struct fos_ring *r, uint64_t seq)
+{
+	return fos_ring_fate(r, seq) == FOS_CLAIM_REFUSED &&
+	       LOAD_ACQ(&r->awaited[slot_of(r, seq)]) == seq;
+}
+
+/*
+ * Free positions from @from on, up to half a ring: the peer writes these words
+ * at every take, so look at them rarely and at several at once.
+ */
+static uint64_t count_free(const struct fos_ring *r, uint64_t from)
+{
+	uint64_t seq;
+
+	for (seq = from; seq < from + (r->m.depth + 1) / 2; seq++)
+		if (!fos_ring_is_free(r, seq - r->m.depth) ||
+		    refusal_unread(r, seq - r->m.depth))
+			break;
+	return seq - from;
+}
+
+int fos_ring_reserve(struct fos_ring *r, uint64_t *seq)
+{
+	uint64_t tail = LOAD(&r->tail);
+	uint64_t n;
+
+	for (;;) {
+		if (tail >= LOAD_ACQ(&r->free_to)) {
+			n = count_free(r, tail);
+			if (n)
+				STORE_REL(&r->free_to, tail + n);
+		} else {
+			n = 1;
+		}
+		if (!n) {
+			*seq = tail - r->m.depth;
+			/* Another thread may have moved on meanwhile. */
+			if (tail != LOAD(&r->tail)) {
+				tail = LOAD(&r->tail);
+				continue;
+			}
+			return fos_ring_fate(r, *seq) == -EPROTO ? -EPROTO :
+								   -EAGAIN;
+		}
+		if (__atomic_compare_exchange_n(&r->tail, &tail, tail + 1, true,
+						__ATOMIC_ACQ_REL,
+						__ATOMIC_RELAXED)) {
+			*seq = tail;
+			return 0;
+		}
+	}
+}
+
+struct fos_entry *fos_ring_entry(struct fos_ring *r, uint64_t seq)
+{
+	return &r->m.my_entries[slot_of(r, seq)];
+}
+
+uint32_t fos_ring_publish(struct fos_ring *r, uint64_t seq)
+{
+	struct fos_entry *e = fos_ring_entry(r, seq);
+	uint32_t kind = KIND(e->meta);
+
+	/* The entry before its seq: pairs with the acquire in published(). */
+	STORE_REL(&e->seq, seq);
+	/*
+	 * Also the full fence between publishing and reading need_wakeup;
+	 * pairs with the kernel's between need_wakeup and events.
+	 */
+	__atomic_fetch_add(&r->m.my_line->events, 1, __ATOMIC_SEQ_CST);
+	return peer_wants(r) & (FOS_WANT_MSG << kind);
+}
+
+void fos_ring_await(struct fos_ring *r, uint64_t seq)
+{
+	STORE(&r->awaited[slot_of(r, seq)], seq);
+}
+
+void fos_ring_end_await(struct fos_ring *r, uint64_t seq)
+{
+	if (LOAD(&r->awaited[slot_of(r, seq)]) == seq)
+		STORE_REL(&r->awaited[slot_of(r, seq)], 0);
+}
+
+int fos_ring_fate(const struct fos_ring *r, uint64_t seq)
+{
+	/* Acquire: what is freed by it was read before. */
+	uint64_t word = LOAD_ACQ(&r->m.peer_claims[slot_of(r, seq)]);
+	int64_t ahead = ahead_of(word, seq);
+
+	if (!ahead)
+		return word & FOS_CLAIM_FATE;
+	if (ahead == -4 * (int64_t)r->m.depth &&
+	    (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN)
+		return FOS_FATE_NONE;
+	/* Decided, and its slot reused by another thread, and maybe decided. */
+	if (ahead > 0 && (word >> 2) < LOAD(&r->tail))
+		return FOS_CLAIM_DONE;
+	return -EPROTO;
+}
+
+bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq)
+{
+	uint64_t word = LOAD_ACQ(&r->m.peer_claims[slot_of(r, seq)]);
+	int64_t ahead = ahead_of(word, seq);
+
+	return !ahead && (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN;
+}
+
+bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq)
+{
+	uint64_t takers = LOAD(&r->m.peer_line->receivers);
+	uint64_t undecided = 0;
+	uint64_t i;
+
+	if (LOAD(&r->m.peer_kside->armed))
+		takers += r->m.depth;
+	for (i = seq - r->m.depth + 1; i <= seq; i++)
+		undecided += fos_ring_fate(r, i) == FOS_FATE_NONE;
+	return undecided <= takers;
+}
+
+/* ---- receiving -------------------------------------------------------- */
+
+static inline bool published(const struct fos_ring *r, uint64_t seq)
+{
+	return LOAD_ACQ(&r->m.peer_entries[slot_of(r, seq)].seq) == seq;
+}
+
+bool fos_ring_peek(const struct fos_ring *r)
+{
+	return published(r, LOAD(&r->head));
+}
+
+uint64_t fos_ring_seen(const struct fos_ring *r)
+{
+	return LOAD_ACQ(&r->m.peer_line->events);
+}
+
+void fos_ring_scan_begin(const struct fos_ring *r, struct fos_scan *s,
+			 uint64_t seen)
+{
+	*s = (struct fos_scan) {
+		.pos = LOAD(&r->head),
+		.end = seen + r->m.depth,
+	};
+}
+
+/*
+ * May @seq be decided now?  Not if it has been (the head moves on if it is the
+ * lowest such), and not while a thread of mine still reads its slot.
+ */
+static bool is_open(struct fos_ring *r, uint64_t seq, uint64_t *word)
+{
+	int64_t ahead;
+
+	*word = LOAD(&r->m.my_claims[slot_of(r, seq)]);
+	ahead = ahead_of(*word, seq);
+	if (ahead >= 0 && seq == LOAD(&r->head))
+		STORE(&r->head, seq + 1);
+	return ahead == -4 * (int64_t)r->m.depth &&
+	       (*word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN;
+}
+
+/* Word by word, so that no compiler reads a field a second time. */
+static void copy_entry(struct fos_entry *to, const struct fos_entry *from)
+{
+	const uint64_t *src = (const uint64_t *)from;
+	uint64_t copy[sizeof(*to) / sizeof(uint64_t)];
+	size_t i;
+
+	for (i = 0; i < sizeof(copy) / sizeof(copy[0]); i++)
+		copy[i] = LOAD(&src[i]);
+	__builtin_memcpy(to, copy, sizeof(*to));
+}
+
+static bool entry_ok(const struct fos_ring *r, const struct fos_entry *e)
+{
+	if ((e->meta & ~FOS_META_ALL) || KIND(e->meta) > FOS_META_REPLY ||
+	    e->len > FOS_MSG_MAX)
+		return false;
+	if (!(e->meta & FOS_META_AREA))
+		return e->len <= FOS_INLINE_BYTES;
+	return e->offset <= r->m.area_bytes &&
+	       e->len <= r->m.area_bytes - e->offset;
+}
+
+/*
+ * The walk ends at the first unpublished position that the count of events
+ * does not promise: the peer's other threads may be between taking a position
+ * and publishing it, and will ring again.  When a position was passed over,
+ * a second pass keeps the order of messages that one thread sent.
+ */
+int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
+		  struct fos_entry *e)
+{
+	uint64_t limit = LOAD(&r->head) + r->m.depth;
+
+	for (; s->pos < limit; s->pos++) {
+		if (!is_open(r, s->pos, &s->word))
+			continue;
+		if (!published(r, s->pos)) {
+			if (s->pos >= s->end)
+				return 0;
+			if (s->gap == FOS_SCAN_SMOOTH)
+				s->gap = FOS_SCAN_GAP;
+			continue;
+		}
+		if (s->gap == FOS_SCAN_GAP) {
+			s->gap = FOS_SCAN_AGAIN;
+			s->pos = LOAD(&r->head) - 1;
+			continue;
+		}
+		copy_entry(e, &r->m.peer_entries[slot_of(r, s->pos)]);
+		e->seq = s->pos;
+		if (!entry_ok(r, e)) {
+			s->pos++;
+			return -EPROTO;
+		}
+		if (!(kinds & (1U << KIND(e->meta))))
+			continue;
+		s->pos++;
+		return 1;
+	}
+	return 0;
+}
+
+bool fos_ring_claim(struct fos_ring *r, const struct fos_scan *s, uint64_t seq,
+		    unsigned int fate, uint32_t *bell)
+{
+	uint64_t *claim = &r->m.my_claims[slot_of(r, seq)];
+	uint64_t word = s->word;
+	uint32_t done = FOS_WANT_TAKE;
+
+	/* Sequentially consistent: the fence before reading need_wakeup. */
+	if (!__atomic_compare_exchange_n(claim, &word, FOS_CLAIM(seq, fate),
+					 false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_RELAXED))
+		return false;
+	if (seq == LOAD(&r->head))
+		STORE(&r->head, seq + 1);
+	if (fate != FOS_CLAIM_TAKEN)
+		done |= FOS_WANT_ROOM;
+	*bell |= peer_wants(r) & done;
+	return true;
+}
+
+void fos_ring_done(struct fos_ring *r, uint64_t seq, uint32_t *bell)
+{
+	__atomic_store_n(&r->m.my_claims[slot_of(r, seq)],
+			 FOS_CLAIM(seq, FOS_CLAIM_DONE), __ATOMIC_SEQ_CST);
+	*bell |= peer_wants(r) & FOS_WANT_ROOM;
+}
+
+void fos_ring_enter_wait(struct fos_ring *r, uint32_t *bell)
+{
+	__atomic_fetch_add(&r->m.my_line->receivers, 1, __ATOMIC_SEQ_CST);
+	*bell |= peer_wants(r) & FOS_WANT_RECEIVER;
+}
+
+void fos_ring_leave_wait(struct fos_ring *r)
+{
+	__atomic_fetch_sub(&r->m.my_line->receivers, 1, __ATOMIC_RELAXED);
+}
+
+const void *fos_ring_body(const struct fos_ring *r, const struct fos_entry *e)
+{
+	return e->meta & FOS_META_AREA ? r->m.peer_area + e->offset : e->body;
+}
+
+/* ---- calls ------------------------------------------------------------ */
+
+void fos_ring_abandon(struct fos_ring *r, uint64_t token)
+{
+	STORE_REL(&r->m.my_abandoned[slot_of(r, token)], token);
+}
+
+bool fos_ring_is_abandoned(const struct fos_ring *r, uint64_t token)
+{
+	return LOAD_ACQ(&r->m.peer_abandoned[slot_of(r, token)]) == token;
+}
+
+/* ---- hints and death -------------------------------------------------- */
+
+void fos_ring_set_hints(struct fos_ring *r, uint32_t cpu, uint64_t turn_ns)
+{
+	if (LOAD(&r->m.my_line->cpu) != cpu + 1)
+		STORE(&r->m.my_line->cpu, cpu + 1);
+	if (LOAD(&r->m.my_line->turn_ns) != turn_ns)
+		STORE(&r->m.my_line->turn_ns, turn_ns);
+}
+
+uint32_t fos_ring_peer_cpu(const struct fos_ring *r)
+{
+	return LOAD(&r->m.peer_line->cpu);
+}
+
+uint64_t fos_ring_peer_turn(const struct fos_ring *r)
+{
+	return LOAD(&r->m.peer_line->turn_ns);
+}
+
+bool fos_ring_peer_dead(const struct fos_ring *r)
+{
+	/* Acquire: what it published before is seen by the next scan. */
+	return LOAD_ACQ(&r->m.peer_kside->state) & FOS_STATE_DEAD;
+}
+
+uint64_t fos_ring_my_state(const struct fos_ring *r)
+{
+	return LOAD_ACQ(&r->m.my_kside->state);
+}

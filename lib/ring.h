@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ring: the shared-memory protocol of one endpoint.  Pure: no system call, no
+ * clock, no backend; it is compiled as it is into the library, the model
+ * checker, the fuzzers and the tests.
+ *
+ * Each side writes its own entries (one cache line a message) and its own
+ * claims, a word per slot of the peer's entries that says what became of the
+ * message there.  Positions are 64-bit numbers that start at depth; position s
+ * lies in slot s % depth.  A sender takes a position when its slot is free,
+ * that is when the claim word carries s - depth and is not TAKEN, and then
+ * always publishes it.  A message is decided by one compare-and-exchange on
+ * its claim word: by a receiver, or by the kernel for a sender that gives up.
+ * There is no shared head or tail.
+ *
+ * Nothing that the peer can write is trusted: an entry is copied once, the
+ * copy is checked, the copy is used.
+ */
+#ifndef FOS_RING_H
+#define FOS_RING_H
+
+#include <linux/fastos.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where the parts lie; a backend fills it in. */
+struct fos_ring_mem {
+	struct fos_line *my_line;
+	struct fos_entry *my_entries;
+	uint64_t *my_abandoned;
+	uint64_t *my_claims;
+	unsigned char *my_area;
+	const struct fos_kside *my_kside;
+	const struct fos_line *peer_line;
+	const struct fos_entry *peer_entries;
+	const uint64_t *peer_abandoned;
+	const uint64_t *peer_claims;
+	const unsigned char *peer_area;
+	const struct fos_kside *peer_kside;
+	uint32_t depth;
+	uint64_t area_bytes;
+};
+
+/**
+ * struct fos_ring - one endpoint as its process sees it
+ * @m: the shared parts
+ * @tail: next position to take
+ * @free_to: positions below are known to have a free slot
+ * @awaited: per slot, the entry whose sender will ask for its fate, or 0
+ * @head: all positions below are decided
+ */
+struct fos_ring {
+	struct fos_ring_mem m;
+	uint64_t tail;
+	uint64_t free_to;
+	uint64_t awaited[FOS_CHAN_DEPTH_MAX];
+	uint64_t head __attribute__((aligned(64)));
+};
+
+/* What fos_ring_fate() says of an undecided entry. */
+#define FOS_FATE_NONE		(-1)
+
+void fos_ring_init(struct fos_ring *r, const struct fos_ring_mem *m);
+
+/* ---- sending ---------------------------------------------------------- */
+
+/**
+ * fos_ring_reserve() - take the next position
+ * @r: the ring
+ * @seq: out: the position; it must be published.  With -EAGAIN: the entry
+ *	whose slot is needed, to wait for (FOS_WANT_ROOM)
+ *
+ * Return: 0; -EAGAIN: the ring is full; -EPROTO: the peer's claims are
+ * nonsense.
+ */
+int fos_ring_reserve(struct fos_ring *r, uint64_t *seq);
+
+/* The entry of a reserved position, to be filled in (all but seq). */
+struct fos_entry *fos_ring_entry(struct fos_ring *r, uint64_t seq);
+
+/**
+ * fos_ring_publish() - let the peer see a reserved, filled-in entry
+ *
+ * Return: what the peer must be rung for, FOS_WANT_* or 0.
+ */
+uint32_t fos_ring_publish(struct fos_ring *r, uint64_t seq);
+
+/*
+ * Between these two, around publishing, fos_ring_fate() is exact even if other
+ * threads go on sending: a refusal is not overwritten before it was read.
+ */
+void fos_ring_await(struct fos_ring *r, uint64_t seq);
+void fos_ring_end_await(struct fos_ring *r, uint64_t seq);
+
+/**
+ * fos_ring_fate() - what became of an entry of mine
+ *
+ * Return: FOS_FATE_NONE, FOS_CLAIM_TAKEN, _DONE, _WITHDRAWN, _REFUSED;
+ * -EPROTO.
+ */
+int fos_ring_fate(const struct fos_ring *r, uint64_t seq);
+
+/* Has the peer let go of @seq and its block in my area? */
+bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq);
+
+/* Is there somebody at the peer to take every undecided entry up to @seq? */
+bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq);
+
+/* ---- receiving -------------------------------------------------------- */
+
+/**
+ * struct fos_scan - a walk over what the peer has published
+ * @pos: next position to look at
+ * @end: where the peer's count of events says it ends
+ * @gap: was an unpublished position passed?
+ * @word: claim word of the entry last returned, for fos_ring_claim()
+ */
+struct fos_scan {
+	uint64_t pos;
+	uint64_t end;
+	enum { FOS_SCAN_SMOOTH, FOS_SCAN_GAP, FOS_SCAN_AGAIN } gap;
+	uint64_t word;
+};
+
+/* Has the peer published at the head of the ring?  Touches one line. */
+bool fos_ring_peek(const struct fos_ring *r);
+
+/* The peer's count of events; load it before scanning, sleep on it after. */
+uint64_t fos_ring_seen(const struct fos_ring *r);
+
+void fos_ring_scan_begin(const struct fos_ring *r, struct fos_scan *s,
+			 uint64_t seen);
+
+/**
+ * fos_ring_scan() - next published, undecided entry of the given kinds
+ * @r: the ring
+ * @s: the walk
+ * @kinds: 1 << FOS_META_MSG | ...
+ * @e: out: a private copy
+ *
+ * Return: 1: found, at @e->seq; 0: no more; -EPROTO: @e is nonsense.
+ */
+int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
+		  struct fos_entry *e);
+
+/**
+ * fos_ring_claim() - decide the entry that fos_ring_scan() just returned
+ * @r: the ring
+ * @s: the walk
+ * @seq: the entry
+ * @fate: FOS_CLAIM_TAKEN (fos_ring_done() follows), _DONE or _REFUSED
+ * @bell: what the peer must be rung for is added here
+ *
+ * Return: false: somebody else decided it first.
+ */
+bool fos_ring_claim(struct fos_ring *r, const struct fos_scan *s, uint64_t seq,
+		    unsigned int fate, uint32_t *bell);
+
+/* A TAKEN entry has been read. */
+void fos_ring_done(struct fos_ring *r, uint64_t seq, uint32_t *bell);
+
+/* Announce that this side waits for a message, or no longer. */
+void fos_ring_enter_wait(struct fos_ring *r, uint32_t *bell);
+void fos_ring_leave_wait(struct fos_ring *r);
+
+/* The body of a checked entry. */
+const void *fos_ring_body(const struct fos_ring *r, const struct fos_entry *e);
+
+/* ---- calls ------------------------------------------------------------ */
+
+void fos_ring_abandon(struct fos_ring *r, uint64_t token);
+bool fos_ring_is_abandoned(const struct fos_ring *r, uint64_t token);
+
+/* ---- hints and death -------------------------------------------------- */
+
+/* CPUs are published plus one; 0 is unknown. */
+void fos_ring_set_hints(struct fos_ring *r, uint32_t cpu, uint64_t turn_ns);
+uint32_t fos_ring_peer_cpu(const struct fos_ring *r);
+uint64_t fos_ring_peer_turn(const struct fos_ring *r);
+
+bool fos_ring_peer_dead(const struct fos_ring *r);
+/* My side's state word, FOS_STATE_DEAD and the count of closes. */
+uint64_t fos_ring_my_state(const struct fos_ring *r);
+
+#endif

@@ -1,0 +1,610 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ioctls, raw: numbers and sizes that must never change, and that every
+ * bad argument gets the documented error and does nothing else.
+ */
+#include <sys/resource.h>
+
+#include "abi.h"
+#include "kselftest_harness.h"
+
+#define DEPTH		4
+#define AREA		8192ULL
+
+/* ---- what old binaries rely on ---------------------------------------- */
+
+#define SIZE_IS(type, size) \
+	_Static_assert(sizeof(struct type) == (size), "size of " #type)
+#define OFFSET_IS(type, field, offset) \
+	_Static_assert(offsetof(struct type, field) == (offset), #field)
+
+SIZE_IS(fos_core_query, 72);
+SIZE_IS(fos_chan_create, 40);
+SIZE_IS(fos_chan_bell_wait, 40);
+SIZE_IS(fos_chan_withdraw, 24);
+SIZE_IS(fos_line, 64);
+SIZE_IS(fos_entry, 64);
+SIZE_IS(fos_kside, 128);
+OFFSET_IS(fos_core_query, abi, 16);
+OFFSET_IS(fos_core_query, wake_ns, 28);
+OFFSET_IS(fos_core_query, id, 40);
+OFFSET_IS(fos_core_query, cookie, 64);
+OFFSET_IS(fos_chan_create, depth, 24);
+OFFSET_IS(fos_chan_create, fd, 32);
+OFFSET_IS(fos_chan_bell_wait, want, 8);
+OFFSET_IS(fos_chan_bell_wait, seen, 16);
+OFFSET_IS(fos_chan_bell_wait, deadline_ns, 32);
+OFFSET_IS(fos_chan_withdraw, word, 16);
+OFFSET_IS(fos_line, receivers, 8);
+OFFSET_IS(fos_line, turn_ns, 16);
+OFFSET_IS(fos_entry, token, 8);
+OFFSET_IS(fos_entry, meta, 28);
+OFFSET_IS(fos_entry, body, 32);
+OFFSET_IS(fos_kside, state, 8);
+
+TEST(ioctl_numbers_never_change)
+{
+	EXPECT_EQ(0xc048fa00, FOS_IOC_CORE_QUERY);
+	EXPECT_EQ(0xc028fa20, FOS_IOC_CHAN_CREATE);
+	EXPECT_EQ(0x4028fa21, FOS_IOC_CHAN_BELL_WAIT);
+	EXPECT_EQ(0xc018fa22, FOS_IOC_CHAN_WITHDRAW);
+}
+
+TEST(constants_never_change)
+{
+	EXPECT_EQ(0x1, FOS_WANT_MSG);
+	EXPECT_EQ(0x2, FOS_WANT_CALL);
+	EXPECT_EQ(0x4, FOS_WANT_REPLY);
+	EXPECT_EQ(0x8, FOS_WANT_TAKE);
+	EXPECT_EQ(0x10, FOS_WANT_ROOM);
+	EXPECT_EQ(0x20, FOS_WANT_RECEIVER);
+	EXPECT_EQ(0x3f, FOS_WANT_ALL);
+	EXPECT_EQ(0x1e, FOS_CLAIM(7, FOS_CLAIM_WITHDRAWN));
+	EXPECT_EQ(1, FOS_ABI);
+}
+
+TEST(the_mapping_never_changes_its_shape)
+{
+	EXPECT_EQ(4096, FOS_CHAN_CONTROL_BYTES(32));
+	EXPECT_EQ(20480, FOS_CHAN_CONTROL_BYTES(256));
+	EXPECT_EQ(4096, FOS_CHAN_OFF_CONTROL(32, 1));
+	EXPECT_EQ(8192, FOS_CHAN_OFF_CLAIMS(32, 0));
+	EXPECT_EQ(16384, FOS_CHAN_OFF_KERNEL(32));
+	EXPECT_EQ(20480, FOS_CHAN_OFF_AREA(32, 2 << 20, 0));
+	EXPECT_EQ(20480 + (4 << 20), FOS_CHAN_OFF_GUARD(32, 2 << 20));
+	EXPECT_EQ(24576 + (4 << 20), FOS_CHAN_MAP_BYTES(32, 2 << 20));
+	EXPECT_EQ(64 + 64 * 8, FOS_CHAN_ABANDONED(8));
+}
+
+/* ---- one good call of each, to be spoiled ----------------------------- */
+
+/* Larger than any struct can be: _IOC_SIZE has 14 bits. */
+#define ARGS_MAX	(1 << 14)
+
+union args {
+	struct fos_core_query query;
+	struct fos_chan_create create;
+	struct fos_chan_bell_wait bell_wait;
+	struct fos_chan_withdraw withdraw;
+	unsigned char bytes[ARGS_MAX];
+};
+
+struct spec {
+	const char *name;
+	unsigned int cmd;
+	bool on_node;
+};
+
+static const struct spec specs[] = {
+	{ "query of the node", FOS_IOC_CORE_QUERY, true },
+	{ "query of an endpoint", FOS_IOC_CORE_QUERY, false },
+	{ "create", FOS_IOC_CHAN_CREATE, true },
+	{ "bell_wait", FOS_IOC_CHAN_BELL_WAIT, false },
+	{ "withdraw", FOS_IOC_CHAN_WITHDRAW, false },
+};
+
+#define for_each_spec(s) \
+	for (s = specs; s < specs + sizeof(specs) / sizeof(specs[0]); s++)
+
+static unsigned int resize(unsigned int cmd, unsigned int size)
+{
+	return _IOC(_IOC_DIR(cmd), _IOC_TYPE(cmd), _IOC_NR(cmd), size);
+}
+
+static void fill_good(unsigned int cmd, union args *a)
+{
+	memset(a, 0, sizeof(*a));
+	if (cmd == FOS_IOC_CHAN_CREATE) {
+		a->create.depth = DEPTH;
+		a->create.area_bytes = AREA;
+	} else if (cmd == FOS_IOC_CHAN_WITHDRAW) {
+		/* Decided already: a good call that changes nothing. */
+		a->withdraw.seq = 1;
+	}
+}
+
+/* What the call returned; what it made is closed. */
+static long call_it(int fd, unsigned int cmd, void *args)
+{
+	long ret = RESULT(ioctl(fd, cmd, args));
+	struct fos_chan_create *a = args;
+
+	if (!ret && _IOC_NR(cmd) == _IOC_NR(FOS_IOC_CHAN_CREATE)) {
+		close(a->fd[0]);
+		close(a->fd[1]);
+	}
+	return ret;
+}
+
+FIXTURE(abi) {
+	int node;
+	int ep[2];
+	union args *a;
+};
+
+FIXTURE_SETUP(abi)
+{
+	self->node = open(NODE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->node);
+	ASSERT_EQ(0, raw_create(DEPTH, AREA, self->ep));
+	self->a = malloc(sizeof(*self->a));
+	ASSERT_NE(NULL, self->a);
+}
+
+FIXTURE_TEARDOWN(abi)
+{
+	free(self->a);
+	close(self->ep[0]);
+	close(self->ep[1]);
+	close(self->node);
+}
+
+#define FD_OF(s)	((s)->on_node ? self->node : self->ep[0])
+
+TEST_F(abi, good_calls_succeed)
+{
+	const struct spec *s;
+
+	for_each_spec(s) {
+		fill_good(s->cmd, self->a);
+		EXPECT_EQ(0, call_it(FD_OF(s), s->cmd, self->a))
+			TH_LOG("%s", s->name);
+	}
+}
+
+/* ---- what they tell --------------------------------------------------- */
+
+TEST_F(abi, query_of_the_node_tells_features_and_limits)
+{
+	struct fos_core_query q = {};
+
+	ASSERT_EQ(0, ioctl(self->node, FOS_IOC_CORE_QUERY, &q));
+	EXPECT_EQ(FOS_ABI, q.abi);
+	EXPECT_EQ(FOS_KIND_NODE, q.kind);
+	EXPECT_EQ(FOS_FEAT_CHAN | FOS_FEAT_CLAIMS_KERNEL, q.features);
+	EXPECT_EQ(FOS_CHAN_DEPTH_MAX, q.depth_max);
+	EXPECT_EQ(FOS_CHAN_AREA_MAX, q.area_max);
+	EXPECT_LT(0, q.wake_ns);
+	EXPECT_EQ(0, q.flags | q.id | q.side | q.depth | q.area_bytes |
+		     q.cookie);
+}
+
+TEST_F(abi, query_of_an_endpoint_tells_which_it_is)
+{
+	struct fos_core_query q[3] = {};
+	int other[2];
+	int i;
+
+	ASSERT_EQ(0, raw_create(16, 0, other));
+	ASSERT_EQ(0, ioctl(self->ep[0], FOS_IOC_CORE_QUERY, &q[0]));
+	ASSERT_EQ(0, ioctl(self->ep[1], FOS_IOC_CORE_QUERY, &q[1]));
+	ASSERT_EQ(0, ioctl(other[0], FOS_IOC_CORE_QUERY, &q[2]));
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(FOS_KIND_CHAN, q[i].kind);
+		EXPECT_EQ(i, q[i].side);
+		EXPECT_EQ(DEPTH, q[i].depth);
+		EXPECT_EQ(AREA, q[i].area_bytes);
+		EXPECT_EQ(0x5eed, q[i].cookie);
+		EXPECT_EQ(FOS_ABI, q[i].abi);
+	}
+	EXPECT_NE(0, q[0].id);
+	EXPECT_EQ(q[0].id, q[1].id);
+	EXPECT_NE(q[0].id, q[2].id);
+	EXPECT_EQ(16, q[2].depth);
+	EXPECT_EQ(0, q[2].area_bytes);
+}
+
+TEST_F(abi, endpoints_are_close_on_exec_and_cannot_be_read_or_written)
+{
+	char byte = 0;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(FD_CLOEXEC, fcntl(self->ep[i], F_GETFD));
+		EXPECT_EQ(O_RDWR, fcntl(self->ep[i], F_GETFL) & O_ACCMODE);
+		EXPECT_EQ(-EINVAL, RESULT(read(self->ep[i], &byte, 1)));
+		EXPECT_EQ(-EINVAL, RESULT(write(self->ep[i], &byte, 1)));
+		EXPECT_GT(0, ftruncate(self->ep[i], 1 << 20));
+	}
+}
+
+/* ---- flags, reserved fields, ranges ----------------------------------- */
+
+/* Each bit of the @len bytes at @offset that is not in @known is refused. */
+static int accepted_bits(int fd, unsigned int cmd, union args *a,
+			 size_t offset, size_t len, uint64_t known)
+{
+	unsigned int bit;
+	int bad = 0;
+
+	for (bit = 0; bit < 8 * len; bit++) {
+		if (known >> bit & 1)
+			continue;
+		fill_good(cmd, a);
+		a->bytes[offset + bit / 8] |= 1 << bit % 8;
+		if (call_it(fd, cmd, a) != -EINVAL) {
+			printf("# ioctl %x offset %zu: bit %u is accepted\n",
+			       cmd, offset, bit);
+			bad++;
+		}
+	}
+	return bad;
+}
+
+#define EXPECT_REFUSED(fd, cmd, type, field, known) \
+	EXPECT_EQ(0, accepted_bits(fd, cmd, self->a, \
+				   offsetof(struct type, field), \
+				   sizeof(((struct type *)0)->field), known))
+
+TEST_F(abi, unknown_bits_and_reserved_fields_are_refused)
+{
+	uint64_t sleepable = FOS_WANT_ALL & ~FOS_WANT_RECEIVER;
+	int ep = self->ep[0];
+
+	EXPECT_REFUSED(self->node, FOS_IOC_CORE_QUERY, fos_core_query, flags,
+		       0);
+	EXPECT_REFUSED(ep, FOS_IOC_CORE_QUERY, fos_core_query, flags, 0);
+	EXPECT_REFUSED(self->node, FOS_IOC_CHAN_CREATE, fos_chan_create, flags,
+		       0);
+	EXPECT_REFUSED(self->node, FOS_IOC_CHAN_CREATE, fos_chan_create, resv,
+		       0);
+	EXPECT_REFUSED(ep, FOS_IOC_CHAN_BELL_WAIT, fos_chan_bell_wait, flags,
+		       0);
+	EXPECT_REFUSED(ep, FOS_IOC_CHAN_BELL_WAIT, fos_chan_bell_wait, bell,
+		       FOS_WANT_ALL);
+	EXPECT_REFUSED(ep, FOS_IOC_CHAN_BELL_WAIT, fos_chan_bell_wait, want,
+		       sleepable);
+	EXPECT_REFUSED(ep, FOS_IOC_CHAN_BELL_WAIT, fos_chan_bell_wait, resv,
+		       0);
+	EXPECT_REFUSED(ep, FOS_IOC_CHAN_WITHDRAW, fos_chan_withdraw, flags, 0);
+	/* A seq has 62 bits. */
+	EXPECT_REFUSED(ep, FOS_IOC_CHAN_WITHDRAW, fos_chan_withdraw, seq,
+		       ~0ULL >> 2);
+}
+
+TEST_F(abi, output_fields_may_hold_anything)
+{
+	memset(self->a, 0xff, sizeof(*self->a));
+	self->a->query.flags = 0;
+	EXPECT_EQ(0, ioctl(self->node, FOS_IOC_CORE_QUERY, self->a));
+	EXPECT_EQ(FOS_ABI, self->a->query.abi);
+	fill_good(FOS_IOC_CHAN_CREATE, self->a);
+	self->a->create.fd[0] = -1;
+	self->a->create.fd[1] = -1;
+	EXPECT_EQ(0, call_it(self->node, FOS_IOC_CHAN_CREATE, self->a));
+}
+
+TEST_F(abi, depths_are_powers_of_two_from_2_to_256)
+{
+	static const uint32_t bad[] = {
+		0, 1, 3, 5, 6, 12, 33, 255, 257, 512, 1024, 1 << 16, 1u << 31,
+		~0u,
+	};
+	struct fos_chan_create *a = &self->a->create;
+	uint32_t depth;
+	size_t i;
+
+	for (depth = 2; depth <= 256; depth *= 2) {
+		fill_good(FOS_IOC_CHAN_CREATE, self->a);
+		a->depth = depth;
+		EXPECT_EQ(0, call_it(self->node, FOS_IOC_CHAN_CREATE, a));
+	}
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		fill_good(FOS_IOC_CHAN_CREATE, self->a);
+		a->depth = bad[i];
+		EXPECT_EQ(-EINVAL,
+			  call_it(self->node, FOS_IOC_CHAN_CREATE, a))
+			TH_LOG("depth %u", bad[i]);
+	}
+}
+
+TEST_F(abi, areas_are_whole_pages_up_to_64_mib)
+{
+	static const uint64_t good[] = { 0, 4096, 12288, FOS_CHAN_AREA_MAX };
+	static const uint64_t bad[] = {
+		1, 32, 4095, 4097, FOS_CHAN_AREA_MAX - 1,
+		FOS_CHAN_AREA_MAX + 1, FOS_CHAN_AREA_MAX + 4096, 1ULL << 32,
+		1ULL << 52, 1ULL << 63, ~0ULL, ~0ULL & ~4095ULL,
+	};
+	struct fos_chan_create *a = &self->a->create;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(good); i++) {
+		fill_good(FOS_IOC_CHAN_CREATE, self->a);
+		a->area_bytes = good[i];
+		EXPECT_EQ(0, call_it(self->node, FOS_IOC_CHAN_CREATE, a));
+	}
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		fill_good(FOS_IOC_CHAN_CREATE, self->a);
+		a->area_bytes = bad[i];
+		EXPECT_EQ(-EINVAL,
+			  call_it(self->node, FOS_IOC_CHAN_CREATE, a))
+			TH_LOG("area %#llx", (long long)bad[i]);
+	}
+}
+
+/* ---- sizes ------------------------------------------------------------ */
+
+TEST_F(abi, a_struct_shorter_than_the_first_version_is_refused)
+{
+	const struct spec *s;
+	unsigned int size;
+
+	for_each_spec(s) {
+		for (size = 0; size < _IOC_SIZE(s->cmd); size++) {
+			fill_good(s->cmd, self->a);
+			EXPECT_EQ(-EINVAL, call_it(FD_OF(s),
+						   resize(s->cmd, size),
+						   self->a))
+				TH_LOG("%s, %u bytes", s->name, size);
+		}
+	}
+}
+
+TEST_F(abi, a_longer_struct_is_accepted_if_its_tail_is_zero)
+{
+	const struct spec *s;
+	unsigned int size;
+
+	for_each_spec(s) {
+		for (size = _IOC_SIZE(s->cmd) + 1; size < ARGS_MAX;
+		     size += size < 128 ? 1 : size) {
+			fill_good(s->cmd, self->a);
+			EXPECT_EQ(0, call_it(FD_OF(s), resize(s->cmd, size),
+					     self->a))
+				TH_LOG("%s, %u bytes", s->name, size);
+		}
+	}
+}
+
+TEST_F(abi, a_longer_struct_with_something_in_its_tail_is_e2big)
+{
+	const struct spec *s;
+	unsigned int size, at;
+
+	for_each_spec(s) {
+		size = _IOC_SIZE(s->cmd);
+		for (at = size; at < size + 32; at++) {
+			fill_good(s->cmd, self->a);
+			self->a->bytes[at] = 1;
+			EXPECT_EQ(-E2BIG, call_it(FD_OF(s),
+						  resize(s->cmd, size + 32),
+						  self->a))
+				TH_LOG("%s, byte %u", s->name, at);
+		}
+		/* Behind what the number says nobody looks. */
+		fill_good(s->cmd, self->a);
+		self->a->bytes[size + 32] = 1;
+		EXPECT_EQ(0, call_it(FD_OF(s), resize(s->cmd, size + 32),
+				     self->a))
+			TH_LOG("%s", s->name);
+	}
+}
+
+TEST_F(abi, the_tail_of_a_longer_struct_is_left_alone)
+{
+	fill_good(FOS_IOC_CORE_QUERY, self->a);
+	self->a->bytes[100] = 0x77;
+	ASSERT_EQ(0, ioctl(self->node, resize(FOS_IOC_CORE_QUERY, 96),
+			   self->a));
+	EXPECT_EQ(FOS_ABI, self->a->query.abi);
+	EXPECT_EQ(0x77, self->a->bytes[100]);
+}
+
+/* ---- pointers --------------------------------------------------------- */
+
+TEST_F(abi, bad_pointers_are_efault)
+{
+	size_t page = FOS_PAGE_BYTES;
+	char *hole = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *bad[] = {
+		NULL, (void *)1, (void *)-1, (void *)(1UL << 47),
+		(void *)0xffffffff81000000UL, hole + page,
+		/* The first half is there, the second is not. */
+		hole + page - 8,
+	};
+	const struct spec *s;
+	size_t i;
+
+	ASSERT_NE(MAP_FAILED, hole);
+	ASSERT_EQ(0, munmap(hole + page, page));
+	for_each_spec(s) {
+		for (i = 0; i < ARRAY_SIZE(bad); i++)
+			EXPECT_EQ(-EFAULT,
+				  RESULT(ioctl(FD_OF(s), s->cmd, bad[i])))
+				TH_LOG("%s, pointer %p", s->name, bad[i]);
+	}
+}
+
+TEST_F(abi, results_that_cannot_be_written_are_efault_and_leave_nothing)
+{
+	union args *a = mmap(NULL, sizeof(*a), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long live = objects_live();
+	int fds = count_fds();
+	const struct spec *s;
+
+	ASSERT_NE(MAP_FAILED, a);
+	for_each_spec(s) {
+		if (!(_IOC_DIR(s->cmd) & _IOC_READ))
+			continue;
+		ASSERT_EQ(0, mprotect(a, sizeof(*a), PROT_READ | PROT_WRITE));
+		fill_good(s->cmd, a);
+		ASSERT_EQ(0, mprotect(a, sizeof(*a), PROT_READ));
+		EXPECT_EQ(-EFAULT, RESULT(ioctl(FD_OF(s), s->cmd, a)))
+			TH_LOG("%s", s->name);
+	}
+	EXPECT_EQ(fds, count_fds());
+	EXPECT_EQ(live, objects_left(live));
+}
+
+TEST_F(abi, create_without_free_descriptors_is_emfile_and_leaves_nothing)
+{
+	long live = objects_live();
+	int fds = count_fds();
+	struct rlimit old, less;
+	int room;
+
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
+	for (room = 0; room < 2; room++) {
+		less = old;
+		less.rlim_cur = fds + room;
+		ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &less));
+		fill_good(FOS_IOC_CHAN_CREATE, self->a);
+		EXPECT_EQ(-EMFILE, RESULT(ioctl(self->node,
+						FOS_IOC_CHAN_CREATE,
+						self->a)));
+		ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &old));
+	}
+	EXPECT_EQ(fds, count_fds());
+	EXPECT_EQ(live, objects_left(live));
+}
+
+/* ---- what is not there ------------------------------------------------ */
+
+static bool known_there(unsigned int nr, bool on_node)
+{
+	const struct spec *s;
+
+	for_each_spec(s) {
+		if (_IOC_NR(s->cmd) == nr && s->on_node == on_node)
+			return true;
+	}
+	return false;
+}
+
+TEST_F(abi, unknown_ioctls_are_enotty)
+{
+	unsigned int nr, dir;
+	bool on_node;
+	int fd;
+
+	memset(self->a, 0, sizeof(*self->a));
+	for (nr = 0; nr < 2 * 256; nr++) {
+		on_node = nr & 1;
+		fd = on_node ? self->node : self->ep[0];
+		if (known_there(nr / 2, on_node))
+			continue;
+		for (dir = 0; dir < 4; dir++)
+			EXPECT_EQ(-ENOTTY,
+				  RESULT(ioctl(fd, _IOC(dir, FOS_IOC_MAGIC,
+							nr / 2, 40),
+					       self->a)))
+				TH_LOG("nr %#x dir %u", nr / 2, dir);
+	}
+}
+
+TEST_F(abi, a_wrong_direction_or_magic_is_enotty)
+{
+	const struct spec *s;
+	unsigned int dir, cmd;
+
+	for_each_spec(s) {
+		fill_good(s->cmd, self->a);
+		for (dir = 0; dir < 4; dir++) {
+			cmd = _IOC(dir, FOS_IOC_MAGIC, _IOC_NR(s->cmd),
+				   _IOC_SIZE(s->cmd));
+			if (cmd == s->cmd)
+				continue;
+			EXPECT_EQ(-ENOTTY, RESULT(ioctl(FD_OF(s), cmd,
+							self->a)))
+				TH_LOG("%s, direction %u", s->name, dir);
+		}
+		cmd = _IOC(_IOC_DIR(s->cmd), FOS_IOC_MAGIC + 1,
+			   _IOC_NR(s->cmd), _IOC_SIZE(s->cmd));
+		EXPECT_EQ(-ENOTTY, RESULT(ioctl(FD_OF(s), cmd, self->a)))
+			TH_LOG("%s", s->name);
+	}
+}
+
+TEST_F(abi, each_ioctl_belongs_to_one_kind_of_descriptor)
+{
+	fill_good(FOS_IOC_CHAN_CREATE, self->a);
+	EXPECT_EQ(-ENOTTY, RESULT(ioctl(self->ep[0], FOS_IOC_CHAN_CREATE,
+					self->a)));
+	fill_good(FOS_IOC_CHAN_BELL_WAIT, self->a);
+	EXPECT_EQ(-ENOTTY, RESULT(ioctl(self->node, FOS_IOC_CHAN_BELL_WAIT,
+					self->a)));
+	fill_good(FOS_IOC_CHAN_WITHDRAW, self->a);
+	EXPECT_EQ(-ENOTTY, RESULT(ioctl(self->node, FOS_IOC_CHAN_WITHDRAW,
+					self->a)));
+}
+
+/* ---- anything at all -------------------------------------------------- */
+
+static void fill_random(union args *a, uint64_t *seed)
+{
+	uint64_t *words = (uint64_t *)a;
+	size_t i;
+
+	for (i = 0; i < 16; i++) {
+		words[i] = rnd(seed);
+		/* Mostly small, so that something gets past the first check. */
+		if (rnd_below(seed, 4))
+			words[i] &= rnd_below(seed, 64);
+	}
+	memset(words + 16, 0, 128);
+}
+
+/* No errno but these is documented. */
+static bool is_documented(long ret)
+{
+	static const int ok[] = {
+		0, EINVAL, EFAULT, E2BIG, ENOTTY, ETIMEDOUT, EPROTO, EDQUOT,
+		ENOMEM,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ok); i++)
+		if (ret == -ok[i])
+			return true;
+	return false;
+}
+
+TEST_F_TIMEOUT(abi, random_arguments_get_documented_errors, 120)
+{
+	const struct spec *s = specs;
+	uint64_t seed = rnd_seed("random ioctls");
+	long n = rounds(20000);
+	long live = objects_live();
+	unsigned int size;
+	long ret, i;
+
+	for (i = 0; i < n; i++) {
+		fill_random(self->a, &seed);
+		size = _IOC_SIZE(s->cmd) + 8 * rnd_below(&seed, 3);
+		/* The only wait without an end would be one asked for. */
+		if (s->cmd == FOS_IOC_CHAN_BELL_WAIT)
+			self->a->bell_wait.deadline_ns =
+				rnd_below(&seed, now_ns());
+		ret = call_it(FD_OF(s), resize(s->cmd, size), self->a);
+		ASSERT_TRUE(is_documented(ret))
+			TH_LOG("%s returned %ld in round %ld", s->name, ret, i);
+		if (++s == specs + ARRAY_SIZE(specs))
+			s = specs;
+	}
+	EXPECT_EQ(live, objects_left(live));
+}
+
+TEST_HARNESS_MAIN

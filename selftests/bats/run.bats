@@ -1,0 +1,142 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# selftests/run believes nothing: each way of looking green must be red.
+
+load helper
+
+setup() {
+	export FOS_VM=$BATS_TEST_TMPDIR/vm FASTOS_BUILD=$BATS_TEST_TMPDIR/build
+	cat >"$FOS_VM" <<-'END'
+		#!/bin/bash
+		cat "$0.out"
+		exec "$0.end"
+	END
+	printf '#!/bin/bash\nexit 0\n' >"$FOS_VM.end"
+	chmod +x "$FOS_VM" "$FOS_VM.end"
+}
+
+# A guest that prints our stdin and ends with the status given.
+guest() {
+	cat >"$FOS_VM.out"
+	printf '#!/bin/bash\nexit %s\n' "${1:-0}" >"$FOS_VM.end"
+}
+
+run_core() {
+	run -"$1" selftests/run --guest core
+	echo "$output"
+	[[ ${lines[-1]} == "$2" ]]
+}
+
+@test "a complete plan is green, skips are listed with their reasons" {
+	guest <<-'END'
+		TAP version 13
+		1..3
+		ok 1 core.query
+		ok 2 core.other # SKIP no second CPU
+		ok 3 core.late # XFAIL known
+		# Totals: pass:1 fail:0 xfail:1 xpass:0 skip:1 error:0
+	END
+	run_core 0 '2 passed, 0 failed, 1 skipped'
+	[[ $output == *'6.1 core: core.other: no second CPU'* ]]
+	cmp <(tail -n 1 <<<"$output") <(tail -n 1 "$FASTOS_BUILD/check/summary")
+}
+
+@test "a failed test is red" {
+	guest 1 <<-'END'
+		1..2
+		ok 1 core.a
+		not ok 2 core.b
+		# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:0 error:0
+	END
+	run_core 1 '1 passed, 1 failed, 0 skipped'
+	[[ $output == *'6.1 core: core.b'* ]]
+}
+
+@test "a failed test is red whatever the status says" {
+	guest 0 <<-'END'
+		1..1
+		not ok 1 core.b
+		# Totals: pass:0 fail:1 xfail:0 xpass:0 skip:0 error:0
+	END
+	run_core 1 '0 passed, 1 failed, 0 skipped'
+}
+
+@test "no output at all is red" {
+	guest </dev/null
+	run_core 1 '0 passed, 1 failed, 0 skipped'
+	[[ $output == *'no plan'* && $output == *'no totals'* ]]
+}
+
+@test "a plan without tests is red" {
+	guest <<-'END'
+		1..0
+		# Totals: pass:0 fail:0 xfail:0 xpass:0 skip:0 error:0
+	END
+	run_core 1 '0 passed, 1 failed, 0 skipped'
+}
+
+@test "a test that never reported is red" {
+	guest <<-'END'
+		1..3
+		ok 1 core.a
+		ok 3 core.c
+		# Totals: pass:2 fail:0 xfail:0 xpass:0 skip:0 error:0
+	END
+	run_core 1 '2 passed, 1 failed, 0 skipped'
+	[[ $output == *'gave no result: 2'* ]]
+}
+
+@test "totals that differ from the results are red" {
+	guest <<-'END'
+		1..1
+		ok 1 core.a
+		# Totals: pass:2 fail:0 xfail:0 xpass:0 skip:0 error:0
+	END
+	run_core 1 '1 passed, 1 failed, 0 skipped'
+}
+
+@test "a suite where everything was skipped is red" {
+	guest <<-'END'
+		1..2
+		ok 1 core.a # SKIP no module
+		ok 2 core.b # SKIP no module
+		# Totals: pass:0 fail:0 xfail:0 xpass:0 skip:2 error:0
+	END
+	run_core 1 '0 passed, 1 failed, 2 skipped'
+	[[ $output == *'everything was skipped'* ]]
+}
+
+@test "trouble of the runner is red and says why" {
+	guest 125 <<-'END'
+		1..1
+		ok 1 core.a
+		# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
+		vm: RED: the kernel complained after the command
+	END
+	run_core 1 '1 passed, 1 failed, 0 skipped'
+	[[ $output == *'status 125, the kernel complained'* ]]
+}
+
+@test "a bats file is judged alike" {
+	mkdir "$BATS_TEST_TMPDIR/bats"
+	printf '@test "a" { :; }\n@test "b" { skip "so"; }\n@test "c" { false; }\n' \
+		>"$BATS_TEST_TMPDIR/bats/x.bats"
+	FOS_BATS_DIR=$BATS_TEST_TMPDIR/bats run -1 selftests/run --host
+	echo "$output"
+	[[ ${lines[-1]} == '1 passed, 1 failed, 1 skipped' ]]
+	[[ $output == *'host x: c'* && $output == *'host x: b: so'* ]]
+}
+
+@test "a suite has only so much time" {
+	mkdir "$BATS_TEST_TMPDIR/bats"
+	printf '# budget: 1 s\n@test "a" { sleep 30; }\n' \
+		>"$BATS_TEST_TMPDIR/bats/x.bats"
+	FOS_BATS_DIR=$BATS_TEST_TMPDIR/bats run -1 selftests/run --host
+	echo "$output"
+	[[ $output == *'its time was over'* && $SECONDS -lt 25 ]]
+}
+
+@test "a suite of that name must exist" {
+	run -1 selftests/run nosuchsuite
+	[[ ${lines[-1]} == '0 passed, 1 failed, 0 skipped' ]]
+}
