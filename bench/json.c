@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The figures for programs: --json FILE. */
+#include <argp.h>
 #include <math.h>
 
 #include "bench.h"
@@ -75,7 +76,9 @@ int report_json(const struct report *rep, FILE *f)
 
 	for (size_t i = 0; i < rep->cells; i++)
 		json_array_append_new(cells, cell_json(&rep->cell[i]));
-	all = json_pack("{s:s, s:i, s:s, s:s, s:I, s:I, s:s?, s:s?, s:O, s:o}",
+	all = json_pack("{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:s?, s:s?, s:O,"
+			" s:o}",
+			"program", argp_program_version,
 			"command", "ipc", "format", 1,
 			"unit", rep->opt->icount ? "instructions" : "ns",
 			"ranked_by", rep->opt->icount ? "cpu_total" : "median",

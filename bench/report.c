@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The figures for people: at most 100 columns, best first. */
+#include <argp.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,8 @@ static const char *percent(double part, double whole, text buf)
 {
 	if (isnan(part) || whole <= 0)
 		return "";
+	if (part > 9.99 * whole)
+		return ">999";
 	snprintf(buf, sizeof(text), "%.1f", 100 * part / whole);
 	return buf;
 }
@@ -292,7 +295,7 @@ static void print_legend(const struct report *rep)
 
 void report_print(const struct report *rep)
 {
-	printf("fosbench ipc\n\n");
+	printf("%s, ipc\n\n", argp_program_version);
 	machine_print(rep->machine);
 	print_legend(rep);
 	for (size_t i = 0; i < rep->cells; i++)

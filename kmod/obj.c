@@ -61,6 +61,19 @@ static struct inode *fos_obj_new_inode(void)
 	return inode;
 }
 
+/* A file puts its module when it is closed, but does not get it here. */
+static struct file *fos_obj_file(struct inode *inode,
+				 const struct file_operations *fops)
+{
+	struct file *file;
+
+	__module_get(fops->owner);
+	file = alloc_file_pseudo(inode, fos_mnt, "[fastos]", O_RDWR, fops);
+	if (IS_ERR(file))
+		module_put(fops->owner);
+	return file;
+}
+
 /**
  * fos_obj_create() - give an object its inode and first file
  * @obj: initialised by the caller, who still owns it if this fails
@@ -77,7 +90,7 @@ struct file *fos_obj_create(struct fos_obj *obj, const struct fos_obj_ops *ops,
 
 	if (IS_ERR(inode))
 		return ERR_CAST(inode);
-	file = alloc_file_pseudo(inode, fos_mnt, "[fastos]", O_RDWR, fops);
+	file = fos_obj_file(inode, fops);
 	if (IS_ERR(file)) {
 		/* Evicted without touching the object: i_private is unset. */
 		iput(inode);
@@ -104,7 +117,7 @@ struct file *fos_obj_open(struct fos_obj *obj,
 	struct file *file;
 
 	ihold(obj->inode);
-	file = alloc_file_pseudo(obj->inode, fos_mnt, "[fastos]", O_RDWR, fops);
+	file = fos_obj_file(obj->inode, fops);
 	if (IS_ERR(file))
 		iput(obj->inode);
 	return file;

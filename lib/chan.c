@@ -24,6 +24,7 @@ static __thread int last_delivered;
  * @r: its ring
  * @fd: the descriptor that the caller used
  * @bell: what the peer must be rung for, FOS_WANT_*
+ * @state: of my side when @fd was last known to be @ep
  * @deadline_ns: absolute CLOCK_MONOTONIC or FOS_DEADLINE_NONE
  */
 struct op {
@@ -31,6 +32,7 @@ struct op {
 	struct fos_ring *r;
 	int fd;
 	uint32_t bell;
+	uint64_t state;
 	uint64_t deadline_ns;
 };
 
@@ -68,6 +70,33 @@ static int op_begin(struct op *op, int fd, const struct timespec *deadline)
 	op->r = &op->ep->ring;
 	op->fd = fd;
 	op->bell = 0;
+	op->state = fos_ring_my_state(op->r);
+	return 0;
+}
+
+/*
+ * Before a trap in the middle of a call: this process has closed descriptors
+ * of the endpoint meanwhile.  Is ours among them, or even somebody else's now?
+ */
+static int op_recheck(struct op *op)
+{
+	struct fos_ep *ep;
+	int ret;
+
+	op->state = fos_ring_my_state(op->r);
+	if (op->state & FOS_STATE_DEAD)
+		return -EBADF;
+	ret = fos__ep_get(op->fd, &ep);
+	if (ret)
+		return ret;
+	fos__ep_put(ep);
+	return ep == op->ep ? 0 : -EBADF;
+}
+
+static int op_check(struct op *op)
+{
+	if (fos_unlikely(fos_ring_my_state(op->r) != op->state))
+		return op_recheck(op);
 	return 0;
 }
 
@@ -77,7 +106,7 @@ static void op_ring(struct op *op)
 {
 	struct fos_chan_bell_wait a = { .bell = op->bell };
 
-	if (!op->bell)
+	if (!op->bell || op_check(op))
 		return;
 	op->bell = 0;
 	op->ep->backend->bell_wait(op->fd, &a);
@@ -88,11 +117,6 @@ static ssize_t op_end(struct op *op, ssize_t ret)
 	op_ring(op);
 	fos__ep_put(op->ep);
 	return fos__ret(ret);
-}
-
-static bool op_self_dead(const struct op *op)
-{
-	return fos_ring_my_state(op->r) & FOS_STATE_DEAD;
 }
 
 static bool op_polls(const struct op *op)
@@ -162,7 +186,7 @@ static bool op_poll(struct op *op, uint32_t want, uint64_t seen, uint64_t seq)
 				return true;
 			__builtin_ia32_pause();
 		}
-		if (wait_over(op, want, seen, seq) || op_self_dead(op) ||
+		if (wait_over(op, want, seen, seq) || op_check(op) ||
 		    fos_ring_peer_dead(op->r))
 			return true;
 		if (until != FOS_DEADLINE_NONE && now_ns() >= until)
@@ -189,8 +213,10 @@ static int op_wait(struct op *op, uint32_t want, uint64_t seen, uint64_t seq)
 		.deadline_ns = op->deadline_ns,
 	};
 
-	if (op_self_dead(op))
-		return -EBADF;
+	int ret = op_check(op);
+
+	if (ret)
+		return ret;
 	op_hint(op);
 	if (op_poll(op, want, seen, seq))
 		return 0;
@@ -206,8 +232,10 @@ static int op_wait(struct op *op, uint32_t want, uint64_t seen, uint64_t seq)
 static int op_withdraw(struct op *op, uint64_t seq)
 {
 	uint64_t word;
-	int ret;
+	int ret = op_check(op);
 
+	if (ret)
+		return ret;
 	ret = op->ep->backend->withdraw(op->fd, seq, &word);
 	if (ret)
 		return ret;
@@ -395,7 +423,7 @@ static ssize_t send_nonblock(struct op *op, struct out *out)
 	uint64_t wait_seq;
 	int ret;
 
-	if (!fos_ring_has_taker(op->r, op->r->tail))
+	if (!fos_ring_has_taker(op->r, fos_ring_next(op->r)))
 		return -EAGAIN;
 	ret = out_place(op, out, &wait_seq);
 	if (ret)
@@ -661,7 +689,10 @@ FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
 
 /* ---- call ------------------------------------------------------------- */
 
-/* Copy a reply to whoever waits for it. */
+/*
+ * Copy a reply to whoever waits for it.  -E2BIG: the request did not fit there;
+ * -EMSGSIZE: the reply does not fit here.
+ */
 static void route_reply(struct op *op, const struct fos_scan *s,
 			const struct fos_entry *e)
 {
@@ -675,7 +706,7 @@ static void route_reply(struct op *op, const struct fos_scan *s,
 	if (!fos__call_route(call, e->token))
 		return;
 	if ((e->meta & FOS_META_REFUSED) || e->len > call->cap) {
-		result = -EMSGSIZE;
+		result = e->meta & FOS_META_REFUSED ? -E2BIG : -EMSGSIZE;
 		if (!fos_ring_claim(op->r, s, e->seq, FOS_CLAIM_DONE,
 				    &op->bell))
 			goto lost;
@@ -775,6 +806,7 @@ static ssize_t call(struct op *op, struct out *out, void *rsp, size_t cap)
 		ret = call_wait(op, call, out);
 		begin_turn(op);
 	}
+	last_delivered |= ret == -EMSGSIZE;
 	fos__call_end(&op->ep->calls, call);
 	return ret;
 }
@@ -798,7 +830,7 @@ FOS_API ssize_t fos_call(int fd, const void *req, size_t n, void *rsp,
 		ret = -EPIPE;
 	else
 		ret = call(&op, &out, rsp, cap);
-	return op_end(&op, ret);
+	return op_end(&op, ret == -E2BIG ? -EMSGSIZE : ret);
 }
 
 FOS_API int fos_delivered(void)

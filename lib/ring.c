@@ -150,6 +150,11 @@ bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq)
 	return !ahead && (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN;
 }
 
+uint64_t fos_ring_next(const struct fos_ring *r)
+{
+	return LOAD(&r->tail);
+}
+
 bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq)
 {
 	uint64_t takers = LOAD(&r->m.peer_line->receivers);

@@ -104,6 +104,9 @@ int fos_ring_fate(const struct fos_ring *r, uint64_t seq);
 /* Has the peer let go of @seq and its block in my area? */
 bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq);
 
+/* The position that the next fos_ring_reserve() would try. */
+uint64_t fos_ring_next(const struct fos_ring *r);
+
 /* Is there somebody at the peer to take every undecided entry up to @seq? */
 bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq);
 

@@ -192,7 +192,7 @@ TEST_F(abi, query_of_the_node_tells_features_and_limits)
 TEST_F(abi, query_of_an_endpoint_tells_which_it_is)
 {
 	struct fos_core_query q[3] = {};
-	int other[2];
+	int other[2] = { -1, -1 };
 	int i;
 
 	ASSERT_EQ(0, raw_create(16, 0, other));
@@ -425,15 +425,17 @@ TEST_F(abi, bad_pointers_are_efault)
 		hole + page - 8,
 	};
 	const struct spec *s;
+	void *p;
 	size_t i;
 
 	ASSERT_NE(MAP_FAILED, hole);
 	ASSERT_EQ(0, munmap(hole + page, page));
 	for_each_spec(s) {
-		for (i = 0; i < ARRAY_SIZE(bad); i++)
-			EXPECT_EQ(-EFAULT,
-				  RESULT(ioctl(FD_OF(s), s->cmd, bad[i])))
-				TH_LOG("%s, pointer %p", s->name, bad[i]);
+		for (i = 0; i < ARRAY_SIZE(bad); i++) {
+			p = bad[i];
+			EXPECT_EQ(-EFAULT, RESULT(ioctl(FD_OF(s), s->cmd, p)))
+				TH_LOG("%s, pointer %p", s->name, p);
+		}
 	}
 }
 

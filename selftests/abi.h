@@ -50,8 +50,8 @@ static inline int raw_create(uint32_t depth, uint64_t area_bytes, int fd[2])
 		return errno;
 	ret = ioctl(node, FOS_IOC_CHAN_CREATE, &a) ? errno : 0;
 	close(node);
-	fd[0] = a.fd[0];
-	fd[1] = a.fd[1];
+	fd[0] = ret ? -1 : (int)a.fd[0];
+	fd[1] = ret ? -1 : (int)a.fd[1];
 	return ret;
 }
 

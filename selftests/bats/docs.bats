@@ -124,8 +124,8 @@ example() {
 		sort -u); do
 		grep -qE "^$t( [a-z]+)*:" Makefile || { echo "make $t"; return 1; }
 	done
-	for t in $(grep -oE '\b(kmod|lib|include|bench|selftests|examples|man|etc|tools)/[a-zA-Z0-9_./-]*[a-zA-Z0-9/]' \
-		README.md | sort -u); do
-		[[ -e $t || $t == lib/modules/* ]] || { echo "$t"; return 1; }
+	for t in $(grep -oE '(^|[ `])(kmod|lib|include|bench|selftests|examples|man|etc|tools)/[a-zA-Z0-9_./-]*[a-zA-Z0-9/]' \
+		README.md | tr -d ' `' | sort -u); do
+		[[ -e $t ]] || { echo "$t"; return 1; }
 	done
 }

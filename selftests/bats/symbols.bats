@@ -4,10 +4,17 @@
 
 load helper
 
-# The modules that were built, one for each kernel, in $modules.
+# The modules that were built, one for each kernel, in $modules. Variants, made
+# for one test, lie in folders that are no kernel's release.
 need_modules() {
-	modules=$(compgen -G "$build/[0-9]*/fastos.ko" | grep -v -- '-break-') ||
-		skip "no module is built; make vm-module"
+	local ko
+
+	modules=''
+	for ko in "$build"/[0-9]*/fastos.ko; do
+		! grep -aqF "vermagic=$(basename "$(dirname "$ko")") " "$ko" ||
+			modules+="$ko "
+	done
+	[[ $modules ]] || skip "no module is built; make vm-module"
 }
 
 undefined() {
@@ -30,6 +37,7 @@ allowed() {
 }
 
 @test "every export has a version of its own node" {
+	[[ -f $build/lib/libfastos.so.0 ]]
 	nothing "unversioned" bash -c "nm -D --defined-only \
 		'$build/lib/libfastos.so.0' | grep ' T ' | grep -v '@@FASTOS_0\.[0-9]'"
 }
