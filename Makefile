@@ -21,7 +21,7 @@ KERNELS ?= 6.1
 KVER ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KVER)/build
 # What `make demo` measures.
-DEMO ?= ipc --require-fastos
+DEMO ?= ipc --require-fastos --rounds 3
 
 CFLAGS ?= -O2 -g
 FOS_CFLAGS := -std=gnu11 -Wall -Wextra -fvisibility=hidden -fPIC -pthread \
@@ -48,9 +48,9 @@ endif
 
 lib_obj := $(patsubst lib/%.c,$(BUILD)/lib/%.o,$(wildcard lib/*.c))
 bench_obj := $(patsubst bench/%.c,$(BUILD)/bench/%.o,$(wildcard bench/*.c))
-# A program for each suite; abi speaks to the module without the library.
-suites := $(foreach s,core abi chan life stress,$(wildcard selftests/$(s).c))
-suite_bin := $(patsubst selftests/%.c,$(BUILD)/bin/fos-%,$(suites))
+# Each is a program; abi* speak to the module without the library.
+suite_bin := $(patsubst selftests/%.c,$(BUILD)/bin/fos-%,$(wildcard selftests/*.c))
+abi_bin := $(filter $(BUILD)/bin/fos-abi $(BUILD)/bin/fos-abi_%,$(suite_bin))
 example_bin := $(patsubst examples/%.c,$(BUILD)/bin/fos-%,$(wildcard examples/*.c))
 static := $(BUILD)/lib/libfastos.a
 shared := $(BUILD)/lib/libfastos.so.$(SOVERSION)
@@ -114,7 +114,8 @@ ifeq ($(NATIVE),1)
 	$(Q)tools/native $(BUILD)/bin/fosbench $(DEMO)
 else
 	$(Q)$(MAKE) bench vm-module KERNELS=$(firstword $(KERNELS))
-	$(Q)$(VM) run --kernel $(firstword $(KERNELS)) --smp 2 -- fosbench $(DEMO)
+	$(Q)$(VM) run --kernel $(firstword $(KERNELS)) --smp 2 \
+		--timeout 1800 -- fosbench $(DEMO)
 endif
 
 .PHONY: check-build
@@ -123,18 +124,24 @@ check-build: lib bench selftests examples vm-module
 .PHONY: check
 check: ## all tests, on the host and in guests; the last line is the result
 	$(Q)rm -f '$(BUILD)/check/summary'
+	$(Q)tools/deps
 	+$(Q)$(MAKE) check-build || { echo '0 passed, 1 failed, 0 skipped'; exit 1; }
 	$(Q)selftests/run --kernels '$(KERNELS)' $(SUITES)
 
+.PHONY: soak
+soak: lib selftests vm-module ## the guests' tests with FOS_SOAK=20 times the rounds
+	$(Q)FOS_SOAK=$(or $(FOS_SOAK),20) FOS_BUDGET=$(or $(FOS_BUDGET),20) \
+		selftests/run --guest --kernels '$(KERNELS)' $(SUITES)
+
 .PHONY: mutation
-mutation: lib vm-module ## break the code on purpose: the tests must notice
+mutation: selftests vm-module ## break the code on purpose: the tests must notice
 	$(Q)selftests/mutation
 
 .PHONY: counts
 counts: bench vm-module ## guest instructions a round trip: build/counts/*.json
 	$(Q)set -e; for k in $(KERNELS); do \
 	r=$$($(VM) list | awk -v k=$$k '$$1 == k { print $$2 }'); \
-	$(VM) run --kernel $$k --icount --smp 1 --out $(BUILD)/counts -- \
+	$(VM) run --kernel $$k --icount --smp 1 --timeout 1800 --out $(BUILD)/counts -- \
 		fosbench ipc --require-fastos --icount --cpus 0,0 \
 		--json /out/counts.json; \
 	mv $(BUILD)/counts/counts.json $(BUILD)/counts/$$r.json; \
@@ -250,15 +257,17 @@ $(KSELFTEST)/kselftest_harness.h:
 harness := -isystem $(KSELFTEST) -Wno-unused-parameter
 compile_static = $(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) $(LDFLAGS) -static
 
-$(BUILD)/bin/fos-abi: selftests/abi.c $(BUILD)/flags \
+$(abi_bin): $(BUILD)/bin/fos-%: selftests/%.c $(BUILD)/flags \
 		| $(KSELFTEST)/kselftest_harness.h
 	$(call say,CCLD,$@)
-	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude/uapi $(harness) -o $@ $<
+	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude/uapi $(harness) \
+		-o $@ $<
 
-$(filter-out %/fos-abi,$(suite_bin)): $(BUILD)/bin/fos-%: selftests/%.c \
+$(filter-out $(abi_bin),$(suite_bin)): $(BUILD)/bin/fos-%: selftests/%.c \
 		$(static) $(BUILD)/flags | $(KSELFTEST)/kselftest_harness.h
 	$(call say,CCLD,$@)
-	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude $(harness) -o $@ $< $(static)
+	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude $(harness) \
+		-o $@ $< $(static)
 
 $(example_bin): $(BUILD)/bin/fos-%: examples/%.c $(static) $(BUILD)/flags
 	$(call say,CCLD,$@)

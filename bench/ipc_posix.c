@@ -61,7 +61,6 @@ static int fd_call(struct ipc *c)
 	return put(c) ? -1 : get(c);
 }
 
-
 static int pipe_open(struct ipc *c)
 {
 	if (pipe2(c->fd, O_CLOEXEC) || pipe2(c->fd + 2, O_CLOEXEC))
@@ -160,7 +159,7 @@ const struct ipc_engine ipc_unix_seqpacket = {
 
 static mqd_t mq_make(const struct ipc *c, int i)
 {
-	struct mq_attr attr = { .mq_maxmsg = 2, .mq_msgsize = c->size };
+	struct mq_attr attr = { .mq_maxmsg = 1, .mq_msgsize = c->size };
 	char name[64];
 	mqd_t mq;
 
@@ -211,7 +210,7 @@ static int mq_open_pair(struct ipc *c)
 	if (errno == ENOSYS)
 		return ipc_skip(c, "kernel without POSIX message queues");
 	if (errno == EMFILE)
-		return ipc_skip(c, "over RLIMIT_MSGQUEUE; try as root");
+		return ipc_skip(c, "over RLIMIT_MSGQUEUE");
 	return ipc_fail(c, "mq_open");
 }
 

@@ -20,7 +20,7 @@ static json_t *both(const double x[SIDES])
 static json_t *row_json(const struct row *row)
 {
 	static const char *const status[] = { "ok", "skipped", "failed" };
-	json_t *obj, *rounds = json_array(), *ipi = json_object();
+	json_t *obj, *more, *rounds = json_array(), *ipi = json_object();
 	unsigned int flags = row->e->flags;
 
 	for (unsigned int r = 0; r < row->rounds; r++)
@@ -38,19 +38,20 @@ static json_t *row_json(const struct row *row)
 		json_object_set_new(obj, "reason", json_string(row->why));
 		return obj;
 	}
-	json_object_update_new(obj, json_pack(
-		"{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-		" s:I, s:I, s:i}",
-		"median", real(row->median), "p99", real(row->p99),
-		"ci95", real(row->ci), "round_medians", rounds,
-		"cpu_total", real(row->cpu[CLIENT] + row->cpu[SERVER]),
-		"cpu", both(row->cpu), "traps", both(row->traps),
-		"nvcsw", both(row->nvcsw), "nivcsw", both(row->nivcsw),
-		"ipis", ipi, "vs_best_posix", real(row->vs_posix),
-		"vs_pipe", real(row->vs_pipe),
-		"batch", (json_int_t)row->run.batch,
-		"samples", (json_int_t)row->run.samples,
-		"rounds", row->rounds));
+	more = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
+			 " s:o, s:o, s:I, s:I, s:i}",
+			 "median", real(row->median), "p99", real(row->p99),
+			 "ci95", real(row->ci), "round_medians", rounds,
+			 "cpu_total", real(row->cpu[CLIENT] + row->cpu[SERVER]),
+			 "cpu", both(row->cpu), "traps", both(row->traps),
+			 "nvcsw", both(row->nvcsw),
+			 "nivcsw", both(row->nivcsw), "ipis", ipi,
+			 "vs_best_posix", real(row->vs_posix),
+			 "vs_pipe", real(row->vs_pipe),
+			 "batch", (json_int_t)row->run.batch,
+			 "samples", (json_int_t)row->run.samples,
+			 "rounds", row->rounds);
+	json_object_update_new(obj, more);
 	return obj;
 }
 

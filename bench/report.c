@@ -108,13 +108,16 @@ static double ipis(const struct row *row)
 
 static void print_header(const struct report *rep)
 {
+	bool emulated = json_is_true(json_object_get(rep->machine,
+						     "emulated"));
+
 	if (rep->opt->icount)
 		printf("  %-21s %8s %8s %8s %8s  %-13s %7s %6s %6s %7s\n",
 		       "instructions", "both", "client", "server", "elapsed",
 		       "vs best POSIX", "vs pipe", "traps", "switch", "IPI/1k");
 	else
 		printf("  %-21s %8s %8s %5s %8s  %-13s %7s %6s %6s %7s\n",
-		       "us", "median", "p99", "+-%", "CPU",
+		       emulated ? "us, emulated" : "us", "median", "p99", "+-%", "CPU",
 		       "vs best POSIX", "vs pipe", "traps", "switch", "IPI/1k");
 }
 
@@ -226,7 +229,7 @@ static const struct row *best_fastos(const struct cell *cell)
 static void print_summary(const struct report *rep)
 {
 	bool any = false;
-	text t[3];
+	text t[4];
 
 	for (size_t i = 0; i < rep->cells; i++) {
 		const struct cell *cell = &rep->cell[i];
@@ -236,24 +239,25 @@ static void print_summary(const struct report *rep)
 		if (!fos || !posix)
 			continue;
 		if (!any)
-			printf("\nIn short (%s)\n  %-8s %8s  %-26s %-26s\n",
-			       rep->opt->icount ? "instructions" : "us",
-			       "CPUs", "bytes", "best of fastos",
-			       "best of POSIX");
+			printf("\nIn short\n  %-8s %8s  %-25s  %-25s  %-13s "
+			       "%7s\n", "CPUs", "bytes",
+			       "best of fastos", "best of POSIX",
+			       "vs best POSIX", "vs pipe");
 		any = true;
-		printf("  %3d,%-4d %8zu  %-16s %8s  %-16s %8s  %s, %s pipe\n",
+		printf("  %3d,%-4d %8zu  %-16s %8s  %-16s %8s  %-13s %7s\n",
 		       cell->cpu[CLIENT], cell->cpu[SERVER], cell->size,
-		       fos->e->name + strlen("fastos-"),
-		       figure(rep, fos->metric, t[0]),
+		       fos->e->name, figure(rep, fos->metric, t[0]),
 		       posix->e->name, figure(rep, posix->metric, t[1]),
 		       against(rep, cell, fos, t[2]),
-		       times(fos->vs_pipe, (text){ 0 }));
+		       times(fos->vs_pipe, t[3]));
 	}
 }
 
 static void print_legend(const struct report *rep)
 {
 	const struct ipc_options *opt = rep->opt;
+	const json_t *caps = json_object_get(rep->machine, "fastos");
+	bool fastos = json_integer_value(json_object_get(caps, "features"));
 	char par[2048];
 	int n;
 
@@ -281,14 +285,16 @@ static void print_legend(const struct report *rep)
 		 "vs: how many times %s than the best of POSIX, and than "
 		 "pipe. traps, switch: system calls and context switches of "
 		 "both sides, for one round trip. IPI/1k: interrupts (RES, "
-		 "CAL, TLB) to their CPUs, of whatever cause, in 1,000. "
-		 "fastos-fixed polls for %.1f us.%s%s%s",
-		 opt->icount ? "fewer" : "faster", rep->fixed_ns / 1e3,
+		 "CAL, TLB) to their CPUs, of whatever cause, in 1,000.%s%s%s",
+		 opt->icount ? "fewer" : "faster",
 		 rep->no_traps ? " Traps are n/a: " : "",
 		 rep->no_traps ? rep->no_traps : "",
 		 rep->no_traps ? "." : "");
 	printf("\n");
 	print_wrapped(0, 0, par);
+	if (fastos)
+		printf("fastos-fixed polls for %.1f us.\n",
+		       rep->fixed_ns / 1e3);
 	if (rep->warning)
 		printf("\nWARNING: %s\n", rep->warning);
 }

@@ -39,7 +39,7 @@ static void fos_ep_set_state(struct fos_ep *ep, u64 state)
 	lockdep_assert_held(&ep->lock);
 	WRITE_ONCE(ep->state, state);
 	/* What the dead side published is seen before its death is. */
-	smp_store_release(&fos_ep_kside(ep)->state, state);
+	smp_store_release(&ep->kside->state, state);
 }
 
 static void fos_ep_die(struct fos_ep *ep)
@@ -345,6 +345,11 @@ static const struct file_operations fos_chan_fops = {
 
 /* ---- creation --------------------------------------------------------- */
 
+static void *fos_chan_addr(struct fos_chan *chan, u64 offset)
+{
+	return fos_region_addr(&chan->region, offset);
+}
+
 static void fos_chan_init_ep(struct fos_chan *chan, u32 side)
 {
 	struct fos_ep *ep = &chan->ep[side];
@@ -352,6 +357,10 @@ static void fos_chan_init_ep(struct fos_chan *chan, u32 side)
 
 	ep->chan = chan;
 	ep->side = side;
+	ep->line = fos_chan_addr(chan, FOS_CHAN_OFF_CONTROL(chan->depth, side));
+	ep->claims = fos_chan_addr(chan, FOS_CHAN_OFF_CLAIMS(chan->depth, side));
+	ep->kside = fos_chan_addr(chan, FOS_CHAN_OFF_KERNEL(chan->depth));
+	ep->kside += side;
 	fos_ep_init_wait(ep);
 	for (slot = 0; slot < chan->depth; slot++)
 		*fos_ep_claim(ep, slot) = FOS_CLAIM(slot, FOS_CLAIM_DONE);

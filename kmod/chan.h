@@ -45,6 +45,9 @@ struct fos_user;
  * @armed: FOS_WANT_* that pollers wait for
  * @state: FOS_STATE_DEAD and the count of closes, as published
  * @pollq: poll and epoll
+ * @line: its line, in the control pages
+ * @kside: its part of the kernel page
+ * @claims: its verdicts on the peer's entries
  * @mm: where it is attached; a reference to the struct, compared only
  * @files: descriptor table of that process, compared only
  * @maps: mappings in @mm: one, or two while mremap() is being refused
@@ -57,6 +60,9 @@ struct fos_ep {
 	u32 wants;
 	u32 armed;
 	u64 state;
+	struct fos_line *line;
+	struct fos_kside *kside;
+	u64 *claims;
 	wait_queue_head_t pollq;
 	struct mm_struct *mm;
 	void *files;
@@ -81,19 +87,6 @@ static inline struct fos_ep *fos_ep_peer(struct fos_ep *ep)
 	return &ep->chan->ep[!ep->side];
 }
 
-static inline struct fos_line *fos_ep_line(struct fos_ep *ep)
-{
-	return fos_region_addr(&ep->chan->region,
-			       FOS_CHAN_OFF_CONTROL(ep->chan->depth, ep->side));
-}
-
-static inline struct fos_kside *fos_ep_kside(struct fos_ep *ep)
-{
-	return fos_region_addr(&ep->chan->region,
-			       FOS_CHAN_OFF_KERNEL(ep->chan->depth) +
-			       ep->side * sizeof(struct fos_kside));
-}
-
 static inline u32 fos_ep_slot(struct fos_ep *ep, u64 seq)
 {
 	return seq & (ep->chan->depth - 1);
@@ -102,9 +95,7 @@ static inline u32 fos_ep_slot(struct fos_ep *ep, u64 seq)
 /* Side @ep's verdict on the peer's entry @seq. */
 static inline u64 *fos_ep_claim(struct fos_ep *ep, u64 seq)
 {
-	return fos_region_addr(&ep->chan->region,
-			       FOS_CHAN_OFF_CLAIMS(ep->chan->depth, ep->side) +
-			       fos_ep_slot(ep, seq) * sizeof(u64));
+	return &ep->claims[fos_ep_slot(ep, seq)];
 }
 
 static inline struct fos_entry *fos_ep_entry(struct fos_ep *ep, u64 seq)

@@ -55,7 +55,7 @@ static void fos_ep_update_wants(struct fos_ep *ep)
 	if (wants == ep->wants)
 		return;
 	ep->wants = wants;
-	WRITE_ONCE(fos_ep_kside(ep)->need_wakeup, wants);
+	WRITE_ONCE(ep->kside->need_wakeup, wants);
 }
 
 /* Has something happened that @w wants, or will nothing happen any more? */
@@ -66,7 +66,7 @@ static bool fos_wait_over(struct fos_ep *ep, const struct fos_waiter *w)
 	u64 word;
 
 	if ((w->want & FOS_WANT_PUBLISHED) &&
-	    READ_ONCE(fos_ep_line(peer)->events) != w->seen)
+	    READ_ONCE(peer->line->events) != w->seen)
 		return true;
 	if (w->want & FOS_WANT_CLAIM) {
 		word = READ_ONCE(*fos_ep_claim(peer, w->seq));
@@ -109,7 +109,7 @@ static __poll_t fos_ep_poll_wakes(struct fos_ep *ep, u32 what)
 		return 0;
 	if (!waitqueue_active(&ep->pollq)) {
 		ep->armed = 0;
-		WRITE_ONCE(fos_ep_kside(ep)->armed, 0);
+		WRITE_ONCE(ep->kside->armed, 0);
 		return 0;
 	}
 	return fos_poll_key(what);
@@ -190,10 +190,13 @@ static long fos_ep_sleep(struct fos_ep *ep, struct fos_waiter *w,
 	bool over;
 
 	for (;;) {
-		set_current_state(TASK_INTERRUPTIBLE);
+		__set_current_state(TASK_INTERRUPTIBLE);
 		over = FOS_BROKEN(nofence) && fos_wait_over(ep, w);
 		fos_ep_update_wants(ep);
-		/* Pairs with the fence between publishing and need_wakeup. */
+		/*
+		 * Our state and our wants before the look; pairs with the
+		 * fence between publishing and reading need_wakeup.
+		 */
 		smp_mb();
 		if (!FOS_BROKEN(nofence))
 			over = fos_wait_over(ep, w);
@@ -289,7 +292,7 @@ static void fos_ep_arm(struct fos_ep *ep, u32 wants)
 	fresh = wants & ~ep->armed;
 	ep->armed |= wants;
 	if (fresh & FOS_WANT_PUBLISHED)
-		WRITE_ONCE(fos_ep_kside(ep)->armed, 1);
+		WRITE_ONCE(ep->kside->armed, 1);
 	fos_ep_update_wants(ep);
 	spin_unlock(&ep->lock);
 	/* Pairs with the fence between publishing and need_wakeup. */
@@ -318,7 +321,7 @@ static u32 fos_ep_undecided(struct fos_ep *from)
 static bool fos_ep_writable(struct fos_ep *ep)
 {
 	struct fos_ep *peer = fos_ep_peer(ep);
-	u64 takers = READ_ONCE(fos_ep_line(peer)->receivers);
+	u64 takers = READ_ONCE(peer->line->receivers);
 	u32 depth = ep->chan->depth;
 
 	if (READ_ONCE(peer->armed) & FOS_WANT_PUBLISHED)

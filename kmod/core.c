@@ -28,19 +28,9 @@ static u32 fos_wake_ns;
 
 /* ---- ioctl arguments -------------------------------------------------- */
 
-/**
- * fos_args_get() - read an ioctl struct of any age
- * @args: where to
- * @size: size of the struct this kernel knows
- * @size_ver0: size of its first version
- * @cmd: the ioctl; carries the caller's size
- * @uargs: the caller's struct
- *
- * Return: 0; -EINVAL shorter than the first version; -E2BIG a tail we do not
- * know is in use; -EFAULT.
- */
-int fos_args_get(void *args, size_t size, size_t size_ver0, unsigned int cmd,
-		 const void __user *uargs)
+/* An older or a newer caller. */
+int fos_args_get_other(void *args, size_t size, size_t size_ver0,
+		       unsigned int cmd, const void __user *uargs)
 {
 	if (_IOC_SIZE(cmd) < size_ver0)
 		return -EINVAL;

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-#include "calls.h"
+#include "internal.h"
 
-#include <errno.h>
 #include <linux/futex.h>
-#include <pthread.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -37,12 +35,24 @@ void fos__calls_init(struct fos_calls *c, uint32_t depth)
 	uint32_t i;
 
 	c->depth = depth;
-	sem_init(&c->free, 0, depth);
+	c->waiters = 0;
+	sem_init(&c->freed, 0, 0);
 	for (i = 0; i < depth; i++)
 		c->call[i].word = 0;
 }
 
-static int wait_free(struct fos_calls *c, uint64_t deadline_ns)
+static struct fos_call *find_free(struct fos_calls *c)
+{
+	uint32_t i;
+
+	for (i = 0; i < c->depth; i++)
+		if (!LOAD_ACQ(&c->call[i].word) &&
+		    cas(&c->call[i].word, 0, RESERVED))
+			return &c->call[i];
+	return NULL;
+}
+
+static int wait_freed(struct fos_calls *c, uint64_t deadline_ns)
 {
 	struct timespec ts = {
 		.tv_sec = deadline_ns / 1000000000,
@@ -50,41 +60,42 @@ static int wait_free(struct fos_calls *c, uint64_t deadline_ns)
 	};
 	int old, ret;
 
-	if (!sem_trywait(&c->free))
-		return 0;
 	/* We are no cancellation point, but sem_wait() is. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
 	if (deadline_ns == FOS_DEADLINE_NONE)
-		ret = sem_wait(&c->free);
+		ret = sem_wait(&c->freed);
 	else
-		ret = sem_clockwait(&c->free, CLOCK_MONOTONIC, &ts);
+		ret = sem_clockwait(&c->freed, CLOCK_MONOTONIC, &ts);
 	ret = ret ? -errno : 0;
 	pthread_setcancelstate(old, NULL);
+	return ret;
+}
+
+static FOS_COLD int wait_free(struct fos_calls *c, uint64_t deadline_ns,
+			      struct fos_call **call)
+{
+	int ret = 0;
+
+	__atomic_add_fetch(&c->waiters, 1, __ATOMIC_SEQ_CST);
+	while (!ret && !(*call = find_free(c)))
+		ret = wait_freed(c, deadline_ns);
+	__atomic_sub_fetch(&c->waiters, 1, __ATOMIC_SEQ_CST);
 	return ret;
 }
 
 int fos__call_begin(struct fos_calls *c, uint64_t deadline_ns,
 		    struct fos_call **call)
 {
-	uint32_t i;
-	int ret;
-
-	ret = wait_free(c, deadline_ns);
-	if (ret)
-		return ret;
-	/* The semaphore says that one is free; others may race for it. */
-	for (i = 0;; i = i + 1 < c->depth ? i + 1 : 0) {
-		*call = &c->call[i];
-		if (!LOAD_ACQ(&(*call)->word) &&
-		    cas(&(*call)->word, 0, RESERVED))
-			return 0;
-	}
+	*call = find_free(c);
+	return *call ? 0 : wait_free(c, deadline_ns, call);
 }
 
 void fos__call_end(struct fos_calls *c, struct fos_call *call)
 {
-	STORE_REL(&call->word, 0);
-	sem_post(&c->free);
+	/* Freed, then the waiters: they count themselves, then look. */
+	__atomic_store_n(&call->word, 0, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&c->waiters, __ATOMIC_SEQ_CST))
+		sem_post(&c->freed);
 }
 
 void fos__call_expect(struct fos_call *call, uint64_t token, void *buf,
@@ -95,9 +106,8 @@ void fos__call_expect(struct fos_call *call, uint64_t token, void *buf,
 	STORE_REL(&call->word, word_of(token, FOS_CALL_WAITING));
 }
 
-bool fos__call_is_routed(struct fos_call *call)
+static FOS_COLD bool wait_routed(struct fos_call *call, uint64_t word)
 {
-	uint64_t word = LOAD_ACQ(&call->word);
 	uint64_t contended = (word & ~FOS_CALL_STATE) | FOS_CALL_CONTENDED;
 
 	while ((word & FOS_CALL_STATE) != FOS_CALL_WAITING) {
@@ -108,6 +118,16 @@ bool fos__call_is_routed(struct fos_call *call)
 		word = LOAD_ACQ(&call->word);
 	}
 	return false;
+}
+
+bool fos__call_is_routed(struct fos_call *call)
+{
+	uint64_t word = LOAD_ACQ(&call->word);
+
+	if ((word & FOS_CALL_STATE) == FOS_CALL_WAITING)
+		return false;
+	return (word & FOS_CALL_STATE) == FOS_CALL_ROUTED ||
+	       wait_routed(call, word);
 }
 
 bool fos__call_abandon(struct fos_call *call, uint64_t token)

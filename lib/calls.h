@@ -39,11 +39,13 @@ struct fos_call {
 
 /**
  * struct fos_calls - an endpoint's outstanding calls, as many as its depth
- * @free: how many more may be made
+ * @waiters: threads that wait for a free one
+ * @freed: posted for them
  */
 struct fos_calls {
 	uint32_t depth;
-	sem_t free;
+	uint32_t waiters;
+	sem_t freed;
 	struct fos_call call[FOS_CHAN_DEPTH_MAX];
 };
 

@@ -18,12 +18,37 @@
 
 static __thread int last_delivered;
 
+/* Small ones without a call: two moves that overlap. */
+static inline void copy(void *to, const void *from, size_t n)
+{
+	typedef struct { uint64_t w[2]; } __attribute__((packed)) u128;
+	typedef struct { uint64_t w; } __attribute__((packed)) u64;
+
+	if (n > 32 || n < 8) {
+		if (n)
+			memcpy(to, from, n);
+	} else if (n >= 16) {
+		u128 a = *(const u128 *)from;
+		u128 b = *(const u128 *)((const char *)from + n - 16);
+
+		*(u128 *)to = a;
+		*(u128 *)((char *)to + n - 16) = b;
+	} else {
+		u64 a = *(const u64 *)from;
+		u64 b = *(const u64 *)((const char *)from + n - 8);
+
+		*(u64 *)to = a;
+		*(u64 *)((char *)to + n - 8) = b;
+	}
+}
+
 /**
  * struct op - one call of the public API under way
  * @ep: the endpoint
  * @r: its ring
  * @fd: the descriptor that the caller used
  * @bell: what the peer must be rung for, FOS_WANT_*
+ * @delivered: the request was taken though the call fails
  * @state: of my side when @fd was last known to be @ep
  * @deadline_ns: absolute CLOCK_MONOTONIC or FOS_DEADLINE_NONE
  */
@@ -32,6 +57,7 @@ struct op {
 	struct fos_ring *r;
 	int fd;
 	uint32_t bell;
+	bool delivered;
 	uint64_t state;
 	uint64_t deadline_ns;
 };
@@ -70,6 +96,7 @@ static int op_begin(struct op *op, int fd, const struct timespec *deadline)
 	op->r = &op->ep->ring;
 	op->fd = fd;
 	op->bell = 0;
+	op->delivered = false;
 	op->state = fos_ring_my_state(op->r);
 	return 0;
 }
@@ -78,7 +105,7 @@ static int op_begin(struct op *op, int fd, const struct timespec *deadline)
  * Before a trap in the middle of a call: this process has closed descriptors
  * of the endpoint meanwhile.  Is ours among them, or even somebody else's now?
  */
-static int op_recheck(struct op *op)
+static FOS_COLD int op_recheck(struct op *op)
 {
 	struct fos_ep *ep;
 	int ret;
@@ -119,7 +146,7 @@ static ssize_t op_end(struct op *op, ssize_t ret)
 	return fos__ret(ret);
 }
 
-static bool op_polls(const struct op *op)
+static inline bool op_polls(const struct op *op)
 {
 	return op->ep->spin.mode != FOS_SPIN_BLOCK;
 }
@@ -127,18 +154,12 @@ static bool op_polls(const struct op *op)
 /* Tell the peer where we run: it does not poll beside us. */
 static void op_hint(struct op *op)
 {
-	if (op_polls(op))
-		fos_ring_set_hints(op->r, sched_getcpu(),
-				   op->ep->spin.turn_ns);
+	fos_ring_set_hints(op->r, sched_getcpu(), op->ep->spin.turn_ns);
 }
 
 static uint64_t op_budget(const struct op *op)
 {
-	struct fos_spin_sample s;
-
-	if (!op_polls(op))
-		return 0;
-	s = (struct fos_spin_sample) {
+	const struct fos_spin_sample s = {
 		.my_cpu = sched_getcpu() + 1,
 		.peer_cpu = fos_ring_peer_cpu(op->r),
 		.online_cpus = fos__online_cpus(),
@@ -166,7 +187,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
  * Poll until it may be over; false: time to sleep.  A message is awaited at
  * the head of the ring, one line, unless one that is not for us lies there.
  */
-static bool op_poll(struct op *op, uint32_t want, uint64_t seen, uint64_t seq)
+static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want, uint64_t seen, uint64_t seq)
 {
 	const bool peek = (want & FOS_WANT_PUBLISHED) && !fos_ring_peek(op->r);
 	uint64_t budget = op_budget(op);
@@ -217,9 +238,11 @@ static int op_wait(struct op *op, uint32_t want, uint64_t seen, uint64_t seq)
 
 	if (ret)
 		return ret;
-	op_hint(op);
-	if (op_poll(op, want, seen, seq))
-		return 0;
+	if (op_polls(op)) {
+		op_hint(op);
+		if (op_poll(op, want, seen, seq))
+			return 0;
+	}
 	a.bell = op->bell;
 	op->bell = 0;
 	return op->ep->backend->bell_wait(op->fd, &a);
@@ -271,7 +294,7 @@ static bool seq_is_free(void *ring, uint64_t seq)
 	return fos_ring_is_free(ring, seq);
 }
 
-static int place_block(struct op *op, struct out *out, uint64_t *wait_seq)
+static __attribute__((noinline)) int place_block(struct op *op, struct out *out, uint64_t *wait_seq)
 {
 	struct fos_area *area = &op->ep->area;
 	uint32_t at;
@@ -310,30 +333,41 @@ static int out_place(struct op *op, struct out *out, uint64_t *wait_seq)
 	return ret;
 }
 
-static int out_place_wait(struct op *op, struct out *out)
+/* No room: wait for it. */
+static FOS_COLD int out_wait_room(struct op *op, struct out *out,
+				  uint64_t wait_seq)
 {
-	uint64_t wait_seq;
 	int ret;
 
-	while ((ret = out_place(op, out, &wait_seq)) == -EAGAIN) {
+	do {
 		if (fos_ring_peer_dead(op->r))
 			return -EPIPE;
 		ret = op_wait(op, FOS_WANT_ROOM, 0, wait_seq);
 		if (ret)
 			return ret;
-	}
+		ret = out_place(op, out, &wait_seq);
+	} while (ret == -EAGAIN);
 	return ret;
 }
 
-/* The end of my turn, if the policy wants to know. */
-static uint64_t end_turn(struct op *op)
+static int out_place_wait(struct op *op, struct out *out)
+{
+	uint64_t wait_seq;
+	int ret;
+
+	ret = out_place(op, out, &wait_seq);
+	if (fos_unlikely(ret == -EAGAIN))
+		ret = out_wait_room(op, out, wait_seq);
+	return ret;
+}
+
+/* My turn ends: how long was it? */
+static __attribute__((noinline)) uint64_t end_turn(struct op *op)
 {
 	struct fos_ep *ep = op->ep;
-	uint64_t now, picked;
+	uint64_t now = now_ns();
+	uint64_t picked;
 
-	if (!fos_spin_is_timed(&ep->spin))
-		return 0;
-	now = now_ns();
 	picked = __atomic_exchange_n(&ep->picked_at, 0, __ATOMIC_RELAXED);
 	if (picked)
 		fos_spin_turn(&ep->spin, now - picked);
@@ -342,6 +376,7 @@ static uint64_t end_turn(struct op *op)
 
 static void begin_turn(struct op *op)
 {
+	op_hint(op);
 	if (fos_spin_is_timed(&op->ep->spin))
 		__atomic_store_n(&op->ep->picked_at, now_ns(),
 				 __ATOMIC_RELAXED);
@@ -355,12 +390,14 @@ static void out_publish(struct op *op, const struct out *out)
 	e->token = out->token;
 	e->len = out->len;
 	e->meta = out->meta;
-	e->posted_at = end_turn(op);
+	e->posted_at = 0;
+	if (fos_spin_is_timed(&op->ep->spin))
+		e->posted_at = end_turn(op);
 	if (out->meta & FOS_META_AREA) {
 		e->offset = out->offset;
 		memcpy(op->r->m.my_area + out->offset, out->buf, out->len);
-	} else if (out->len) {
-		memcpy(e->body, out->buf, out->len);
+	} else {
+		copy(e->body, out->buf, out->len);
 	}
 	op->bell |= fos_ring_publish(op->r, out->seq);
 }
@@ -368,7 +405,7 @@ static void out_publish(struct op *op, const struct out *out)
 /* ---- send ------------------------------------------------------------- */
 
 /* Nobody has taken it yet and we leave with @why: or did somebody just now? */
-static int send_give_up(struct op *op, uint64_t seq, int why)
+static FOS_COLD int send_give_up(struct op *op, uint64_t seq, int why)
 {
 	int ret = op_withdraw(op, seq);
 
@@ -435,7 +472,7 @@ static ssize_t send_nonblock(struct op *op, struct out *out)
 	return ret ? ret : (ssize_t)out->len;
 }
 
-FOS_API ssize_t fos_send(int fd, const void *buf, size_t len, int flags)
+FOS_HOT FOS_API ssize_t fos_send(int fd, const void *buf, size_t len, int flags)
 {
 	struct out out = { .buf = buf, .len = len, .meta = FOS_META_MSG };
 	struct op op;
@@ -510,22 +547,19 @@ FOS_API int fos_reply(int fd, uint64_t token, const void *rsp, size_t n)
 
 /* ---- receive ---------------------------------------------------------- */
 
-/* Claim and copy; false: another thread or a withdrawal was faster. */
+/* Copy and claim; false: another thread or a withdrawal was faster. */
 static bool take_body(struct op *op, const struct fos_scan *s,
-		      const struct fos_entry *e, void *buf)
+		      const struct fos_found *f, void *buf)
 {
-	if (!(e->meta & FOS_META_AREA)) {
-		if (!fos_ring_claim(op->r, s, e->seq, FOS_CLAIM_DONE,
-				    &op->bell))
-			return false;
-		if (e->len)
-			memcpy(buf, e->body, e->len);
-		return true;
+	if (!(f->meta & FOS_META_AREA)) {
+		copy(buf, f->body, f->len);
+		return fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_DONE,
+				      &op->bell);
 	}
-	if (!fos_ring_claim(op->r, s, e->seq, FOS_CLAIM_TAKEN, &op->bell))
+	if (!fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_TAKEN, &op->bell))
 		return false;
-	memcpy(buf, fos_ring_body(op->r, e), e->len);
-	fos_ring_done(op->r, e->seq, &op->bell);
+	memcpy(buf, f->body, f->len);
+	fos_ring_done(op->r, f->seq, &op->bell);
 	return true;
 }
 
@@ -540,15 +574,15 @@ static void refuse_call(struct op *op, uint64_t token)
 	reply_publish(op, &out);
 }
 
-static void refuse(struct op *op, const struct fos_scan *s,
-		   const struct fos_entry *e)
+static FOS_COLD void refuse(struct op *op, const struct fos_scan *s,
+		   const struct fos_found *f)
 {
-	const bool is_call = (e->meta & FOS_META_KIND) == FOS_META_CALL;
+	const bool is_call = (f->meta & FOS_META_KIND) == FOS_META_CALL;
 
-	if (fos_ring_claim(op->r, s, e->seq,
+	if (fos_ring_claim(op->r, s, f->seq,
 			   is_call ? FOS_CLAIM_DONE : FOS_CLAIM_REFUSED,
 			   &op->bell) && is_call)
-		refuse_call(op, e->seq);
+		refuse_call(op, f->seq);
 }
 
 /* Where a message goes. */
@@ -562,81 +596,91 @@ struct in {
 /* Take the next message of these kinds; -EAGAIN: there is none. */
 static ssize_t take_next(struct op *op, struct in *in, uint64_t seen)
 {
-	struct fos_entry e;
+	struct fos_found f;
 	struct fos_scan s;
 	int ret;
 
 	fos_ring_scan_begin(op->r, &s, seen);
-	while ((ret = fos_ring_scan(op->r, &s, in->kinds, &e))) {
+	while ((ret = fos_ring_scan(op->r, &s, in->kinds, &f))) {
 		if (ret < 0) {
-			fos_ring_claim(op->r, &s, e.seq, FOS_CLAIM_REFUSED,
+			fos_ring_claim(op->r, &s, f.seq, FOS_CLAIM_REFUSED,
 				       &op->bell);
 			return ret;
 		}
-		if (e.len > in->cap) {
-			refuse(op, &s, &e);
+		if (f.len > in->cap) {
+			refuse(op, &s, &f);
 			continue;
 		}
-		if (!take_body(op, &s, &e, in->buf))
+		if (!take_body(op, &s, &f, in->buf))
 			continue;
 		in->token = 0;
-		if ((e.meta & FOS_META_KIND) == FOS_META_CALL) {
-			if (!fos__owed_add(&op->ep->owed, e.seq)) {
-				refuse_call(op, e.seq);
+		if ((f.meta & FOS_META_KIND) == FOS_META_CALL) {
+			if (!fos__owed_add(&op->ep->owed, f.seq)) {
+				refuse_call(op, f.seq);
 				continue;
 			}
-			in->token = e.seq;
+			in->token = f.seq;
 		}
-		begin_turn(op);
-		op_hint(op);
-		return e.len;
+		if (op_polls(op))
+			begin_turn(op);
+		return f.len;
 	}
 	return -EAGAIN;
 }
 
-/* A want for each kind of message, in the same order. */
+/* Look everywhere; death first, so that what was published before is taken. */
+static ssize_t take_any(struct op *op, struct in *in, uint64_t *seen)
+{
+	const bool dead = fos_ring_peer_dead(op->r);
+	ssize_t ret = -EAGAIN;
+
+	*seen = fos_ring_seen(op->r);
+	if (!fos_ring_is_idle(op->r, *seen))
+		ret = take_next(op, in, *seen);
+	return ret == -EAGAIN && dead ? -EPIPE : ret;
+}
+
 static ssize_t receive_wait(struct op *op, struct in *in)
 {
 	uint64_t seen;
 	ssize_t ret;
-	bool dead;
 
 	for (;;) {
-		/* Death before the last look: what was published is taken. */
-		dead = fos_ring_peer_dead(op->r);
-		seen = fos_ring_seen(op->r);
-		ret = take_next(op, in, seen);
+		ret = take_any(op, in, &seen);
 		if (ret != -EAGAIN)
 			return ret;
-		if (dead)
-			return -EPIPE;
+		/* A want for each kind of message, in the same order. */
 		ret = op_wait(op, in->kinds * FOS_WANT_MSG, seen, 0);
 		if (ret)
 			return ret;
+		if (fos_ring_peek(op->r)) {
+			ret = take_next(op, in, 0);
+			if (ret != -EAGAIN)
+				return ret;
+		}
 	}
 }
 
 static ssize_t receive(struct op *op, struct in *in, int flags)
 {
+	uint64_t seen;
 	ssize_t ret;
 
 	/* First a look at one line; the peer's counters cost another. */
-	ret = take_next(op, in, 0);
-	if (ret != -EAGAIN)
-		return ret;
-	if (flags & FOS_NONBLOCK) {
-		const bool dead = fos_ring_peer_dead(op->r);
-
-		ret = take_next(op, in, fos_ring_seen(op->r));
-		return ret == -EAGAIN && dead ? -EPIPE : ret;
+	if (fos_ring_peek(op->r)) {
+		ret = take_next(op, in, 0);
+		if (ret != -EAGAIN)
+			return ret;
 	}
+	if (flags & FOS_NONBLOCK)
+		return take_any(op, in, &seen);
 	fos_ring_enter_wait(op->r, &op->bell);
 	ret = receive_wait(op, in);
 	fos_ring_leave_wait(op->r);
 	return ret;
 }
 
-FOS_API ssize_t fos_recv(int fd, void *buf, size_t len, int flags)
+FOS_HOT FOS_API ssize_t fos_recv(int fd, void *buf, size_t len, int flags)
 {
 	struct in in = {
 		.kinds = KIND_BIT(FOS_META_MSG),
@@ -654,7 +698,7 @@ FOS_API ssize_t fos_recv(int fd, void *buf, size_t len, int flags)
 	return op_end(&op, receive(&op, &in, flags));
 }
 
-FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
+FOS_HOT FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
 			       size_t n, void *req, size_t cap,
 			       const struct timespec *deadline)
 {
@@ -694,46 +738,46 @@ FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
  * -EMSGSIZE: the reply does not fit here.
  */
 static void route_reply(struct op *op, const struct fos_scan *s,
-			const struct fos_entry *e)
+			const struct fos_found *f)
 {
-	struct fos_call *call = fos__call_find(&op->ep->calls, e->token);
-	ssize_t result = e->len;
+	struct fos_call *call = fos__call_find(&op->ep->calls, f->token);
+	ssize_t result = f->len;
 
 	if (!call) {
-		fos_ring_claim(op->r, s, e->seq, FOS_CLAIM_REFUSED, &op->bell);
+		fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_REFUSED, &op->bell);
 		return;
 	}
-	if (!fos__call_route(call, e->token))
+	if (!fos__call_route(call, f->token))
 		return;
-	if ((e->meta & FOS_META_REFUSED) || e->len > call->cap) {
-		result = e->meta & FOS_META_REFUSED ? -E2BIG : -EMSGSIZE;
-		if (!fos_ring_claim(op->r, s, e->seq, FOS_CLAIM_DONE,
+	if ((f->meta & FOS_META_REFUSED) || f->len > call->cap) {
+		result = f->meta & FOS_META_REFUSED ? -E2BIG : -EMSGSIZE;
+		if (!fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_DONE,
 				    &op->bell))
 			goto lost;
-	} else if (!take_body(op, s, e, call->buf)) {
+	} else if (!take_body(op, s, f, call->buf)) {
 		goto lost;
 	}
-	fos__call_finish(call, e->token, result);
+	fos__call_finish(call, f->token, result);
 	return;
 lost:
-	fos__call_unroute(call, e->token);
+	fos__call_unroute(call, f->token);
 }
 
 /* Hand out all replies that are there; is mine among them? */
 static int take_replies(struct op *op, struct fos_call *call, uint64_t seen)
 {
-	struct fos_entry e;
+	struct fos_found f;
 	struct fos_scan s;
 	int ret;
 
 	fos_ring_scan_begin(op->r, &s, seen);
-	while ((ret = fos_ring_scan(op->r, &s, KIND_BIT(FOS_META_REPLY), &e))) {
+	while ((ret = fos_ring_scan(op->r, &s, KIND_BIT(FOS_META_REPLY), &f))) {
 		if (ret < 0) {
-			fos_ring_claim(op->r, &s, e.seq, FOS_CLAIM_REFUSED,
+			fos_ring_claim(op->r, &s, f.seq, FOS_CLAIM_REFUSED,
 				       &op->bell);
 			return ret;
 		}
-		route_reply(op, &s, &e);
+		route_reply(op, &s, &f);
 		if (fos__call_is_routed(call))
 			return 1;
 	}
@@ -744,7 +788,7 @@ static int take_replies(struct op *op, struct fos_call *call, uint64_t seen)
  * Leave with @why unless the reply is there after all.  A request that was
  * delivered is announced as abandoned, so that its reply is stale.
  */
-static ssize_t call_give_up(struct op *op, struct fos_call *call,
+static FOS_COLD ssize_t call_give_up(struct op *op, struct fos_call *call,
 			    const struct out *out, int why)
 {
 	int ret = op_withdraw(op, out->seq);
@@ -753,7 +797,7 @@ static ssize_t call_give_up(struct op *op, struct fos_call *call,
 		fos__call_abandon(call, out->seq);
 		return why;
 	}
-	last_delivered = 1;
+	op->delivered = true;
 	fos_ring_abandon(op->r, out->seq);
 	if (take_replies(op, call, fos_ring_seen(op->r)) == 1 ||
 	    !fos__call_abandon(call, out->seq))
@@ -766,26 +810,25 @@ static ssize_t call_give_up(struct op *op, struct fos_call *call,
 static ssize_t call_wait(struct op *op, struct fos_call *call,
 			 const struct out *out)
 {
-	uint64_t seen = 0;
-	bool dead = false;
+	uint64_t seen;
+	bool dead;
 	int ret;
 
 	for (;;) {
-		ret = take_replies(op, call, seen);
+		/* One line, where the reply most likely is. */
+		ret = fos_ring_peek(op->r) ? take_replies(op, call, 0) : 0;
 		if (ret == 1)
 			return call->result;
-		if (ret < 0 || dead)
-			return call_give_up(op, call, out,
-					    dead ? -EPIPE : ret);
 		/* Before sleeping: death, then the count, then the ring. */
 		dead = fos_ring_peer_dead(op->r);
 		seen = fos_ring_seen(op->r);
-		ret = take_replies(op, call, seen);
-		if (ret == 1)
+		if (!ret && !fos_ring_is_idle(op->r, seen))
+			ret = take_replies(op, call, seen);
+		if (ret == 1 || fos__call_is_routed(call))
 			return call->result;
-		if (ret < 0 || dead)
-			continue;
-		ret = op_wait(op, FOS_WANT_REPLY, seen, 0);
+		if (!ret)
+			ret = dead ? -EPIPE :
+				     op_wait(op, FOS_WANT_REPLY, seen, 0);
 		if (ret)
 			return call_give_up(op, call, out, ret);
 	}
@@ -804,32 +847,33 @@ static ssize_t call(struct op *op, struct out *out, void *rsp, size_t cap)
 		fos__call_expect(call, out->seq, rsp, cap);
 		out_publish(op, out);
 		ret = call_wait(op, call, out);
-		begin_turn(op);
+		if (op_polls(op))
+			begin_turn(op);
 	}
-	last_delivered |= ret == -EMSGSIZE;
 	fos__call_end(&op->ep->calls, call);
 	return ret;
 }
 
-FOS_API ssize_t fos_call(int fd, const void *req, size_t n, void *rsp,
+FOS_HOT FOS_API ssize_t fos_call(int fd, const void *req, size_t n, void *rsp,
 			 size_t cap, const struct timespec *deadline)
 {
 	struct out out = { .buf = req, .len = n, .meta = FOS_META_CALL };
 	struct op op;
 	ssize_t ret;
 
-	last_delivered = 0;
 	if ((!req && n) || (!rsp && cap))
 		return fos__ret(-EINVAL);
 	ret = op_begin(&op, fd, deadline);
 	if (ret)
 		return fos__ret(ret);
 	if (!out_fits(&op, n))
-		ret = -EMSGSIZE;
+		ret = -E2BIG;
 	else if (fos_ring_peer_dead(op.r))
 		ret = -EPIPE;
 	else
 		ret = call(&op, &out, rsp, cap);
+	if (fos_unlikely(ret < 0))
+		last_delivered = op.delivered || ret == -EMSGSIZE;
 	return op_end(&op, ret == -E2BIG ? -EMSGSIZE : ret);
 }
 

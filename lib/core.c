@@ -154,10 +154,8 @@ static int ep_attach(int fd, const struct fos_core_query *q,
 	return 0;
 }
 
-void fos__ep_put(struct fos_ep *ep)
+static FOS_COLD void ep_release(struct fos_ep *ep)
 {
-	if (__atomic_sub_fetch(&ep->users, 1, __ATOMIC_SEQ_CST))
-		return;
 	pthread_mutex_lock(&lock);
 	/* Not if it was a stale pointer's count: that one is pooled already. */
 	if (!LOAD(&ep->users) && ep->map.base) {
@@ -167,6 +165,12 @@ void fos__ep_put(struct fos_ep *ep)
 		pool = ep;
 	}
 	pthread_mutex_unlock(&lock);
+}
+
+void fos__ep_put(struct fos_ep *ep)
+{
+	if (!__atomic_sub_fetch(&ep->users, 1, __ATOMIC_SEQ_CST))
+		ep_release(ep);
 }
 
 static void ep_unregister(struct fos_ep *ep)
@@ -277,7 +281,7 @@ static int resolve_locked(int fd, struct fos_ep **out)
 	return 0;
 }
 
-static int resolve(int fd, struct fos_ep **ep)
+static FOS_COLD int resolve(int fd, struct fos_ep **ep)
 {
 	int ret;
 

@@ -18,6 +18,9 @@
 #include "spin.h"
 
 #define FOS_API		__attribute__((visibility("default")))
+/* Kept out of the fast paths, into which everything else is inlined. */
+#define FOS_COLD	__attribute__((noinline, cold))
+#define FOS_HOT		__attribute__((flatten))
 #define fos_unlikely(x)	__builtin_expect(!!(x), 0)
 
 /* The public edge: -1 and errno. */

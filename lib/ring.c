@@ -40,11 +40,18 @@ void fos_ring_init(struct fos_ring *r, const struct fos_ring_mem *m)
 
 /* ---- sending ---------------------------------------------------------- */
 
-/* Will a sender still ask what became of @seq, and would the slot not tell? */
-static bool refusal_unread(const struct fos_ring *r, uint64_t seq)
+/*
+ * Is the slot of entry @seq free for the next one?  Not while the peer reads
+ * it, and not while a refusal is there that its sender has yet to see.
+ */
+static bool slot_is_free(const struct fos_ring *r, uint64_t seq)
 {
-	return fos_ring_fate(r, seq) == FOS_CLAIM_REFUSED &&
-	       LOAD_ACQ(&r->awaited[slot_of(r, seq)]) == seq;
+	uint64_t word = LOAD_ACQ(&r->m.peer_claims[slot_of(r, seq)]);
+
+	if (word == FOS_CLAIM(seq, FOS_CLAIM_REFUSED))
+		return LOAD_ACQ(&r->awaited[slot_of(r, seq)]) != seq;
+	return word == FOS_CLAIM(seq, FOS_CLAIM_DONE) ||
+	       word == FOS_CLAIM(seq, FOS_CLAIM_WITHDRAWN);
 }
 
 /*
@@ -53,12 +60,11 @@ static bool refusal_unread(const struct fos_ring *r, uint64_t seq)
  */
 static uint64_t count_free(const struct fos_ring *r, uint64_t from)
 {
-	uint64_t seq;
+	const uint64_t depth = r->m.depth;
+	uint64_t seq = from;
 
-	for (seq = from; seq < from + (r->m.depth + 1) / 2; seq++)
-		if (!fos_ring_is_free(r, seq - r->m.depth) ||
-		    refusal_unread(r, seq - r->m.depth))
-			break;
+	while (seq < from + (depth + 1) / 2 && slot_is_free(r, seq - depth))
+		seq++;
 	return seq - from;
 }
 
@@ -185,6 +191,15 @@ uint64_t fos_ring_seen(const struct fos_ring *r)
 	return LOAD_ACQ(&r->m.peer_line->events);
 }
 
+/*
+ * Below the head all is decided, hence published: if that is as many as were
+ * counted, whatever else is published has yet to be counted.
+ */
+bool fos_ring_is_idle(const struct fos_ring *r, uint64_t seen)
+{
+	return LOAD(&r->head) == seen + r->m.depth;
+}
+
 void fos_ring_scan_begin(const struct fos_ring *r, struct fos_scan *s,
 			 uint64_t seen)
 {
@@ -210,27 +225,28 @@ static bool is_open(struct fos_ring *r, uint64_t seq, uint64_t *word)
 	       (*word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN;
 }
 
-/* Word by word, so that no compiler reads a field a second time. */
-static void copy_entry(struct fos_entry *to, const struct fos_entry *from)
+/* Each field is read once; what follows uses the copy. */
+static bool copy_header(const struct fos_ring *r, uint64_t seq,
+			struct fos_found *f)
 {
-	const uint64_t *src = (const uint64_t *)from;
-	uint64_t copy[sizeof(*to) / sizeof(uint64_t)];
-	size_t i;
+	const struct fos_entry *e = &r->m.peer_entries[slot_of(r, seq)];
+	uint64_t offset;
 
-	for (i = 0; i < sizeof(copy) / sizeof(copy[0]); i++)
-		copy[i] = LOAD(&src[i]);
-	__builtin_memcpy(to, copy, sizeof(*to));
-}
-
-static bool entry_ok(const struct fos_ring *r, const struct fos_entry *e)
-{
-	if ((e->meta & ~FOS_META_ALL) || KIND(e->meta) > FOS_META_REPLY ||
-	    e->len > FOS_MSG_MAX)
+	f->seq = seq;
+	f->token = LOAD(&e->token);
+	f->len = LOAD(&e->len);
+	f->meta = LOAD(&e->meta);
+	f->body = e->body;
+	if ((f->meta & ~FOS_META_ALL) || KIND(f->meta) > FOS_META_REPLY)
 		return false;
-	if (!(e->meta & FOS_META_AREA))
-		return e->len <= FOS_INLINE_BYTES;
-	return e->offset <= r->m.area_bytes &&
-	       e->len <= r->m.area_bytes - e->offset;
+	if (!(f->meta & FOS_META_AREA))
+		return f->len <= FOS_INLINE_BYTES;
+	offset = LOAD(&e->offset);
+	if (f->len > FOS_MSG_MAX || offset > r->m.area_bytes ||
+	    f->len > r->m.area_bytes - offset)
+		return false;
+	f->body = r->m.peer_area + offset;
+	return true;
 }
 
 /*
@@ -240,7 +256,7 @@ static bool entry_ok(const struct fos_ring *r, const struct fos_entry *e)
  * a second pass keeps the order of messages that one thread sent.
  */
 int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
-		  struct fos_entry *e)
+		  struct fos_found *f)
 {
 	uint64_t limit = LOAD(&r->head) + r->m.depth;
 
@@ -259,13 +275,11 @@ int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
 			s->pos = LOAD(&r->head) - 1;
 			continue;
 		}
-		copy_entry(e, &r->m.peer_entries[slot_of(r, s->pos)]);
-		e->seq = s->pos;
-		if (!entry_ok(r, e)) {
+		if (!copy_header(r, s->pos, f)) {
 			s->pos++;
 			return -EPROTO;
 		}
-		if (!(kinds & (1U << KIND(e->meta))))
+		if (!(kinds & (1U << KIND(f->meta))))
 			continue;
 		s->pos++;
 		return 1;
@@ -309,11 +323,6 @@ void fos_ring_enter_wait(struct fos_ring *r, uint32_t *bell)
 void fos_ring_leave_wait(struct fos_ring *r)
 {
 	__atomic_fetch_sub(&r->m.my_line->receivers, 1, __ATOMIC_RELAXED);
-}
-
-const void *fos_ring_body(const struct fos_ring *r, const struct fos_entry *e)
-{
-	return e->meta & FOS_META_AREA ? r->m.peer_area + e->offset : e->body;
 }
 
 /* ---- calls ------------------------------------------------------------ */

@@ -113,6 +113,23 @@ bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq);
 /* ---- receiving -------------------------------------------------------- */
 
 /**
+ * struct fos_found - a message of the peer: a private copy of its header
+ * @seq: position
+ * @token: as the sender says, see fos_entry
+ * @len: bytes; checked to lie in the entry or the area
+ * @meta: FOS_META_*; checked
+ * @body: in shared memory: may change under the reader, and until the claim
+ *	may be another message's
+ */
+struct fos_found {
+	uint64_t seq;
+	uint64_t token;
+	uint32_t len;
+	uint32_t meta;
+	const unsigned char *body;
+};
+
+/**
  * struct fos_scan - a walk over what the peer has published
  * @pos: next position to look at
  * @end: where the peer's count of events says it ends
@@ -132,6 +149,9 @@ bool fos_ring_peek(const struct fos_ring *r);
 /* The peer's count of events; load it before scanning, sleep on it after. */
 uint64_t fos_ring_seen(const struct fos_ring *r);
 
+/* Is everything decided that was counted in @seen? */
+bool fos_ring_is_idle(const struct fos_ring *r, uint64_t seen);
+
 void fos_ring_scan_begin(const struct fos_ring *r, struct fos_scan *s,
 			 uint64_t seen);
 
@@ -140,15 +160,18 @@ void fos_ring_scan_begin(const struct fos_ring *r, struct fos_scan *s,
  * @r: the ring
  * @s: the walk
  * @kinds: 1 << FOS_META_MSG | ...
- * @e: out: a private copy
+ * @f: out
  *
- * Return: 1: found, at @e->seq; 0: no more; -EPROTO: @e is nonsense.
+ * Return: 1: found; 0: no more; -EPROTO: @f->seq is nonsense.
  */
 int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
-		  struct fos_entry *e);
+		  struct fos_found *f);
 
 /**
  * fos_ring_claim() - decide the entry that fos_ring_scan() just returned
+ *
+ * An inline body is copied before it is DONE: then the slot is the sender's.
+ *
  * @r: the ring
  * @s: the walk
  * @seq: the entry
@@ -166,9 +189,6 @@ void fos_ring_done(struct fos_ring *r, uint64_t seq, uint32_t *bell);
 /* Announce that this side waits for a message, or no longer. */
 void fos_ring_enter_wait(struct fos_ring *r, uint32_t *bell);
 void fos_ring_leave_wait(struct fos_ring *r);
-
-/* The body of a checked entry. */
-const void *fos_ring_body(const struct fos_ring *r, const struct fos_entry *e);
 
 /* ---- calls ------------------------------------------------------------ */
 

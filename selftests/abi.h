@@ -98,7 +98,7 @@ static inline int raw_map(struct raw *r, int fd)
 /* Both ends in one process. */
 static inline int raw_pair(struct raw r[2], uint32_t depth, uint64_t area)
 {
-	int fd[2];
+	int fd[2] = { -1, -1 };
 	int ret = raw_create(depth, area, fd);
 
 	if (!ret)

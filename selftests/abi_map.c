@@ -56,7 +56,7 @@ static char *spare_byte(const struct raw *r, size_t page)
 }
 
 /* What the contract says: 0, 1, or the kernel (2), or nobody (3). */
-static unsigned int writer_of(const struct raw *r, size_t page)
+static unsigned int writer_of(size_t page)
 {
 	static const struct {
 		unsigned int pages, writer;
@@ -71,7 +71,7 @@ static unsigned int writer_of(const struct raw *r, size_t page)
 
 	for (i = 0; page >= parts[i].pages; i++)
 		page -= parts[i].pages;
-	return r->base ? parts[i].writer : 3;
+	return parts[i].writer;
 }
 
 FIXTURE(map) {
@@ -247,7 +247,7 @@ TEST_F(map, each_page_has_one_writer)
 	for (side = 0; side < 2; side++) {
 		for (page = 0; page < self->pages; page++) {
 			p = spare_byte(&self->r[side], page);
-			writer = writer_of(&self->r[side], page);
+			writer = writer_of(page);
 			/* First touch, then a page that has been read. */
 			EXPECT_EQ(writer == side ? 0 : SIGSEGV, store_at(p))
 				TH_LOG("side %u page %zu", side, page);
@@ -309,7 +309,7 @@ TEST_F(map, the_kernel_writes_no_page_that_is_not_ours)
 	for (side = 0; side < 2; side++) {
 		for (page = 0; page < self->pages; page++) {
 			p = spare_byte(&self->r[side], page);
-			mine = writer_of(&self->r[side], page) == side;
+			mine = writer_of(page) == side;
 			EXPECT_EQ(mine ? 1 : -EFAULT, read_into(p))
 				TH_LOG("side %u page %zu", side, page);
 			EXPECT_EQ(mine ? 1 : -EFAULT, vm_write(p))
@@ -340,7 +340,7 @@ TEST_F(map, mprotect_down_and_up_opens_nothing)
 	ASSERT_EQ(0, mprotect(r->base, r->bytes, RW));
 	for (page = 0; page < self->pages; page++) {
 		p = spare_byte(r, page);
-		EXPECT_EQ(writer_of(r, page) == 0 ? 0 : SIGSEGV, store_at(p))
+		EXPECT_EQ(writer_of(page) == 0 ? 0 : SIGSEGV, store_at(p))
 			TH_LOG("page %zu", page);
 	}
 	ASSERT_EQ(0, mprotect(r->base, r->bytes, PROT_NONE));
@@ -380,19 +380,21 @@ static int bytes_not_zero(const struct raw *r, size_t from, size_t to)
 
 TEST_F(map, a_new_channel_holds_nothing_of_an_old_one)
 {
-	struct raw *r;
+	size_t claims = FOS_CHAN_OFF_CLAIMS(DEPTH, 0);
+	size_t kernel = FOS_CHAN_OFF_KERNEL(DEPTH);
 	unsigned int round, i;
+	struct raw *r;
 
 	close(self->fd[0]);
 	close(self->fd[1]);
 	for (round = 0; round < 20; round++) {
 		ASSERT_EQ(0, raw_pair(self->r, DEPTH, AREA));
 		for (r = self->r; r < self->r + 2; r++) {
-			EXPECT_EQ(0, bytes_not_zero(r, 0, FOS_CHAN_OFF_CLAIMS(DEPTH, 0)));
+			EXPECT_EQ(0, bytes_not_zero(r, 0, claims));
 			for (i = 0; i < DEPTH; i++)
 				EXPECT_EQ(FOS_CLAIM(i, FOS_CLAIM_DONE),
 					  r->claims[i]);
-			EXPECT_EQ(0, bytes_not_zero(r, FOS_CHAN_OFF_KERNEL(DEPTH),
+			EXPECT_EQ(0, bytes_not_zero(r, kernel,
 						    self->bytes - PAGE));
 		}
 		for (r = self->r; r < self->r + 2; r++) {

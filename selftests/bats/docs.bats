@@ -76,6 +76,15 @@ example() {
 		"$build/lib/libfastos.a" -pthread
 }
 
+@test "the example does in a guest what it says" {
+	compgen -G "$build/6.1.*/fastos.ko" >/dev/null ||
+		skip "no module is built; make vm-module"
+	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 -- fos-echo
+	echo "$output"
+	[[ ${lines[0]} == 'hello -> HELLO' ]]
+	[[ ${lines[1]} == 'rendezvous -> RENDEZVOUS' ]]
+}
+
 @test "pages refer to pages that exist" {
 	local name section
 
@@ -99,6 +108,18 @@ example() {
 			$0 ~ "^[a-z].*[ *]" f "\\(" { print text; exit }' \
 			include/fastos.h | grep -oE '\bE[A-Z]+\b' | sort -u); do
 			grep -q "Er $e\b" "$page" || { echo "$page: no $e"; return 1; }
+		done
+	done
+}
+
+@test "no page has errors that the header does not know" {
+	local page e
+
+	for page in man/*.3; do
+		for e in $(sed -n '/^\.Sh ERRORS/,/^\.Sh SEE/p' "$page" |
+			grep -oE 'Bq Er E[A-Z]+' | cut -d ' ' -f 3 | sort -u); do
+			grep -qw "$e" include/fastos.h ||
+				{ echo "$page: $e"; return 1; }
 		done
 	done
 }

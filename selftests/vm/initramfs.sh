@@ -35,6 +35,11 @@ is_dynamic() {
 		readelf -lW "$1" 2>/dev/null | grep -q ' INTERP '
 }
 
+# Debug information is most of a file, names build folders and is not used.
+add_stripped() {	# FILE DIR
+	strip -g -o "$2/$(basename "$1")" "$1"
+}
+
 add_file() {	# ROOT FILE[:DEST]
 	local root=$1 file=${2%%:*} dest=
 
@@ -56,7 +61,7 @@ add_project_programs() {
 		if is_dynamic "$f"; then
 			say "${f##*/} is left out: dynamically linked"
 		else
-			cp -L "$f" "$root/bin/"
+			add_stripped "$f" "$root/bin/"
 		fi
 	done
 }
@@ -78,14 +83,12 @@ pack() {	# ROOT FILE
 initramfs() {
 	local root=$dir/root f names=()
 
-	need busybox cpio gzip readelf
+	need busybox cpio gzip readelf strip
 	is_dynamic "$(command -v busybox)" &&
 		die "busybox is dynamically linked; tools/deps installs busybox-static"
-	mkdir -p "$root"/{bin,sbin,dev,proc,sys,tmp,etc,vm/modules}
+	mkdir -p "$root"/{bin,dev,proc,sys,tmp,etc,vm/modules}
 	cp -L "$(command -v busybox)" "$root/bin/busybox"
-	for f in $(busybox --list); do
-		[[ $f == busybox ]] || ln -s busybox "$root/bin/$f"
-	done
+	ln -s busybox "$root/bin/sh"
 	printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' \
 		>"$root/etc/passwd"
 	printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
@@ -93,7 +96,7 @@ initramfs() {
 	cp "$(guest_helper)" "$root/vm/guest"
 	for f in "${modules[@]}"; do
 		[[ -f $f ]] || die "no module $f (see selftests/vm/build-module)"
-		cp "$f" "$root/vm/modules/"
+		add_stripped "$f" "$root/vm/modules/"
 		f=$(basename "$f" .ko)
 		names+=("$f")
 	done

@@ -139,7 +139,6 @@ judge_report() {
 judge() {
 	verdict=''
 	dmesg_delta "$dir/console.log" >"$dir/delta"
-	tr -d '\r' <"$dir/report.raw" >"$dir/report"
 	status=$(sed -n 's/^status //p' "$dir/report" | tail -n 1)
 	judge_kernel
 	[[ $verdict ]] || judge_report "$1"

@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sleeping, ringing, withdrawing and polling, with raw ioctls between peers
+ * that keep the protocol.  Both ends are in one process; who sleeps is a
+ * thread.
+ */
+#include <pthread.h>
+#include <sys/epoll.h>
+
+#include "abi.h"
+#include "kselftest_harness.h"
+
+#define DEPTH		4
+#define AREA		4096
+#define FIRST		((uint64_t)DEPTH)
+#define NONE		FOS_DEADLINE_NONE
+
+FIXTURE(wait) {
+	struct raw a;
+	struct raw b;
+};
+
+FIXTURE_SETUP(wait)
+{
+	struct raw r[2];
+
+	ASSERT_EQ(0, raw_pair(r, DEPTH, AREA));
+	self->a = r[0];
+	self->b = r[1];
+}
+
+FIXTURE_TEARDOWN(wait)
+{
+}
+
+static uint64_t events_of(const struct fos_line *line)
+{
+	return __atomic_load_n(&line->events, __ATOMIC_ACQUIRE);
+}
+
+static uint32_t wants_of(const struct raw *r)
+{
+	return __atomic_load_n(&r->kside->need_wakeup, __ATOMIC_ACQUIRE);
+}
+
+/* Until the side wants exactly this; true if it came to that. */
+static bool wait_wants(const struct raw *r, uint32_t wants)
+{
+	uint64_t end = in_ms(HANG_MS);
+
+	while (wants_of(r) != wants && now_ns() < end)
+		nap_us(200);
+	return wants_of(r) == wants;
+}
+
+/* Until so many threads of the side sleep. */
+static bool wait_sleepers(const struct raw *r, long n)
+{
+	uint64_t end = in_ms(HANG_MS);
+	char text[1024], side[8], *at;
+
+	snprintf(side, sizeof(side), "side%u:", r->side);
+	do {
+		fdinfo_of(r->fd, text, sizeof(text));
+		at = strstr(text, side);
+		at = at ? strstr(at, "waiters=") : NULL;
+		if (at && strtol(at + 8, NULL, 0) == n)
+			return true;
+		nap_us(200);
+	} while (now_ns() < end);
+	return false;
+}
+
+/* ---- a thread that sleeps --------------------------------------------- */
+
+struct sleeper {
+	struct raw *r;
+	uint32_t want;
+	uint64_t seen;
+	uint64_t seq;
+	uint64_t deadline;
+	pthread_t thread;
+	long ret;
+	uint64_t done;
+};
+
+static void *sleep_now(void *arg)
+{
+	struct sleeper *s = arg;
+
+	s->ret = raw_bell_wait(s->r, 0, s->want, s->seen, s->seq, s->deadline);
+	__atomic_store_n(&s->done, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void start(struct sleeper *s)
+{
+	if (!s->deadline)
+		s->deadline = NONE;
+	s->done = 0;
+	pthread_create(&s->thread, NULL, sleep_now, s);
+}
+
+/* What the wait returned; 1: it still sleeps. */
+static long finish(struct sleeper *s)
+{
+	if (!wait_for(&s->done, 1))
+		return 1;
+	pthread_join(s->thread, NULL);
+	return s->ret;
+}
+
+/* ---- sleeping --------------------------------------------------------- */
+
+TEST_F(wait, wanting_nothing_returns_at_once)
+{
+	EXPECT_EQ(0, raw_bell_wait(&self->a, 0, 0, 0, 0, NONE));
+	EXPECT_EQ(0, raw_bell(&self->a, FOS_WANT_ALL));
+}
+
+TEST_F(wait, a_deadline_ends_the_sleep_with_etimedout)
+{
+	uint64_t deadlines[] = { 0, 1, now_ns(), in_ms(5), in_ms(50) };
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(deadlines); i++)
+		EXPECT_EQ(-ETIMEDOUT,
+			  raw_bell_wait(&self->a, 0, FOS_WANT_MSG, 0, 0,
+					deadlines[i]));
+	EXPECT_LE(deadlines[ARRAY_SIZE(deadlines) - 1], now_ns());
+	EXPECT_EQ(0, wants_of(&self->a));
+}
+
+TEST_F(wait, nobody_sleeps_who_has_not_seen_the_last_event)
+{
+	uint64_t seen = events_of(self->a.peer_line);
+
+	raw_publish(&self->b, FIRST, FOS_META_MSG, "x", 1);
+	EXPECT_EQ(0, raw_bell_wait(&self->a, 0, FOS_WANT_MSG, seen, 0, NONE));
+	EXPECT_EQ(0, raw_bell_wait(&self->a, 0, FOS_WANT_CALL, 77, 0, NONE));
+	EXPECT_EQ(-ETIMEDOUT, raw_bell_wait(&self->a, 0, FOS_WANT_MSG,
+					    seen + 1, 0, in_ms(1)));
+}
+
+TEST_F(wait, nobody_sleeps_for_the_fate_of_a_decided_entry)
+{
+	unsigned int fate;
+	uint64_t seq = FIRST;
+
+	for (fate = FOS_CLAIM_TAKEN; fate <= FOS_CLAIM_REFUSED; fate++, seq++) {
+		raw_publish(&self->a, seq, FOS_META_MSG, "x", 1);
+		EXPECT_EQ(-ETIMEDOUT, raw_bell_wait(&self->a, 0, FOS_WANT_TAKE,
+						    0, seq, in_ms(1)));
+		EXPECT_EQ(-ETIMEDOUT, raw_bell_wait(&self->a, 0, FOS_WANT_ROOM,
+						    0, seq, in_ms(1)));
+		ASSERT_TRUE(raw_claim(&self->b, seq, fate));
+		EXPECT_EQ(0, raw_bell_wait(&self->a, 0, FOS_WANT_TAKE, 0, seq,
+					   NONE));
+		EXPECT_EQ(fate == FOS_CLAIM_TAKEN ? -ETIMEDOUT : 0,
+			  raw_bell_wait(&self->a, 0, FOS_WANT_ROOM, 0, seq,
+					in_ms(1)));
+	}
+}
+
+TEST_F(wait, need_wakeup_is_the_union_of_what_sleepers_want)
+{
+	struct sleeper s[] = {
+		{ .r = &self->a, .want = FOS_WANT_MSG },
+		{ .r = &self->a, .want = FOS_WANT_CALL | FOS_WANT_REPLY },
+		{ .r = &self->a, .want = FOS_WANT_TAKE, .seq = FIRST },
+	};
+
+	EXPECT_EQ(0, wants_of(&self->a));
+	start(&s[0]);
+	EXPECT_TRUE(wait_wants(&self->a, FOS_WANT_MSG));
+	start(&s[1]);
+	EXPECT_TRUE(wait_wants(&self->a, FOS_WANT_PUBLISHED));
+	start(&s[2]);
+	EXPECT_TRUE(wait_wants(&self->a, FOS_WANT_PUBLISHED | FOS_WANT_TAKE));
+	EXPECT_EQ(0, wants_of(&self->b));
+	raw_publish(&self->a, FIRST, FOS_META_MSG, "x", 1);
+	raw_claim(&self->b, FIRST, FOS_CLAIM_DONE);
+	raw_bell(&self->b, FOS_WANT_TAKE);
+	EXPECT_EQ(0, finish(&s[2]));
+	EXPECT_TRUE(wait_wants(&self->a, FOS_WANT_PUBLISHED));
+	raw_publish(&self->b, FIRST, FOS_META_REPLY, "x", 1);
+	raw_bell(&self->b, FOS_WANT_PUBLISHED);
+	EXPECT_EQ(0, finish(&s[0]));
+	EXPECT_EQ(0, finish(&s[1]));
+	EXPECT_EQ(0, wants_of(&self->a));
+}
+
+TEST_F(wait, a_bell_ends_the_sleep_that_wants_it)
+{
+	static const uint32_t kinds[] = {
+		FOS_META_MSG, FOS_META_CALL, FOS_META_REPLY,
+	};
+	struct sleeper s = { .r = &self->a };
+	uint64_t seq = FIRST;
+	uint32_t bell;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++, seq++) {
+		s.want = FOS_WANT_MSG << kinds[i];
+		s.seen = events_of(self->a.peer_line);
+		start(&s);
+		ASSERT_TRUE(wait_wants(&self->a, s.want));
+		bell = raw_publish(&self->b, seq, kinds[i], "x", 1);
+		EXPECT_EQ(s.want, bell);
+		EXPECT_EQ(0, raw_bell(&self->b, bell));
+		ASSERT_EQ(0, finish(&s));
+		EXPECT_EQ(0, wants_of(&self->a));
+	}
+}
+
+TEST_F(wait, a_bell_tells_a_sender_that_its_entry_was_taken_and_let_go)
+{
+	struct sleeper s = { .r = &self->a, .want = FOS_WANT_TAKE,
+			     .seq = FIRST };
+
+	raw_publish(&self->a, FIRST, FOS_META_MSG, "x", 1);
+	start(&s);
+	ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_TAKE));
+	ASSERT_TRUE(raw_claim(&self->b, FIRST, FOS_CLAIM_TAKEN));
+	raw_bell(&self->b, FOS_WANT_TAKE);
+	ASSERT_EQ(0, finish(&s));
+	s.want = FOS_WANT_ROOM;
+	start(&s);
+	ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_ROOM));
+	__atomic_store_n(&self->b.claims[0], FOS_CLAIM(FIRST, FOS_CLAIM_DONE),
+			 __ATOMIC_SEQ_CST);
+	raw_bell(&self->b, FOS_WANT_ROOM);
+	EXPECT_EQ(0, finish(&s));
+}
+
+TEST_F(wait, a_bell_for_what_did_not_happen_wakes_nobody)
+{
+	struct sleeper s = { .r = &self->a, .want = FOS_WANT_MSG };
+	long wakes = stat_of("chan_wakes");
+
+	start(&s);
+	ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_MSG));
+	EXPECT_EQ(0, raw_bell(&self->b, FOS_WANT_ALL));
+	raw_publish(&self->b, FIRST, FOS_META_REPLY, "x", 1);
+	EXPECT_EQ(0, raw_bell(&self->b, FOS_WANT_ALL & ~FOS_WANT_MSG));
+	EXPECT_EQ(wakes, stat_of("chan_wakes"));
+	EXPECT_EQ(FOS_WANT_MSG, wants_of(&self->a));
+	EXPECT_EQ(0, raw_bell(&self->b, FOS_WANT_MSG));
+	EXPECT_EQ(0, finish(&s));
+	EXPECT_EQ(wakes + 1, stat_of("chan_wakes"));
+}
+
+TEST_F(wait, a_message_wakes_one_sleeper_and_a_reply_all_of_them)
+{
+	struct sleeper s[3];
+	long wakes = stat_of("chan_wakes");
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(s); i++) {
+		s[i] = (struct sleeper) {
+			.r = &self->a,
+			.want = FOS_WANT_MSG | FOS_WANT_REPLY,
+		};
+		start(&s[i]);
+	}
+	ASSERT_TRUE(wait_sleepers(&self->a, ARRAY_SIZE(s)));
+	raw_publish(&self->b, FIRST, FOS_META_MSG, "x", 1);
+	raw_bell(&self->b, FOS_WANT_MSG);
+	EXPECT_EQ(wakes + 1, stat_of("chan_wakes"));
+	raw_bell(&self->b, FOS_WANT_REPLY);
+	EXPECT_EQ(wakes + 3, stat_of("chan_wakes"));
+	for (i = 0; i < ARRAY_SIZE(s); i++)
+		EXPECT_EQ(0, finish(&s[i]));
+	EXPECT_EQ(0, wants_of(&self->a));
+}
+
+TEST_F(wait, ringing_and_sleeping_are_one_call)
+{
+	struct sleeper s = { .r = &self->a, .want = FOS_WANT_MSG };
+	long bells = stat_of("chan_bells");
+	long waits = stat_of("chan_waits");
+
+	start(&s);
+	ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_MSG));
+	raw_publish(&self->b, FIRST, FOS_META_MSG, "x", 1);
+	EXPECT_EQ(-ETIMEDOUT, raw_bell_wait(&self->b, FOS_WANT_MSG,
+					    FOS_WANT_REPLY, 0, 0, in_ms(1)));
+	EXPECT_EQ(0, finish(&s));
+	EXPECT_EQ(bells + 1, stat_of("chan_bells"));
+	EXPECT_EQ(waits + 2, stat_of("chan_waits"));
+}
+
+static pthread_t slept_in;
+
+static void *kick_sleeper(void *arg)
+{
+	struct raw *r = arg;
+
+	if (wait_wants(r, FOS_WANT_MSG))
+		pthread_kill(slept_in, SIGUSR1);
+	return NULL;
+}
+
+TEST_F(wait, a_signal_ends_the_sleep_unless_it_restarts_calls)
+{
+	struct sleeper s = { .r = &self->a, .want = FOS_WANT_MSG };
+	long signals = stat_of("chan_signals");
+	pthread_t kicker;
+
+	on_signal(SIGUSR1, 0, ignore_it);
+	slept_in = pthread_self();
+	pthread_create(&kicker, NULL, kick_sleeper, &self->a);
+	EXPECT_EQ(-EINTR, raw_bell_wait(&self->a, 0, FOS_WANT_MSG, 0, 0,
+					in_ms(HANG_MS)));
+	pthread_join(kicker, NULL);
+	EXPECT_EQ(0, wants_of(&self->a));
+
+	on_signal(SIGUSR1, SA_RESTART, ignore_it);
+	start(&s);
+	ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_MSG));
+	pthread_kill(s.thread, SIGUSR1);
+	while (stat_of("chan_signals") < signals + 2)
+		nap_us(200);
+	ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_MSG));
+	EXPECT_EQ(0, s.done);
+	raw_publish(&self->b, FIRST, FOS_META_MSG, "x", 1);
+	raw_bell(&self->b, FOS_WANT_MSG);
+	EXPECT_EQ(0, finish(&s));
+}
+
+TEST_F(wait, death_of_the_peer_ends_every_sleep)
+{
+	struct sleeper s[] = {
+		{ .r = &self->a, .want = FOS_WANT_MSG },
+		{ .r = &self->a, .want = FOS_WANT_TAKE, .seq = FIRST },
+		{ .r = &self->a, .want = FOS_WANT_ROOM, .seq = FIRST },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(s); i++)
+		start(&s[i]);
+	ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_MSG | FOS_WANT_TAKE |
+			       FOS_WANT_ROOM));
+	close(self->b.fd);
+	for (i = 0; i < ARRAY_SIZE(s); i++)
+		EXPECT_EQ(0, finish(&s[i]));
+	EXPECT_TRUE(raw_dead(self->a.peer_kside));
+	EXPECT_EQ(0, raw_bell_wait(&self->a, 0, FOS_WANT_MSG, 0, 0, NONE));
+}
+
+TEST_F(wait, death_of_ones_own_side_ends_every_sleep)
+{
+	struct sleeper s = { .r = &self->a, .want = FOS_WANT_MSG };
+
+	start(&s);
+	ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_MSG));
+	munmap(self->a.base, self->a.bytes);
+	EXPECT_EQ(0, finish(&s));
+	EXPECT_TRUE(raw_dead(self->b.peer_kside));
+}
+
+/* ---- withdrawing ------------------------------------------------------ */
+
+TEST_F(wait, what_nobody_took_can_be_withdrawn)
+{
+	uint64_t mine = FOS_CLAIM(FIRST, FOS_CLAIM_WITHDRAWN);
+	uint64_t word = 0;
+
+	raw_publish(&self->a, FIRST, FOS_META_MSG, "x", 1);
+	EXPECT_EQ(0, raw_withdraw(&self->a, FIRST, &word));
+	EXPECT_EQ(mine, word);
+	EXPECT_EQ(mine, raw_fate(&self->a, FIRST));
+	EXPECT_FALSE(raw_claim(&self->b, FIRST, FOS_CLAIM_TAKEN));
+	/* Once more changes nothing. */
+	EXPECT_EQ(0, raw_withdraw(&self->a, FIRST, &word));
+	EXPECT_EQ(mine, word);
+}
+
+TEST_F(wait, what_was_decided_is_told_instead_of_withdrawn)
+{
+	unsigned int fate;
+	uint64_t seq = FIRST, word;
+
+	for (fate = FOS_CLAIM_TAKEN; fate <= FOS_CLAIM_REFUSED; fate++, seq++) {
+		if (fate == FOS_CLAIM_WITHDRAWN)
+			continue;
+		raw_publish(&self->a, seq, FOS_META_MSG, "x", 1);
+		ASSERT_TRUE(raw_claim(&self->b, seq, fate));
+		EXPECT_EQ(0, raw_withdraw(&self->a, seq, &word));
+		EXPECT_EQ(FOS_CLAIM(seq, fate), word);
+		EXPECT_EQ(FOS_CLAIM(seq, fate), raw_fate(&self->a, seq));
+	}
+}
+
+TEST_F(wait, a_withdrawal_wakes_those_who_wait_for_the_slot)
+{
+	struct sleeper s[] = {
+		{ .r = &self->a, .want = FOS_WANT_TAKE, .seq = FIRST },
+		{ .r = &self->a, .want = FOS_WANT_ROOM, .seq = FIRST },
+	};
+	uint64_t word;
+
+	raw_publish(&self->a, FIRST, FOS_META_MSG, "x", 1);
+	start(&s[0]);
+	start(&s[1]);
+	ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_TAKE | FOS_WANT_ROOM));
+	EXPECT_EQ(0, raw_withdraw(&self->a, FIRST, &word));
+	EXPECT_EQ(0, finish(&s[0]));
+	EXPECT_EQ(0, finish(&s[1]));
+}
+
+/* Up to @limit steps. */
+static void dither(uint64_t *seed, unsigned int limit)
+{
+	volatile unsigned int n = rnd_below(seed, limit);
+
+	while (n)
+		n--;
+}
+
+struct tally {
+	uint64_t ready;
+	uint64_t stop;
+	uint64_t taken;
+	uint8_t was_taken[];
+};
+
+/* Take every entry that the sender leaves long enough. */
+static int taker(int fd, struct tally *t)
+{
+	uint64_t pos = FIRST, seed = 2;
+	struct raw r;
+
+	if (raw_map(&r, fd))
+		return 1;
+	__atomic_store_n(&t->ready, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&t->stop, __ATOMIC_ACQUIRE)) {
+		if (FOS_CLAIM_SEQ(r.claims[raw_slot(&r, pos)]) >= pos) {
+			pos++;
+		} else if (raw_published(&r, pos)) {
+			dither(&seed, 256);
+			if (raw_claim(&r, pos, FOS_CLAIM_DONE)) {
+				t->was_taken[pos]++;
+				t->taken++;
+			}
+		}
+	}
+	return 0;
+}
+
+/* Publish and withdraw; how many withdrawals won, or -1. */
+static long giver(struct raw *r, uint64_t n)
+{
+	uint64_t seed = rnd_seed("claim against withdrawal");
+	unsigned int limit = 256;
+	uint64_t seq, word;
+	long withdrawn = 0;
+
+	for (seq = FIRST; seq < FIRST + n; seq++) {
+		raw_publish(r, seq, FOS_META_MSG, &seq, sizeof(seq));
+		dither(&seed, limit);
+		if (raw_withdraw(r, seq, &word) || word != raw_fate(r, seq) ||
+		    FOS_CLAIM_SEQ(word) != seq)
+			return -1;
+		/* Whoever wins too often gets less time. */
+		if ((word & FOS_CLAIM_FATE) == FOS_CLAIM_WITHDRAWN) {
+			withdrawn++;
+			limit += limit < 1 << 16 ? limit / 8 : 0;
+		} else {
+			limit -= limit > 64 ? limit / 8 : 0;
+		}
+	}
+	return withdrawn;
+}
+
+TEST_F_TIMEOUT(wait, a_message_is_taken_or_withdrawn_and_never_both, 240)
+{
+	uint64_t n = rounds(50000), seq;
+	struct tally *t = shared(sizeof(*t) + n + FIRST);
+	long withdrawn;
+	struct raw r;
+	int fd[2];
+	pid_t pid;
+
+	ASSERT_NE(NULL, t);
+	ASSERT_EQ(0, raw_create(DEPTH, 0, fd));
+	pid = spawn();
+	if (!pid)
+		_exit(taker(fd[1], t));
+	ASSERT_EQ(0, raw_map(&r, fd[0]));
+	ASSERT_TRUE(wait_for(&t->ready, 1));
+	withdrawn = giver(&r, n);
+	__atomic_store_n(&t->stop, 1, __ATOMIC_RELEASE);
+	EXPECT_EQ(0, reap(pid));
+	printf("# %llu taken, %ld withdrawn\n", (long long)t->taken,
+	       withdrawn);
+	EXPECT_EQ(n, t->taken + withdrawn);
+	for (seq = FIRST; seq < FIRST + n; seq++)
+		EXPECT_GE(1, t->was_taken[seq]);
+	/* Both must have happened, or nothing was raced. */
+	EXPECT_LT(0, withdrawn);
+	EXPECT_LT(0, t->taken);
+}
+
+TEST_HARNESS_MAIN

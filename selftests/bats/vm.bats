@@ -1,0 +1,132 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck disable=SC2016 # the guest expands
+#
+# The guest runner itself: a good run is green, and a module that misbehaves
+# turns it red, with a word on why. budget: 300 s
+
+load helper
+
+setup_file() {
+	[[ -f ${FASTOS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fastos}/kernels/6.1/kernel.env ]] ||
+		skip "no kernel 6.1; \`selftests/vm/fetch 6.1\` gets it"
+	BUGGY=$(selftests/vm/build-module 6.1 SRC=selftests/vm/buggy 2>/dev/null)
+	export BUGGY
+}
+
+# vm OPTION... -- CMD: stdout in $output, stderr in $err
+vm() {
+	run bash -c 'selftests/vm/vm "$@" 2>"$0"' "$BATS_TEST_TMPDIR/err" "$@"
+	err=$(<"$BATS_TEST_TMPDIR/err")
+	echo "$output"
+	echo "$err"
+}
+
+buggy() {	# MODE [OPTION...]
+	vm run --module "$BUGGY" --param "mode=$1" "${@:2}" -- echo hello
+}
+
+red() {	# REGEX
+	[[ $status -eq 125 && $err =~ $1 && $err =~ 'vm: console: ' ]]
+}
+
+@test "a good run gives the command's output, status and files" {
+	echo 'from the host' >"$BATS_TEST_TMPDIR/file"
+	vm run --module "$BUGGY" --add "$BATS_TEST_TMPDIR/file:/etc/" \
+		--out "$BATS_TEST_TMPDIR/out" -- sh -c '
+		cat /etc/file; lsmod | grep -c buggy; echo to stderr >&2
+		printf "%s\n" "$@"; head -c 99999 /bin/busybox >/out/data
+		exit 3' x "it's" 'a  $b'
+	[[ $status -eq 3 && ! $err ]]
+	[[ $output == $'from the host\n1\nto stderr\nit\'s\na  $b' ]]
+	head -c 99999 "$(command -v busybox)" | cmp - "$BATS_TEST_TMPDIR/out/data"
+}
+
+@test "two guests side by side" {
+	local pid
+
+	selftests/vm/vm run --no-module -- sh -c 'sleep 1; echo one' \
+		>"$BATS_TEST_TMPDIR/one" 3>&- &
+	pid=$!
+	vm run --no-module --smp 1 -- sh -c 'nproc; exit 7'
+	[[ $status -eq 7 && $output == 1 ]]
+	wait "$pid"
+	[[ $(<"$BATS_TEST_TMPDIR/one") == one ]]
+}
+
+@test "instruction counts are the same twice" {
+	local first count='read a b </proc/uptime; echo $a $b; grep LOC: /proc/interrupts'
+
+	vm run --icount --no-module -- sh -c "$count"
+	[[ $status -eq 0 && $output == *LOC:* ]]
+	first=$output
+	vm run --icount --no-module -- sh -c "$count"
+	[[ $status -eq 0 && $output == "$first" ]]
+}
+
+@test "an oops while the module loads is red" {
+	buggy oops
+	red 'NULL pointer dereference.*the guest panicked while loading the module'
+}
+
+@test "a panic is red" {
+	buggy panic
+	red 'not syncing: buggy: asked to.*the guest panicked'
+}
+
+@test "a warning is red, though everything went on" {
+	buggy warn
+	[[ $output == hello ]]
+	red 'WARNING: CPU.*the kernel complained'
+}
+
+@test "sleeping with a lock held is red" {
+	buggy sleep_atomic
+	red 'scheduling while atomic.*the kernel complained'
+}
+
+@test "a module that cannot be unloaded is red" {
+	buggy leakref
+	[[ $output == hello ]]
+	red 'rmmod failed: buggy is in use'
+}
+
+@test "a module that does not load is red" {
+	buggy nosuchmode
+	[[ ! $output ]]
+	red 'insmod buggy failed'
+}
+
+@test "a CPU stuck in the kernel is red, with a backtrace" {
+	buggy hang --smp 1 --timeout 25
+	red 'RIP: 0010:buggy_init.*no end after 25 s, stuck while loading'
+}
+
+@test "a command that does not end is red, with its stack" {
+	vm run --module "$BUGGY" --timeout 30 -- sleep 1000
+	red 'sleep 1000.*nanosleep.*had not ended'
+}
+
+@test "a kernel that does not boot is red" {
+	head -c 1000000 /dev/zero >"$BATS_TEST_TMPDIR/kernel"
+	vm run --kernel "$BATS_TEST_TMPDIR/kernel" --no-module -- true
+	red 'QEMU ended with status .* before init'
+}
+
+@test "TAP that stops short is red, TAP that fails is the command's status" {
+	vm run --no-module --plan -- sh -c 'echo 1..2; echo ok 1 a'
+	red 'TAP: plan of 2, saw 1'
+	vm run --no-module --plan -- sh -c 'echo 1..1; echo not ok 1 a; exit 1'
+	[[ $status -eq 1 && $err == 'vm: 0 passed, 1 failed, 0 skipped' ]]
+}
+
+@test "wrong use is told from a command's failure" {
+	vm run --no-module
+	[[ $status -eq 125 && $err == *'no command'* ]]
+	vm run --no-module --bad -- true
+	[[ $status -eq 125 && $err == *'unknown option --bad'* ]]
+	vm run --no-module --add /nowhere -- true
+	[[ $status -eq 125 && $err == *'no such file'* ]]
+	vm run --kernel 9.99 --no-module -- true
+	[[ $status -eq 125 && $err == *'selftests/vm/fetch 9.99'* ]]
+}
