@@ -214,10 +214,15 @@ static long fos_chan_query(struct fos_ep *ep, unsigned int cmd,
 	return fos_core_query(cmd, uargs, &q);
 }
 
+static bool fos_bell_wait_ok(u32 bell, u32 want)
+{
+	return !(bell & ~FOS_WANT_ALL) &&
+	       !(want & ~(FOS_WANT_ALL & ~FOS_WANT_RECEIVER));
+}
+
 static long fos_chan_bell_wait(struct fos_ep *ep, unsigned int cmd,
 			       void __user *uargs)
 {
-	const u32 sleepable = FOS_WANT_ALL & ~FOS_WANT_RECEIVER;
 	struct fos_chan_bell_wait a;
 	int ret;
 
@@ -225,10 +230,29 @@ static long fos_chan_bell_wait(struct fos_ep *ep, unsigned int cmd,
 			   uargs);
 	if (ret)
 		return ret;
-	if (a.flags || a.resv || (a.bell & ~FOS_WANT_ALL) ||
-	    (a.want & ~sleepable))
+	if (a.flags || a.resv || !fos_bell_wait_ok(a.bell, a.want))
 		return -EINVAL;
 	return fos_ep_bell_wait(ep, &a);
+}
+
+/* BELL_WAIT in registers; any other advice is none that we take. */
+static int fos_chan_fadvise(struct file *file, loff_t offset, loff_t len,
+			    int advice)
+{
+	const struct fos_chan_bell_wait a = {
+		.bell = advice & 0xff,
+		.want = (advice & ~FOS_ADVICE_BELL_WAIT) >> 8,
+		.seen = offset,
+		.seq = offset,
+		.deadline_ns = len,
+	};
+	const u32 published = a.want & FOS_WANT_PUBLISHED;
+
+	if (!(advice & FOS_ADVICE_BELL_WAIT) ||
+	    !fos_bell_wait_ok(a.bell, a.want) ||
+	    (published && published != a.want))
+		return -EINVAL;
+	return fos_ep_bell_wait(file->private_data, &a);
 }
 
 /*
@@ -336,6 +360,7 @@ static const struct file_operations fos_chan_fops = {
 	.llseek		= noop_llseek,
 	.unlocked_ioctl	= fos_chan_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
+	.fadvise	= fos_chan_fadvise,
 	.mmap		= fos_chan_mmap,
 	.poll		= fos_chan_poll,
 	.flush		= fos_chan_flush,

@@ -25,7 +25,7 @@ struct fos_mapping {
  * @attach: map the endpoint, make this process its owner; -EBUSY another one
  *	is; -EBADF it is dead
  * @detach: undo it: hang up
- * @bell_wait: FOS_IOC_CHAN_BELL_WAIT
+ * @bell_wait: FOS_IOC_CHAN_BELL_WAIT; @arg is seen or seq
  * @withdraw: FOS_IOC_CHAN_WITHDRAW
  */
 struct fos_backend {
@@ -36,7 +36,8 @@ struct fos_backend {
 	int (*attach)(int fd, const struct fos_core_query *q,
 		      struct fos_mapping *map);
 	void (*detach)(struct fos_mapping *map);
-	int (*bell_wait)(int fd, const struct fos_chan_bell_wait *a);
+	int (*bell_wait)(int fd, uint32_t bell, uint32_t want, uint64_t arg,
+			 uint64_t deadline_ns);
 	int (*withdraw)(int fd, uint64_t seq, uint64_t *word);
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The module: the only file that knows /dev/fastos and calls ioctl(). */
+/* The module: the only file that knows /dev/fastos and its system calls. */
 #include "backend.h"
 
 #include <errno.h>
@@ -131,9 +131,10 @@ static void kernel_detach(struct fos_mapping *map)
 	munmap(map->base, map->bytes);
 }
 
-static int kernel_bell_wait(int fd, const struct fos_chan_bell_wait *a)
+static int kernel_bell_wait(int fd, uint32_t bell, uint32_t want, uint64_t arg,
+			    uint64_t deadline_ns)
 {
-	return do_ioctl(fd, FOS_IOC_CHAN_BELL_WAIT, (void *)a);
+	return -posix_fadvise(fd, arg, deadline_ns, FOS_ADVICE(bell, want));
 }
 
 static int kernel_withdraw(int fd, uint64_t seq, uint64_t *word)

@@ -131,12 +131,9 @@ static int op_check(struct op *op)
 
 static void op_ring(struct op *op)
 {
-	struct fos_chan_bell_wait a = { .bell = op->bell };
-
-	if (!op->bell || op_check(op))
-		return;
+	if (op->bell && !op_check(op))
+		op->ep->backend->bell_wait(op->fd, op->bell, 0, 0, 0);
 	op->bell = 0;
-	op->ep->backend->bell_wait(op->fd, &a);
 }
 
 static ssize_t op_end(struct op *op, ssize_t ret)
@@ -168,14 +165,13 @@ static uint64_t op_budget(const struct op *op)
 	return fos_spin_decide(&op->ep->spin, &s);
 }
 
-static bool wait_over(const struct op *op, uint32_t want, uint64_t seen,
-		      uint64_t seq)
+static bool wait_over(const struct op *op, uint32_t want, uint64_t arg)
 {
 	if (want & FOS_WANT_TAKE)
-		return fos_ring_fate(op->r, seq) != FOS_FATE_NONE;
+		return fos_ring_fate(op->r, arg) != FOS_FATE_NONE;
 	if (want & FOS_WANT_ROOM)
-		return fos_ring_is_free(op->r, seq);
-	return fos_ring_seen(op->r) != seen;
+		return fos_ring_is_free(op->r, arg);
+	return fos_ring_seen(op->r) != arg;
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -187,7 +183,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
  * Poll until it may be over; false: time to sleep.  A message is awaited at
  * the head of the ring, one line, unless one that is not for us lies there.
  */
-static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want, uint64_t seen, uint64_t seq)
+static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want, uint64_t arg)
 {
 	const bool peek = (want & FOS_WANT_PUBLISHED) && !fos_ring_peek(op->r);
 	uint64_t budget = op_budget(op);
@@ -203,11 +199,11 @@ static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want, uint
 	for (;;) {
 		for (i = 0; i < POLLS_PER_CHECK; i++) {
 			if (peek ? fos_ring_peek(op->r) :
-				   wait_over(op, want, seen, seq))
+				   wait_over(op, want, arg))
 				return true;
 			__builtin_ia32_pause();
 		}
-		if (wait_over(op, want, seen, seq) || op_check(op) ||
+		if (wait_over(op, want, arg) || op_check(op) ||
 		    fos_ring_peer_dead(op->r))
 			return true;
 		if (until != FOS_DEADLINE_NONE && now_ns() >= until)
@@ -219,33 +215,27 @@ static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want, uint
 
 /**
  * op_wait() - ring what is owed and wait
- * @want: FOS_WANT_*
- * @seen: with FOS_WANT_PUBLISHED: loaded before the ring was examined
- * @seq: with FOS_WANT_TAKE, _ROOM: the entry
+ * @want: FOS_WANT_TAKE, _ROOM, or some of _PUBLISHED
+ * @arg: the entry; or the peer's events, loaded before the ring was examined
  *
  * Return: 0: look again; -ETIMEDOUT, -EINTR; -EBADF: closed by another thread.
  */
-static int op_wait(struct op *op, uint32_t want, uint64_t seen, uint64_t seq)
+static int op_wait(struct op *op, uint32_t want, uint64_t arg)
 {
-	struct fos_chan_bell_wait a = {
-		.want = want,
-		.seen = seen,
-		.seq = seq,
-		.deadline_ns = op->deadline_ns,
-	};
-
+	uint32_t bell;
 	int ret = op_check(op);
 
 	if (ret)
 		return ret;
 	if (op_polls(op)) {
 		op_hint(op);
-		if (op_poll(op, want, seen, seq))
+		if (op_poll(op, want, arg))
 			return 0;
 	}
-	a.bell = op->bell;
+	bell = op->bell;
 	op->bell = 0;
-	return op->ep->backend->bell_wait(op->fd, &a);
+	return op->ep->backend->bell_wait(op->fd, bell, want, arg,
+					  op->deadline_ns);
 }
 
 /*
@@ -342,7 +332,7 @@ static FOS_COLD int out_wait_room(struct op *op, struct out *out,
 	do {
 		if (fos_ring_peer_dead(op->r))
 			return -EPIPE;
-		ret = op_wait(op, FOS_WANT_ROOM, 0, wait_seq);
+		ret = op_wait(op, FOS_WANT_ROOM, wait_seq);
 		if (ret)
 			return ret;
 		ret = out_place(op, out, &wait_seq);
@@ -399,7 +389,7 @@ static void out_publish(struct op *op, const struct out *out)
 	} else {
 		copy(e->body, out->buf, out->len);
 	}
-	op->bell |= fos_ring_publish(op->r, out->seq);
+	op->bell |= fos_ring_publish(op->r, e, out->seq);
 }
 
 /* ---- send ------------------------------------------------------------- */
@@ -428,7 +418,7 @@ static int send_wait(struct op *op, uint64_t seq)
 			return -EMSGSIZE;
 		if (fate != FOS_FATE_NONE)
 			return 0;
-		ret = dead ? -EPIPE : op_wait(op, FOS_WANT_TAKE, 0, seq);
+		ret = dead ? -EPIPE : op_wait(op, FOS_WANT_TAKE, seq);
 		if (!ret)
 			continue;
 		ret = send_give_up(op, seq, ret);
@@ -650,7 +640,7 @@ static ssize_t receive_wait(struct op *op, struct in *in)
 		if (ret != -EAGAIN)
 			return ret;
 		/* A want for each kind of message, in the same order. */
-		ret = op_wait(op, in->kinds * FOS_WANT_MSG, seen, 0);
+		ret = op_wait(op, in->kinds * FOS_WANT_MSG, seen);
 		if (ret)
 			return ret;
 		if (fos_ring_peek(op->r)) {
@@ -828,7 +818,7 @@ static ssize_t call_wait(struct op *op, struct fos_call *call,
 			return call->result;
 		if (!ret)
 			ret = dead ? -EPIPE :
-				     op_wait(op, FOS_WANT_REPLY, seen, 0);
+				     op_wait(op, FOS_WANT_REPLY, seen);
 		if (ret)
 			return call_give_up(op, call, out, ret);
 	}

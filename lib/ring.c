@@ -105,12 +105,12 @@ struct fos_entry *fos_ring_entry(struct fos_ring *r, uint64_t seq)
 	return &r->m.my_entries[slot_of(r, seq)];
 }
 
-uint32_t fos_ring_publish(struct fos_ring *r, uint64_t seq)
+uint32_t fos_ring_publish(struct fos_ring *r, struct fos_entry *e,
+			  uint64_t seq)
 {
-	struct fos_entry *e = fos_ring_entry(r, seq);
-	uint32_t kind = KIND(e->meta);
+	const uint32_t kind = KIND(e->meta);
 
-	/* The entry before its seq: pairs with the acquire in published(). */
+	/* The entry before its seq: pairs with the acquire in the scan. */
 	STORE_REL(&e->seq, seq);
 	/*
 	 * Also the full fence between publishing and reading need_wakeup;
@@ -176,14 +176,11 @@ bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq)
 
 /* ---- receiving -------------------------------------------------------- */
 
-static inline bool published(const struct fos_ring *r, uint64_t seq)
-{
-	return LOAD_ACQ(&r->m.peer_entries[slot_of(r, seq)].seq) == seq;
-}
-
 bool fos_ring_peek(const struct fos_ring *r)
 {
-	return published(r, LOAD(&r->head));
+	const uint64_t head = LOAD(&r->head);
+
+	return LOAD_ACQ(&r->m.peer_entries[slot_of(r, head)].seq) == head;
 }
 
 uint64_t fos_ring_seen(const struct fos_ring *r)
@@ -213,26 +210,23 @@ void fos_ring_scan_begin(const struct fos_ring *r, struct fos_scan *s,
  * May @seq be decided now?  Not if it has been (the head moves on if it is the
  * lowest such), and not while a thread of mine still reads its slot.
  */
-static bool is_open(struct fos_ring *r, uint64_t seq, uint64_t *word)
+static bool is_open(struct fos_ring *r, uint64_t seq, uint64_t word)
 {
-	int64_t ahead;
+	const uint64_t before = FOS_CLAIM(seq - r->m.depth, 0);
 
-	*word = LOAD(&r->m.my_claims[slot_of(r, seq)]);
-	ahead = ahead_of(*word, seq);
-	if (ahead >= 0 && seq == LOAD(&r->head))
+	if ((word & ~FOS_CLAIM_FATE) == before)
+		return word != before;
+	if (ahead_of(word, seq) >= 0 && seq == LOAD(&r->head))
 		STORE(&r->head, seq + 1);
-	return ahead == -4 * (int64_t)r->m.depth &&
-	       (*word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN;
+	return false;
 }
 
 /* Each field is read once; what follows uses the copy. */
-static bool copy_header(const struct fos_ring *r, uint64_t seq,
+static bool copy_header(const struct fos_ring *r, const struct fos_entry *e,
 			struct fos_found *f)
 {
-	const struct fos_entry *e = &r->m.peer_entries[slot_of(r, seq)];
 	uint64_t offset;
 
-	f->seq = seq;
 	f->token = LOAD(&e->token);
 	f->len = LOAD(&e->len);
 	f->meta = LOAD(&e->meta);
@@ -258,13 +252,18 @@ static bool copy_header(const struct fos_ring *r, uint64_t seq,
 int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
 		  struct fos_found *f)
 {
-	uint64_t limit = LOAD(&r->head) + r->m.depth;
+	const uint64_t limit = LOAD(&r->head) + r->m.depth;
+	const struct fos_entry *e;
+	uint64_t seq;
 
 	for (; s->pos < limit; s->pos++) {
-		if (!is_open(r, s->pos, &s->word))
+		seq = s->pos;
+		e = &r->m.peer_entries[slot_of(r, seq)];
+		s->word = LOAD(&r->m.my_claims[slot_of(r, seq)]);
+		if (!is_open(r, seq, s->word))
 			continue;
-		if (!published(r, s->pos)) {
-			if (s->pos >= s->end)
+		if (LOAD_ACQ(&e->seq) != seq) {
+			if (seq >= s->end)
 				return 0;
 			if (s->gap == FOS_SCAN_SMOOTH)
 				s->gap = FOS_SCAN_GAP;
@@ -275,7 +274,8 @@ int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
 			s->pos = LOAD(&r->head) - 1;
 			continue;
 		}
-		if (!copy_header(r, s->pos, f)) {
+		f->seq = seq;
+		if (!copy_header(r, e, f)) {
 			s->pos++;
 			return -EPROTO;
 		}

@@ -81,10 +81,14 @@ struct fos_entry *fos_ring_entry(struct fos_ring *r, uint64_t seq);
 
 /**
  * fos_ring_publish() - let the peer see a reserved, filled-in entry
+ * @r: the ring
+ * @e: the entry, all but its seq
+ * @seq: its position
  *
  * Return: what the peer must be rung for, FOS_WANT_* or 0.
  */
-uint32_t fos_ring_publish(struct fos_ring *r, uint64_t seq);
+uint32_t fos_ring_publish(struct fos_ring *r, struct fos_entry *e,
+			  uint64_t seq);
 
 /*
  * Between these two, around publishing, fos_ring_fate() is exact even if other

@@ -249,27 +249,6 @@ TEST_F(chan, a_nonblocking_send_needs_somebody_who_waits)
 					   FOS_NONBLOCK)));
 }
 
-TEST_F(chan, one_receiver_is_room_for_one_nonblocking_send)
-{
-	struct async r = { .fn = do_recv, .fd = self->fd[1], .in = self->in,
-			   .cap = 8 };
-	int sent = 0, i;
-
-	/* Stopped after it said that it waits, it takes nothing. */
-	if (variant->spin != FOS_SPIN_BLOCK)
-		SKIP(return, "a spinning receiver takes it at once");
-	start(&r);
-	ASSERT_TRUE(asleep(&r));
-	for (i = 0; i < 5; i++)
-		sent += fos_send(self->fd[0], "now", 3, FOS_NONBLOCK) == 3;
-	EXPECT_EQ(3, finish(&r));
-	EXPECT_LE(1, sent);
-	EXPECT_GE(2, sent);
-	while (sent-- > 1)
-		EXPECT_EQ(3, RESULT(fos_recv(self->fd[1], self->in, 8,
-					     FOS_NONBLOCK)));
-}
-
 TEST_F(chan, a_peer_that_polls_is_room_for_a_ring_full)
 {
 	struct epoll_event ev = { .events = EPOLLIN };
@@ -429,28 +408,6 @@ TEST_F(chan, the_message_of_a_sender_that_was_killed_is_delivered)
 
 /* ---- signals ---------------------------------------------------------- */
 
-TEST_F(chan, a_signal_withdraws_the_message)
-{
-	struct async s = { .fn = do_send, .fd = self->fd[0], .out = "x",
-			   .out_len = 1 };
-	struct async r = { .fn = do_recv, .fd = self->fd[0], .in = self->in,
-			   .cap = 8 };
-
-	if (variant->spin != FOS_SPIN_BLOCK)
-		SKIP(return, "only who sleeps is interrupted for sure");
-	on_signal(SIGUSR1, 0, ignore_it);
-	start(&s);
-	EXPECT_TRUE(asleep(&s));
-	pthread_kill(s.thread, SIGUSR1);
-	EXPECT_EQ(-EINTR, finish(&s));
-	EXPECT_EQ(-EAGAIN, RESULT(fos_recv(self->fd[1], self->in, 8,
-					   FOS_NONBLOCK)));
-	start(&r);
-	EXPECT_TRUE(asleep(&r));
-	pthread_kill(r.thread, SIGUSR1);
-	EXPECT_EQ(-EINTR, finish(&r));
-}
-
 static uint64_t signals_seen;
 
 static void count_it(int sig UNUSED)
@@ -513,6 +470,61 @@ TEST_F(chan, bad_arguments_are_einval)
 					   FOS_NONBLOCK)));
 	EXPECT_EQ(-EAGAIN, RESULT(fos_recv(self->fd[0], NULL, 0,
 					   FOS_NONBLOCK)));
+}
+
+/* ---- who sleeps for sure ---------------------------------------------- */
+
+FIXTURE(sleeping) {
+	int fd[2];
+};
+
+FIXTURE_SETUP(sleeping)
+{
+	ASSERT_EQ(0, channel_with(self->fd, FOS_SPIN_BLOCK, 0, 0));
+}
+
+FIXTURE_TEARDOWN(sleeping)
+{
+}
+
+TEST_F(sleeping, one_receiver_is_room_for_one_nonblocking_send)
+{
+	struct async r = { .fn = do_recv, .fd = self->fd[1], .cap = 8 };
+	int sent = 0, i;
+	char in[8];
+
+	r.in = in;
+	start(&r);
+	ASSERT_TRUE(asleep(&r));
+	for (i = 0; i < 5; i++)
+		sent += fos_send(self->fd[0], "now", 3, FOS_NONBLOCK) == 3;
+	EXPECT_EQ(3, finish(&r));
+	EXPECT_LE(1, sent);
+	EXPECT_GE(2, sent);
+	while (sent-- > 1)
+		EXPECT_EQ(3, RESULT(fos_recv(self->fd[1], in, 8,
+					     FOS_NONBLOCK)));
+}
+
+TEST_F(sleeping, a_signal_withdraws_the_message)
+{
+	struct async s = { .fn = do_send, .fd = self->fd[0], .out = "x",
+			   .out_len = 1 };
+	struct async r = { .fn = do_recv, .fd = self->fd[0], .cap = 8 };
+	char in[8];
+
+	r.in = in;
+	on_signal(SIGUSR1, 0, ignore_it);
+	start(&s);
+	EXPECT_TRUE(asleep(&s));
+	pthread_kill(s.thread, SIGUSR1);
+	EXPECT_EQ(-EINTR, finish(&s));
+	EXPECT_EQ(-EAGAIN, RESULT(fos_recv(self->fd[1], in, 8,
+					   FOS_NONBLOCK)));
+	start(&r);
+	EXPECT_TRUE(asleep(&r));
+	pthread_kill(r.thread, SIGUSR1);
+	EXPECT_EQ(-EINTR, finish(&r));
 }
 
 TEST_HARNESS_MAIN

@@ -138,6 +138,16 @@ struct fos_chan_bell_wait {
 };
 #define FOS_CHAN_BELL_WAIT_SIZE_VER0	40
 
+/*
+ * The same in registers, for the fast path: fadvise64(fd, arg, deadline_ns,
+ * FOS_ADVICE(bell, want)), arg being @seen or @seq; @want is within
+ * FOS_WANT_PUBLISHED or without.  It copies no struct and passes no ioctl hook
+ * of a security module: 650 of 8,100 instructions of a round trip on 6.1.
+ */
+#define FOS_ADVICE_BELL_WAIT		(1 << 30)
+#define FOS_ADVICE(bell, want) \
+	(FOS_ADVICE_BELL_WAIT | (bell) | (want) << 8)
+
 /**
  * struct fos_chan_withdraw - take back a message that nobody took
  * @flags:	in: must be 0
