@@ -120,7 +120,7 @@ static inline bool fos_ep_dead(struct fos_ep *ep)
 /* ---- chan_wait.c ------------------------------------------------------ */
 
 void fos_ep_init_wait(struct fos_ep *ep);
-void fos_ep_bell(struct fos_ep *ep, u32 what);
+bool fos_ep_bell(struct fos_ep *ep, u32 what);
 void fos_ep_wake_all(struct fos_ep *ep);
 long fos_ep_bell_wait(struct fos_ep *ep, const struct fos_chan_bell_wait *a);
 __poll_t fos_ep_poll(struct fos_ep *ep, struct file *file,

@@ -123,11 +123,14 @@ static __poll_t fos_ep_poll_wakes(struct fos_ep *ep, u32 what)
  * One sleeper for a message or a request, all of them for the rest; the
  * pollers always.  Spurious bells wake nobody: the sleeper's condition is
  * checked here.
+ *
+ * Return: was one of them woken on this CPU?
  */
-void fos_ep_bell(struct fos_ep *ep, u32 what)
+bool fos_ep_bell(struct fos_ep *ep, u32 what)
 {
 	struct fos_waiter *w, *next;
 	u32 left = what;
+	bool here = false;
 	__poll_t key;
 
 	fos_count(chan_bells);
@@ -139,6 +142,7 @@ void fos_ep_bell(struct fos_ep *ep, u32 what)
 		if (w->want & left & FOS_WANT_ONE)
 			left &= ~FOS_WANT_ONE;
 		fos_waiter_wake(w);
+		here |= task_cpu(w->task) == raw_smp_processor_id();
 		if (!left)
 			break;
 	}
@@ -149,6 +153,7 @@ void fos_ep_bell(struct fos_ep *ep, u32 what)
 		fos_count(chan_poll_wakes);
 		wake_up_poll(&ep->pollq, key);
 	}
+	return here;
 }
 
 /**
@@ -236,18 +241,23 @@ long fos_ep_bell_wait(struct fos_ep *ep, const struct fos_chan_bell_wait *a)
 		.seen = a->seen,
 		.seq = a->seq,
 	};
+	bool here = false;
 	long ret;
 
 	if (a->bell)
-		fos_ep_bell(fos_ep_peer(ep), a->bell);
+		here = fos_ep_bell(fos_ep_peer(ep), a->bell);
 	if (!a->want)
 		return 0;
 	fos_count(chan_waits);
 	/*
 	 * Let a peer that was woken on this CPU run before we go to sleep: its
 	 * answer is often here when we come back, and we were never dequeued.
+	 * Not only if the wake-up asks for it (need_resched): whether it does
+	 * hangs on which of the two has used more CPU time, and costs the call
+	 * 2,200 of 9,850 instructions on 6.1.  It is no yield(): we keep our
+	 * place in the queue.
 	 */
-	if (need_resched())
+	if (here || need_resched())
 		schedule();
 	if (fos_wait_over(ep, &w))
 		return 0;

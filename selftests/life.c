@@ -331,54 +331,67 @@ static int use_library_in_child(int parents_fd)
 }
 
 struct pounder {
-	int fd;
-	uint64_t stop;
-	long call;
-	long channel;
+	uint64_t ready;
+	const uint64_t *stop;
+	pthread_t thread;
+	long ret;
 };
 
-/* What went wrong first is kept. */
+/* Calls, and takes the library's locks. */
+static long pound_once(int fd)
+{
+	int other[2];
+	long ret = hello(fd);
+
+	if (ret != 6)
+		return ret;
+	ret = RESULT(fos_channel(other, NULL));
+	ret = ret ? ret : RESULT(fos_close(other[0]));
+	return ret ? ret : RESULT(fos_close(other[1]));
+}
+
 static void *pound(void *arg)
 {
 	struct pounder *p = arg;
+	pid_t server;
 	int fd[2];
-	long ret;
 
-	while (!__atomic_load_n(&p->stop, __ATOMIC_ACQUIRE)) {
-		ret = hello(p->fd);
-		if (ret != 6 && !p->call)
-			p->call = ret;
-		/* Takes the library's locks. */
-		ret = RESULT(fos_channel(fd, NULL));
-		ret = ret ? ret : RESULT(fos_close(fd[0]));
-		ret = ret ? ret : RESULT(fos_close(fd[1]));
-		if (ret && !p->channel)
-			p->channel = ret;
-	}
+	p->ret = channel_with(fd, FOS_SPIN_BLOCK, 0, 0);
+	server = spawn_echo(fd[1], 64);
+	__atomic_store_n(&p->ready, 1, __ATOMIC_RELEASE);
+	while (!p->ret && !__atomic_load_n(p->stop, __ATOMIC_ACQUIRE))
+		p->ret = pound_once(fd[0]);
+	fos_close(fd[0]);
+	if (!p->ret)
+		p->ret = reap(server);
 	return NULL;
 }
 
 TEST_F_TIMEOUT(life, a_child_of_a_busy_process_can_use_the_library, 120)
 {
-	struct pounder p = { .fd = self->fd[0] };
 	pid_t server = spawn_echo(self->fd[1], 64), pid;
-	pthread_t thread[3];
+	struct pounder p[3] = {};
+	uint64_t stop = 0;
 	int i;
 
-	for (i = 0; i < 3; i++)
-		pthread_create(&thread[i], NULL, pound, &p);
 	EXPECT_EQ(6, hello(self->fd[0]));
+	for (i = 0; i < 3; i++) {
+		p[i].stop = &stop;
+		pthread_create(&p[i].thread, NULL, pound, &p[i]);
+	}
+	for (i = 0; i < 3; i++)
+		EXPECT_TRUE(wait_for(&p[i].ready, 1));
 	for (i = 0; i < 50; i++) {
 		pid = spawn();
 		if (!pid)
 			_exit(use_library_in_child(self->fd[0]));
 		EXPECT_EQ(0, reap(pid));
 	}
-	__atomic_store_n(&p.stop, 1, __ATOMIC_RELEASE);
-	for (i = 0; i < 3; i++)
-		pthread_join(thread[i], NULL);
-	EXPECT_EQ(0, p.call);
-	EXPECT_EQ(0, p.channel);
+	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+	for (i = 0; i < 3; i++) {
+		pthread_join(p[i].thread, NULL);
+		EXPECT_EQ(0, p[i].ret);
+	}
 	EXPECT_EQ(0, fos_close(self->fd[0]));
 	EXPECT_EQ(0, reap(server));
 }
