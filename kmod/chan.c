@@ -88,6 +88,7 @@ static int fos_chan_flush(struct file *file, fl_owner_t id)
 static int fos_chan_release(struct inode *inode, struct file *file)
 {
 	fos_ep_die(file->private_data);
+	fos_obj_release();
 	return 0;
 }
 
@@ -214,6 +215,14 @@ static long fos_chan_query(struct fos_ep *ep, unsigned int cmd,
 	return fos_core_query(cmd, uargs, &q);
 }
 
+/* Once attached, a copy in another process may ring, and nothing else. */
+static bool fos_ep_is_mine(struct fos_ep *ep)
+{
+	const struct mm_struct *mm = READ_ONCE(ep->mm);
+
+	return !mm || mm == current->mm;
+}
+
 static bool fos_bell_wait_ok(u32 bell, u32 want)
 {
 	return !(bell & ~FOS_WANT_ALL) &&
@@ -224,6 +233,7 @@ static long fos_chan_bell_wait(struct fos_ep *ep, unsigned int cmd,
 			       void __user *uargs)
 {
 	struct fos_chan_bell_wait a;
+	struct fos_waiter w;
 	int ret;
 
 	ret = fos_args_get(&a, sizeof(a), FOS_CHAN_BELL_WAIT_SIZE_VER0, cmd,
@@ -232,42 +242,62 @@ static long fos_chan_bell_wait(struct fos_ep *ep, unsigned int cmd,
 		return ret;
 	if (a.flags || a.resv || !fos_bell_wait_ok(a.bell, a.want))
 		return -EINVAL;
-	return fos_ep_bell_wait(ep, &a);
+	if (a.want && !fos_ep_is_mine(ep))
+		return -EPERM;
+	w = (struct fos_waiter) {
+		.want = a.want,
+		.seen = a.seen,
+		.seq = a.seq,
+	};
+	return fos_ep_bell_wait(ep, a.bell, &w, a.deadline_ns);
 }
 
 /* BELL_WAIT in registers; any other advice is none that we take. */
 static int fos_chan_fadvise(struct file *file, loff_t offset, loff_t len,
 			    int advice)
 {
-	const struct fos_chan_bell_wait a = {
-		.bell = advice & 0xff,
+	struct fos_ep *ep = file->private_data;
+	const u32 bell = advice & 0xff;
+	struct fos_waiter w = {
 		.want = (advice & ~FOS_ADVICE_BELL_WAIT) >> 8,
 		.seen = offset,
 		.seq = offset,
-		.deadline_ns = len,
 	};
-	const u32 published = a.want & FOS_WANT_PUBLISHED;
+	const u32 published = w.want & FOS_WANT_PUBLISHED;
 
 	if (!(advice & FOS_ADVICE_BELL_WAIT) ||
-	    !fos_bell_wait_ok(a.bell, a.want) ||
-	    (published && published != a.want))
+	    !fos_bell_wait_ok(bell, w.want) ||
+	    (published && published != w.want))
 		return -EINVAL;
-	return fos_ep_bell_wait(file->private_data, &a);
+	if (w.want && !fos_ep_is_mine(ep))
+		return -EPERM;
+	return fos_ep_bell_wait(ep, bell, &w, len);
 }
 
 /*
- * The claim word decides: whoever moves it on first.  A word that is neither
- * behind by one round nor decided is a lie of the peer.
+ * The claim word decides: whoever moves it on first.  It is one round behind
+ * and not TAKEN, or any number of rounds ahead, when my other threads went on
+ * with the slot; anything else is a lie of the peer.  He may change his word
+ * while we look, but not for ever.
  */
 static int fos_ep_withdraw(struct fos_ep *ep, u64 seq, u64 *word)
 {
 	u64 *claim = fos_ep_claim(fos_ep_peer(ep), seq);
 	const u64 mine = FOS_CLAIM(seq, FOS_CLAIM_WITHDRAWN);
-	const u64 before = FOS_CLAIM_SEQ(FOS_CLAIM(seq - ep->chan->depth, 0));
+	const s64 round = (s64)ep->chan->depth << 2;
+	int tries;
 
 	*word = READ_ONCE(*claim);
-	while (fos_claim_ahead(*word, seq) < 0) {
-		if (FOS_CLAIM_SEQ(*word) != before ||
+	for (tries = 0; tries < 100; tries++) {
+		s64 ahead = fos_claim_ahead(*word, seq);
+
+		if (ahead >= 0) {
+			fos_count(chan_withdraw_late);
+			if (FOS_BROKEN(nowithdraw))
+				*word = mine;
+			return ahead & (round - 1) ? -EPROTO : 0;
+		}
+		if (ahead != -round ||
 		    (*word & FOS_CLAIM_FATE) == FOS_CLAIM_TAKEN)
 			return -EPROTO;
 		if (!try_cmpxchg(claim, word, mine))
@@ -278,10 +308,7 @@ static int fos_ep_withdraw(struct fos_ep *ep, u64 seq, u64 *word)
 		fos_ep_bell(ep, FOS_WANT_TAKE | FOS_WANT_ROOM);
 		return 0;
 	}
-	fos_count(chan_withdraw_late);
-	if (FOS_BROKEN(nowithdraw))
-		*word = mine;
-	return FOS_CLAIM_SEQ(*word) == seq ? 0 : -EPROTO;
+	return -EPROTO;
 }
 
 static long fos_chan_withdraw(struct fos_ep *ep, unsigned int cmd,
@@ -296,6 +323,8 @@ static long fos_chan_withdraw(struct fos_ep *ep, unsigned int cmd,
 		return ret;
 	if (a.flags || a.seq != FOS_CLAIM_SEQ(FOS_CLAIM(a.seq, 0)))
 		return -EINVAL;
+	if (!fos_ep_is_mine(ep))
+		return -EPERM;
 	ret = fos_ep_withdraw(ep, a.seq, &a.word);
 	if (ret)
 		return ret;

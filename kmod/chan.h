@@ -119,10 +119,29 @@ static inline bool fos_ep_dead(struct fos_ep *ep)
 
 /* ---- chan_wait.c ------------------------------------------------------ */
 
+/**
+ * struct fos_waiter - a sleeping thread, on its own stack
+ * @node: in fos_ep.waiters
+ * @task: the thread
+ * @want: FOS_WANT_*
+ * @woken: taken off the list by a bell
+ * @seen: the peer's events when it last looked
+ * @seq: the entry whose fate it waits for
+ */
+struct fos_waiter {
+	struct list_head node;
+	struct task_struct *task;
+	u32 want;
+	bool woken;
+	u64 seen;
+	u64 seq;
+};
+
 void fos_ep_init_wait(struct fos_ep *ep);
 bool fos_ep_bell(struct fos_ep *ep, u32 what);
 void fos_ep_wake_all(struct fos_ep *ep);
-long fos_ep_bell_wait(struct fos_ep *ep, const struct fos_chan_bell_wait *a);
+long fos_ep_bell_wait(struct fos_ep *ep, u32 bell, struct fos_waiter *w,
+		      u64 deadline_ns);
 __poll_t fos_ep_poll(struct fos_ep *ep, struct file *file,
 		     struct poll_table_struct *pt);
 

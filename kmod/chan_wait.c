@@ -14,9 +14,11 @@
  * At least one of the two sees the other's store, so no wake-up is lost.
  */
 #include <linux/hrtimer.h>
+#include <linux/overflow.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/time_namespace.h>
 
 #include "break.h"
 #include "chan.h"
@@ -26,15 +28,6 @@
 /* One message is for one thread. */
 #define FOS_WANT_ONE	(FOS_WANT_MSG | FOS_WANT_CALL)
 #define FOS_WANT_CLAIM	(FOS_WANT_TAKE | FOS_WANT_ROOM)
-
-struct fos_waiter {
-	struct list_head node;
-	struct task_struct *task;
-	u32 want;
-	u64 seen;
-	u64 seq;
-	bool woken;
-};
 
 void fos_ep_init_wait(struct fos_ep *ep)
 {
@@ -129,7 +122,7 @@ static __poll_t fos_ep_poll_wakes(struct fos_ep *ep, u32 what)
 bool fos_ep_bell(struct fos_ep *ep, u32 what)
 {
 	struct fos_waiter *w, *next;
-	u32 left = what;
+	u32 left = what, one;
 	bool here = false;
 	__poll_t key;
 
@@ -139,8 +132,9 @@ bool fos_ep_bell(struct fos_ep *ep, u32 what)
 	list_for_each_entry_safe(w, next, &ep->waiters, node) {
 		if (!(w->want & left) || !fos_wait_over(ep, w))
 			continue;
-		if (w->want & left & FOS_WANT_ONE)
-			left &= ~FOS_WANT_ONE;
+		one = w->want & left & FOS_WANT_ONE;
+		/* It will take one message: of what else, others are told. */
+		left &= ~(one & -one);
 		fos_waiter_wake(w);
 		here |= task_cpu(w->task) == raw_smp_processor_id();
 		if (!left)
@@ -169,7 +163,21 @@ void fos_ep_wake_all(struct fos_ep *ep)
 		fos_waiter_wake(w);
 	fos_ep_update_wants(ep);
 	spin_unlock(&ep->lock);
-	wake_up_poll(&ep->pollq, EPOLLHUP | EPOLLIN | EPOLLOUT);
+	/* All of them, the exclusive ones too: nothing comes after this. */
+	__wake_up(&ep->pollq, TASK_NORMAL, 0,
+		  poll_to_key(EPOLLHUP | EPOLLERR | EPOLLIN | EPOLLOUT));
+}
+
+/* A time of the caller's time namespace, as the host's clock tells it. */
+static ktime_t fos_host_time(u64 ns)
+{
+	struct timespec64 offset = {};
+	s64 host;
+
+	timens_add_monotonic(&offset);
+	if (check_sub_overflow((s64)ns, (s64)timespec64_to_ns(&offset), &host))
+		return KTIME_MAX;
+	return host;
 }
 
 /* Returns false when the deadline has passed. */
@@ -182,7 +190,7 @@ static bool fos_sleep_until(u64 deadline_ns)
 		schedule();
 		return true;
 	}
-	expires = ns_to_ktime(deadline_ns);
+	expires = fos_host_time(deadline_ns);
 	return schedule_hrtimeout_range(&expires, current->timer_slack_ns,
 					HRTIMER_MODE_ABS);
 }
@@ -226,27 +234,24 @@ static void fos_count_wait(long ret)
 }
 
 /**
- * fos_ep_bell_wait() - FOS_IOC_CHAN_BELL_WAIT
+ * fos_ep_bell_wait() - ring the peer, then sleep
  * @ep: the caller's side
- * @a: checked arguments
+ * @bell: FOS_WANT_* to ring for, or 0
+ * @w: want (or 0), seen and seq, checked
+ * @deadline_ns: absolute CLOCK_MONOTONIC; above KTIME_MAX: none
  *
  * Return: 0: look again; -ETIMEDOUT; -ERESTARTSYS.  A sleeper that was woken
  * gets 0 whatever else happened: the bell for one thread must not be lost.
  */
-long fos_ep_bell_wait(struct fos_ep *ep, const struct fos_chan_bell_wait *a)
+long fos_ep_bell_wait(struct fos_ep *ep, u32 bell, struct fos_waiter *w,
+		      u64 deadline_ns)
 {
-	struct fos_waiter w = {
-		.task = current,
-		.want = a->want,
-		.seen = a->seen,
-		.seq = a->seq,
-	};
 	bool here = false;
 	long ret;
 
-	if (a->bell)
-		here = fos_ep_bell(fos_ep_peer(ep), a->bell);
-	if (!a->want)
+	if (bell)
+		here = fos_ep_bell(fos_ep_peer(ep), bell);
+	if (!w->want)
 		return 0;
 	fos_count(chan_waits);
 	/*
@@ -259,16 +264,17 @@ long fos_ep_bell_wait(struct fos_ep *ep, const struct fos_chan_bell_wait *a)
 	 */
 	if (here || need_resched())
 		schedule();
-	if (fos_wait_over(ep, &w))
+	if (fos_wait_over(ep, w))
 		return 0;
 
-	trace_chan_sleep(ep->chan->region.obj.id, ep->side, a->want);
+	trace_chan_sleep(ep->chan->region.obj.id, ep->side, w->want);
+	w->task = current;
 	spin_lock(&ep->lock);
-	list_add_tail(&w.node, &ep->waiters);
-	ret = fos_ep_sleep(ep, &w, a->deadline_ns);
+	list_add_tail(&w->node, &ep->waiters);
+	ret = fos_ep_sleep(ep, w, deadline_ns);
 	__set_current_state(TASK_RUNNING);
-	if (!w.woken) {
-		list_del(&w.node);
+	if (!w->woken) {
+		list_del(&w->node);
 		fos_ep_update_wants(ep);
 	}
 	spin_unlock(&ep->lock);
@@ -311,32 +317,43 @@ static void fos_ep_arm(struct fos_ep *ep, u32 wants)
 		fos_ep_bell(fos_ep_peer(ep), FOS_WANT_RECEIVER);
 }
 
-/* Entries that @from has published and its peer has not decided. */
-static u32 fos_ep_undecided(struct fos_ep *from)
+/*
+ * How many entries @from has published that its peer has not decided, and the
+ * last position it has used; not counting what cannot be decided because the
+ * peer still reads its slot.
+ */
+static u32 fos_ep_undecided(struct fos_ep *from, u64 *last)
 {
 	struct fos_ep *to = fos_ep_peer(from);
 	u32 depth = from->chan->depth;
 	u32 slot, n = 0;
-	u64 word;
+	u64 word, seq;
 
+	*last = depth - 1;
 	for (slot = 0; slot < depth; slot++) {
 		word = READ_ONCE(*fos_ep_claim(to, slot));
-		n += READ_ONCE(fos_ep_entry(from, slot)->seq) ==
-		     FOS_CLAIM_SEQ(word) + depth;
+		seq = READ_ONCE(fos_ep_entry(from, slot)->seq);
+		*last = max(*last, seq);
+		n += seq == FOS_CLAIM_SEQ(word) + depth &&
+		     (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN;
 	}
 	return n;
 }
 
-/* Would a FOS_NONBLOCK send find somebody who takes it? */
+/* Would a FOS_NONBLOCK send find a slot and somebody who takes it? */
 static bool fos_ep_writable(struct fos_ep *ep)
 {
 	struct fos_ep *peer = fos_ep_peer(ep);
 	u64 takers = READ_ONCE(peer->line->receivers);
 	u32 depth = ep->chan->depth;
+	u64 last, word;
 
 	if (READ_ONCE(peer->armed) & FOS_WANT_PUBLISHED)
 		takers += depth;
-	return fos_ep_undecided(ep) < min_t(u64, takers, depth);
+	if (fos_ep_undecided(ep, &last) >= min_t(u64, takers, depth))
+		return false;
+	word = READ_ONCE(*fos_ep_claim(peer, last + 1));
+	return (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN;
 }
 
 __poll_t fos_ep_poll(struct fos_ep *ep, struct file *file,
@@ -344,13 +361,14 @@ __poll_t fos_ep_poll(struct fos_ep *ep, struct file *file,
 {
 	struct fos_ep *peer = fos_ep_peer(ep);
 	__poll_t mask = 0;
+	u64 last;
 
 	poll_wait(file, &ep->pollq, pt);
 	fos_ep_arm(ep, fos_poll_wants(poll_requested_events(pt)));
 
 	if (fos_ep_dead(peer) || fos_ep_dead(ep))
-		mask |= EPOLLHUP;
-	if (fos_ep_undecided(peer))
+		mask |= EPOLLHUP | EPOLLERR;
+	if (fos_ep_undecided(peer, &last))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	if (!(mask & EPOLLHUP) && fos_ep_writable(ep))
 		mask |= EPOLLOUT | EPOLLWRNORM;

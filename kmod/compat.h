@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The only place that knows kernel versions.  Floor 6.1, ceiling 7.3, the
- * oldest and the newest kernel the tests run on.  Each shim names the kernel
+ * The only place that knows kernel versions.  Floor 6.1 as Debian keeps it (it
+ * has linux/cleanup.h, which 6.1.0 had not), ceiling 7.3.  Each shim names the kernel
  * that forced it, so that it can go when the floor passes it.
  */
 #ifndef FOS_COMPAT_H

@@ -18,11 +18,8 @@ static void fos_evict_inode(struct inode *inode)
 
 	truncate_inode_pages_final(&inode->i_data);
 	clear_inode(inode);
-	if (!obj)
-		return;
-	obj->ops->free(obj);
-	/* The file that is being closed holds the mount a little longer. */
-	simple_release_fs(&fos_mnt, &fos_mnt_pins);
+	if (obj)
+		obj->ops->free(obj);
 }
 
 static const struct super_operations fos_super_ops = {
@@ -47,30 +44,54 @@ static struct file_system_type fos_fs = {
 	.kill_sb		= kill_anon_super,
 };
 
-static struct inode *fos_obj_new_inode(void)
+/*
+ * Each file pins the mount for itself, until it is released: the mount that it
+ * holds as any file does lasts a little longer.  Not the inode: its last
+ * reference may be an inotify watch's, whose end must not unmount.  And a file
+ * puts its module when it is closed, but does not get it here.
+ */
+static struct file *fos_obj_file(struct inode *inode,
+				 const struct file_operations *fops)
 {
-	struct inode *inode;
+	struct file *file;
 	int ret;
 
 	ret = simple_pin_fs(&fos_fs, &fos_mnt, &fos_mnt_pins);
 	if (ret)
 		return ERR_PTR(ret);
-	inode = alloc_anon_inode(fos_mnt->mnt_sb);
-	if (IS_ERR(inode))
-		simple_release_fs(&fos_mnt, &fos_mnt_pins);
-	return inode;
-}
-
-/* A file puts its module when it is closed, but does not get it here. */
-static struct file *fos_obj_file(struct inode *inode,
-				 const struct file_operations *fops)
-{
-	struct file *file;
-
 	__module_get(fops->owner);
 	file = alloc_file_pseudo(inode, fos_mnt, "[fastos]", O_RDWR, fops);
-	if (IS_ERR(file))
+	if (IS_ERR(file)) {
 		module_put(fops->owner);
+		simple_release_fs(&fos_mnt, &fos_mnt_pins);
+	}
+	return file;
+}
+
+/**
+ * fos_obj_release() - to be called by each file's .release
+ */
+void fos_obj_release(void)
+{
+	simple_release_fs(&fos_mnt, &fos_mnt_pins);
+}
+
+/* With the mount pinned. */
+static struct file *fos_obj_first_file(struct fos_obj *obj,
+				       const struct file_operations *fops)
+{
+	struct inode *inode = alloc_anon_inode(fos_mnt->mnt_sb);
+	struct file *file;
+
+	if (IS_ERR(inode))
+		return ERR_CAST(inode);
+	file = fos_obj_file(inode, fops);
+	if (IS_ERR(file)) {
+		/* Evicted without touching the object: i_private is unset. */
+		iput(inode);
+		return file;
+	}
+	obj->inode = inode;
 	return file;
 }
 
@@ -85,22 +106,19 @@ static struct file *fos_obj_file(struct inode *inode,
 struct file *fos_obj_create(struct fos_obj *obj, const struct fos_obj_ops *ops,
 			    const struct file_operations *fops)
 {
-	struct inode *inode = fos_obj_new_inode();
 	struct file *file;
+	int ret;
 
-	if (IS_ERR(inode))
-		return ERR_CAST(inode);
-	file = fos_obj_file(inode, fops);
-	if (IS_ERR(file)) {
-		/* Evicted without touching the object: i_private is unset. */
-		iput(inode);
-		simple_release_fs(&fos_mnt, &fos_mnt_pins);
+	ret = simple_pin_fs(&fos_fs, &fos_mnt, &fos_mnt_pins);
+	if (ret)
+		return ERR_PTR(ret);
+	file = fos_obj_first_file(obj, fops);
+	simple_release_fs(&fos_mnt, &fos_mnt_pins);
+	if (IS_ERR(file))
 		return file;
-	}
 	obj->id = atomic64_inc_return(&fos_last_id);
 	obj->ops = ops;
-	obj->inode = inode;
-	inode->i_private = obj;
+	obj->inode->i_private = obj;
 	return file;
 }
 

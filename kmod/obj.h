@@ -5,7 +5,7 @@
  * An object is an inode of our own pseudo file system, so that all its files
  * share one address_space; it lives as long as a file or a mapping does and
  * is freed when the inode is evicted.  The file system is mounted while
- * objects exist: a mount that stayed would hold the module for ever.
+ * files exist: a mount that stayed would hold the module for ever.
  */
 #ifndef FOS_OBJ_H
 #define FOS_OBJ_H
@@ -38,6 +38,7 @@ struct file *fos_obj_create(struct fos_obj *obj, const struct fos_obj_ops *ops,
 			    const struct file_operations *fops);
 struct file *fos_obj_open(struct fos_obj *obj,
 			  const struct file_operations *fops);
+void fos_obj_release(void);
 
 static inline struct fos_obj *fos_obj_of(const struct file *file)
 {

@@ -14,6 +14,9 @@
 /* Looks at one word between two looks at everything. */
 #define POLLS_PER_CHECK	64
 
+/* Waits in one call after which the deadline is looked at here as well. */
+#define MANY_WAITS	64
+
 #define KIND_BIT(meta)	(1U << (meta))
 
 static __thread int last_delivered;
@@ -48,6 +51,7 @@ static inline void copy(void *to, const void *from, size_t n)
  * @r: its ring
  * @fd: the descriptor that the caller used
  * @bell: what the peer must be rung for, FOS_WANT_*
+ * @waits: how often it has waited
  * @delivered: the request was taken though the call fails
  * @state: of my side when @fd was last known to be @ep
  * @deadline_ns: absolute CLOCK_MONOTONIC or FOS_DEADLINE_NONE
@@ -57,6 +61,7 @@ struct op {
 	struct fos_ring *r;
 	int fd;
 	uint32_t bell;
+	uint32_t waits;
 	bool delivered;
 	uint64_t state;
 	uint64_t deadline_ns;
@@ -96,6 +101,7 @@ static int op_begin(struct op *op, int fd, const struct timespec *deadline)
 	op->r = &op->ep->ring;
 	op->fd = fd;
 	op->bell = 0;
+	op->waits = 0;
 	op->delivered = false;
 	op->state = fos_ring_my_state(op->r);
 	return 0;
@@ -213,6 +219,13 @@ static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want, uint
 	}
 }
 
+/* A peer that keeps us busy with nothing does not stop the clock. */
+static FOS_COLD bool op_is_late(const struct op *op)
+{
+	return op->deadline_ns != FOS_DEADLINE_NONE &&
+	       now_ns() >= op->deadline_ns;
+}
+
 /**
  * op_wait() - ring what is owed and wait
  * @want: FOS_WANT_TAKE, _ROOM, or some of _PUBLISHED
@@ -227,6 +240,8 @@ static int op_wait(struct op *op, uint32_t want, uint64_t arg)
 
 	if (ret)
 		return ret;
+	if (fos_unlikely(++op->waits > MANY_WAITS) && op_is_late(op))
+		return -ETIMEDOUT;
 	if (op_polls(op)) {
 		op_hint(op);
 		if (op_poll(op, want, arg))
@@ -575,6 +590,36 @@ static FOS_COLD void refuse(struct op *op, const struct fos_scan *s,
 		refuse_call(op, f->seq);
 }
 
+/*
+ * Copy a reply to whoever waits for it.  -E2BIG: the request did not fit there;
+ * -EMSGSIZE: the reply does not fit here.
+ */
+static void route_reply(struct op *op, const struct fos_scan *s,
+			const struct fos_found *f)
+{
+	struct fos_call *call = fos__call_find(&op->ep->calls, f->token);
+	ssize_t result = f->len;
+
+	if (!call) {
+		fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_REFUSED, &op->bell);
+		return;
+	}
+	if (!fos__call_route(call, f->token))
+		return;
+	if ((f->meta & FOS_META_REFUSED) || f->len > call->cap) {
+		result = f->meta & FOS_META_REFUSED ? -E2BIG : -EMSGSIZE;
+		if (!fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_DONE,
+				    &op->bell))
+			goto lost;
+	} else if (!take_body(op, s, f, call->buf)) {
+		goto lost;
+	}
+	fos__call_finish(call, f->token, result);
+	return;
+lost:
+	fos__call_unroute(call, f->token);
+}
+
 /* Where a message goes. */
 struct in {
 	unsigned int kinds;
@@ -583,7 +628,10 @@ struct in {
 	uint64_t token;
 };
 
-/* Take the next message of these kinds; -EAGAIN: there is none. */
+/*
+ * Take the next message of these kinds; -EAGAIN: there is none.  Replies are
+ * handed on to their callers: one that nobody waits for would lie for ever.
+ */
 static ssize_t take_next(struct op *op, struct in *in, uint64_t seen)
 {
 	struct fos_found f;
@@ -591,11 +639,17 @@ static ssize_t take_next(struct op *op, struct in *in, uint64_t seen)
 	int ret;
 
 	fos_ring_scan_begin(op->r, &s, seen);
-	while ((ret = fos_ring_scan(op->r, &s, in->kinds, &f))) {
+	while ((ret = fos_ring_scan(op->r, &s,
+				    in->kinds | KIND_BIT(FOS_META_REPLY),
+				    &f))) {
 		if (ret < 0) {
 			fos_ring_claim(op->r, &s, f.seq, FOS_CLAIM_REFUSED,
 				       &op->bell);
 			return ret;
+		}
+		if ((f.meta & FOS_META_KIND) == FOS_META_REPLY) {
+			route_reply(op, &s, &f);
+			continue;
 		}
 		if (f.len > in->cap) {
 			refuse(op, &s, &f);
@@ -630,6 +684,15 @@ static ssize_t take_any(struct op *op, struct in *in, uint64_t *seen)
 	return ret == -EAGAIN && dead ? -EPIPE : ret;
 }
 
+/* All that poll() calls readable, whatever the peer's counters say. */
+static ssize_t take_anywhere(struct op *op, struct in *in)
+{
+	const bool dead = fos_ring_peer_dead(op->r);
+	ssize_t ret = take_next(op, in, FOS_SEEN_ALL);
+
+	return ret == -EAGAIN && dead ? -EPIPE : ret;
+}
+
 static ssize_t receive_wait(struct op *op, struct in *in)
 {
 	uint64_t seen;
@@ -653,7 +716,6 @@ static ssize_t receive_wait(struct op *op, struct in *in)
 
 static ssize_t receive(struct op *op, struct in *in, int flags)
 {
-	uint64_t seen;
 	ssize_t ret;
 
 	/* First a look at one line; the peer's counters cost another. */
@@ -663,7 +725,7 @@ static ssize_t receive(struct op *op, struct in *in, int flags)
 			return ret;
 	}
 	if (flags & FOS_NONBLOCK)
-		return take_any(op, in, &seen);
+		return take_anywhere(op, in);
 	fos_ring_enter_wait(op->r, &op->bell);
 	ret = receive_wait(op, in);
 	fos_ring_leave_wait(op->r);
@@ -722,36 +784,6 @@ FOS_HOT FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
 }
 
 /* ---- call ------------------------------------------------------------- */
-
-/*
- * Copy a reply to whoever waits for it.  -E2BIG: the request did not fit there;
- * -EMSGSIZE: the reply does not fit here.
- */
-static void route_reply(struct op *op, const struct fos_scan *s,
-			const struct fos_found *f)
-{
-	struct fos_call *call = fos__call_find(&op->ep->calls, f->token);
-	ssize_t result = f->len;
-
-	if (!call) {
-		fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_REFUSED, &op->bell);
-		return;
-	}
-	if (!fos__call_route(call, f->token))
-		return;
-	if ((f->meta & FOS_META_REFUSED) || f->len > call->cap) {
-		result = f->meta & FOS_META_REFUSED ? -E2BIG : -EMSGSIZE;
-		if (!fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_DONE,
-				    &op->bell))
-			goto lost;
-	} else if (!take_body(op, s, f, call->buf)) {
-		goto lost;
-	}
-	fos__call_finish(call, f->token, result);
-	return;
-lost:
-	fos__call_unroute(call, f->token);
-}
 
 /* Hand out all replies that are there; is mine among them? */
 static int take_replies(struct op *op, struct fos_call *call, uint64_t seen)

@@ -142,8 +142,9 @@ int fos_ring_fate(const struct fos_ring *r, uint64_t seq)
 	if (ahead == -4 * (int64_t)r->m.depth &&
 	    (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN)
 		return FOS_FATE_NONE;
-	/* Decided, and its slot reused by another thread, and maybe decided. */
-	if (ahead > 0 && (word >> 2) < LOAD(&r->tail))
+	/* Decided, and its slot used again by another thread of mine. */
+	if (ahead > 0 && !(ahead & (4 * (int64_t)r->m.depth - 1)) &&
+	    FOS_CLAIM_SEQ(word) < LOAD(&r->tail))
 		return FOS_CLAIM_DONE;
 	return -EPROTO;
 }
@@ -153,7 +154,8 @@ bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq)
 	uint64_t word = LOAD_ACQ(&r->m.peer_claims[slot_of(r, seq)]);
 	int64_t ahead = ahead_of(word, seq);
 
-	return !ahead && (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN;
+	return ahead > 0 ||
+	       (!ahead && (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN);
 }
 
 uint64_t fos_ring_next(const struct fos_ring *r)

@@ -156,6 +156,9 @@ uint64_t fos_ring_seen(const struct fos_ring *r);
 /* Is everything decided that was counted in @seen? */
 bool fos_ring_is_idle(const struct fos_ring *r, uint64_t seen);
 
+/* A count that makes the walk go through the whole ring. */
+#define FOS_SEEN_ALL	(UINT64_MAX / 2)
+
 void fos_ring_scan_begin(const struct fos_ring *r, struct fos_scan *s,
 			 uint64_t seen);
 

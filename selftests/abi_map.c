@@ -4,6 +4,7 @@
  * may write which page of it by whatever road, and what happens to it in
  * fork().
  */
+#include <sys/inotify.h>
 #include <setjmp.h>
 #include <sys/uio.h>
 
@@ -489,6 +490,31 @@ TEST_F(map, a_child_that_kept_the_mapping_cannot_use_it)
 	EXPECT_EQ(0, reap(pid));
 	EXPECT_TRUE(both_alive(r));
 	EXPECT_EQ(0, store_at(r->area));
+}
+
+/* The last reference to the inode may be a watch's. */
+TEST_F(map, a_watch_that_outlives_the_channel_hangs_nobody)
+{
+	long before = objects_live();
+	char path[64];
+	int in, fd[2];
+	pid_t pid;
+
+	pid = spawn();
+	if (!pid) {
+		if (raw_create(DEPTH, 0, fd))
+			_exit(1);
+		in = inotify_init1(0);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd[0]);
+		if (inotify_add_watch(in, path, IN_ALL_EVENTS) < 0)
+			_exit(2);
+		close(fd[0]);
+		close(fd[1]);
+		_exit(close(in) ? 3 : 0);
+	}
+	EXPECT_EQ(0, reap(pid));
+	sync();
+	EXPECT_EQ(before, objects_live());
 }
 
 TEST_HARNESS_MAIN

@@ -148,17 +148,17 @@ TEST_F(poll, a_dead_peer_is_pollhup_and_never_pollout)
 	EXPECT_EQ(INOUT, raw_poll(self->a.fd, INOUT));
 	raw_unmap(&self->b);
 	/* What it published is still to be had. */
-	EXPECT_EQ(POLLIN | POLLHUP, raw_poll(self->a.fd, INOUT));
+	EXPECT_EQ(POLLIN | HANGUP, raw_poll(self->a.fd, INOUT));
 	raw_claim(&self->a, FIRST, FOS_CLAIM_DONE);
-	EXPECT_EQ(POLLHUP, raw_poll(self->a.fd, INOUT));
-	EXPECT_EQ(POLLHUP, raw_poll(self->a.fd, 0));
+	EXPECT_EQ(HANGUP, raw_poll(self->a.fd, INOUT));
+	EXPECT_EQ(HANGUP, raw_poll(self->a.fd, 0));
 }
 
 TEST_F(poll, an_endpoint_that_was_unmapped_is_pollhup)
 {
 	munmap(self->a.base, self->a.bytes);
-	EXPECT_EQ(POLLHUP, raw_poll(self->a.fd, INOUT));
-	EXPECT_EQ(POLLHUP, raw_poll(self->b.fd, INOUT));
+	EXPECT_EQ(HANGUP, raw_poll(self->a.fd, INOUT));
+	EXPECT_EQ(HANGUP, raw_poll(self->b.fd, INOUT));
 }
 
 TEST_F(poll, a_peer_that_never_attached_hangs_up_when_it_is_closed)
@@ -170,7 +170,7 @@ TEST_F(poll, a_peer_that_never_attached_hangs_up_when_it_is_closed)
 	ASSERT_EQ(0, raw_map(&r, fd[0]));
 	EXPECT_EQ(0, raw_poll(fd[0], INOUT));
 	close(fd[1]);
-	EXPECT_EQ(POLLHUP, raw_poll(fd[0], INOUT));
+	EXPECT_EQ(HANGUP, raw_poll(fd[0], INOUT));
 }
 
 /* ---- who is woken ----------------------------------------------------- */
@@ -267,7 +267,7 @@ TEST_F(poll, death_wakes_every_sleeping_poller)
 	ASSERT_TRUE(wait_wants(&self->a, WANTS_IN | WANTS_OUT));
 	raw_unmap(&self->b);
 	for (i = 0; i < ARRAY_SIZE(p); i++)
-		EXPECT_EQ(POLLHUP, finish(&p[i]));
+		EXPECT_EQ(HANGUP, finish(&p[i]));
 }
 
 TEST_F(poll, it_stays_armed_until_a_bell_finds_nobody)
@@ -340,7 +340,7 @@ TEST_F(poll, epoll_in_level_mode_reports_as_long_as_something_is_there)
 	send_raw(&self->a, FIRST + 1, FOS_META_MSG);
 	EXPECT_EQ(EPOLLIN, epoll_now(epoll));
 	raw_unmap(&self->a);
-	EXPECT_EQ(EPOLLIN | EPOLLHUP, epoll_now(epoll));
+	EXPECT_EQ(EPOLLIN | EPOLLERR | EPOLLHUP, epoll_now(epoll));
 }
 
 static uint64_t epolls_ended;
@@ -386,7 +386,7 @@ TEST_F(poll, closing_a_polled_endpoint_leaves_nothing_behind)
 	EXPECT_EQ(0, epoll_now(epoll));
 	raw_unmap(&self->b);
 	EXPECT_EQ(0, epoll_now(epoll));
-	EXPECT_EQ(POLLHUP, raw_poll(self->a.fd, INOUT));
+	EXPECT_EQ(HANGUP, raw_poll(self->a.fd, INOUT));
 }
 
 TEST_HARNESS_MAIN

@@ -4,7 +4,9 @@
  * that keep the protocol.  Both ends are in one process; who sleeps is a
  * thread.
  */
+#include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/epoll.h>
 
 #include "abi.h"
@@ -274,6 +276,65 @@ TEST_F(wait, a_message_wakes_one_sleeper_and_a_reply_all_of_them)
 	EXPECT_EQ(0, wants_of(&self->a));
 }
 
+TEST_F(wait, a_bell_for_two_messages_wakes_a_sleeper_for_each)
+{
+	struct sleeper one = { .r = &self->a, .want = FOS_WANT_MSG };
+	struct sleeper any = {
+		.r = &self->a,
+		.want = FOS_WANT_MSG | FOS_WANT_CALL,
+	};
+
+	start(&one);
+	ASSERT_TRUE(wait_sleepers(&self->a, 1));
+	start(&any);
+	ASSERT_TRUE(wait_sleepers(&self->a, 2));
+	raw_publish(&self->b, FIRST, FOS_META_MSG, "x", 1);
+	raw_publish(&self->b, FIRST + 1, FOS_META_CALL, "x", 1);
+	raw_bell(&self->b, FOS_WANT_MSG | FOS_WANT_CALL);
+	EXPECT_EQ(0, finish(&one));
+	EXPECT_EQ(0, finish(&any));
+}
+
+/* The fast form of BELL_WAIT. */
+static long advise(struct raw *r, uint32_t bell, uint32_t want, uint64_t arg,
+		   uint64_t deadline_ns)
+{
+	return -posix_fadvise(r->fd, arg, deadline_ns, FOS_ADVICE(bell, want));
+}
+
+TEST_F(wait, in_registers_it_rings_sleeps_and_refuses_the_same)
+{
+	struct sleeper s = { .r = &self->a, .want = FOS_WANT_MSG };
+	uint32_t bit;
+
+	EXPECT_EQ(0, advise(&self->b, 0, 0, 0, 0));
+	EXPECT_EQ(-ETIMEDOUT, advise(&self->b, 0, FOS_WANT_REPLY, 0, in_ms(5)));
+	EXPECT_EQ(0, advise(&self->b, 0, FOS_WANT_REPLY, 1, in_ms(60000)));
+	EXPECT_EQ(-ETIMEDOUT,
+		  advise(&self->b, 0, FOS_WANT_TAKE, FIRST, in_ms(5)));
+	EXPECT_EQ(0, advise(&self->b, 0, FOS_WANT_ROOM, FIRST - 1,
+			    FOS_DEADLINE_NONE));
+
+	start(&s);
+	ASSERT_TRUE(wait_sleepers(&self->a, 1));
+	raw_publish(&self->b, FIRST, FOS_META_MSG, "x", 1);
+	EXPECT_EQ(-ETIMEDOUT, advise(&self->b, FOS_WANT_MSG, FOS_WANT_TAKE,
+				     FIRST, in_ms(5)));
+	EXPECT_EQ(0, finish(&s));
+
+	for (bit = 0; bit < 30; bit++) {
+		if ((FOS_WANT_ALL | FOS_WANT_ALL << 8) & 1U << bit)
+			continue;
+		EXPECT_EQ(-EINVAL, -posix_fadvise(self->b.fd, 0, 0,
+				   FOS_ADVICE_BELL_WAIT | 1 << bit));
+	}
+	EXPECT_EQ(-EINVAL, advise(&self->b, 0, FOS_WANT_RECEIVER, 0, 0));
+	EXPECT_EQ(-EINVAL,
+		  advise(&self->b, 0, FOS_WANT_MSG | FOS_WANT_TAKE, 0, 0));
+	EXPECT_EQ(-EINVAL, -posix_fadvise(self->b.fd, 0, 0,
+					  POSIX_FADV_SEQUENTIAL));
+}
+
 TEST_F(wait, ringing_and_sleeping_are_one_call)
 {
 	struct sleeper s = { .r = &self->a, .want = FOS_WANT_MSG };
@@ -500,6 +561,59 @@ TEST_F_TIMEOUT(wait, a_message_is_taken_or_withdrawn_and_never_both, 240)
 	/* Both must have happened, or nothing was raced. */
 	EXPECT_LT(0, withdrawn);
 	EXPECT_LT(0, t->taken);
+}
+
+/* My other threads may have used the slot again before I ask. */
+TEST_F(wait, a_late_withdrawal_is_told_so_even_if_the_slot_was_used_again)
+{
+	uint64_t seq, word;
+
+	for (seq = FIRST; seq <= FIRST + DEPTH; seq++) {
+		raw_publish(&self->a, seq, FOS_META_MSG, "x", 1);
+		ASSERT_TRUE(raw_claim(&self->b, seq, FOS_CLAIM_DONE));
+	}
+	EXPECT_EQ(0, raw_withdraw(&self->a, FIRST, &word));
+	EXPECT_EQ(FOS_CLAIM(FIRST + DEPTH, FOS_CLAIM_DONE), word);
+}
+
+/* Waits with a deadline of its own clock; 0 if it ended as it should. */
+static int sleep_elsewhere(long offset_s)
+{
+	struct raw r[2];
+	char text[64];
+	pid_t pid;
+	int fd;
+
+	if (unshare(CLONE_NEWTIME))
+		return 77;
+	fd = open("/proc/self/timens_offsets", O_WRONLY);
+	snprintf(text, sizeof(text), "monotonic %ld 0\n", offset_s);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		return 77;
+	pid = spawn();
+	if (pid)
+		return reap(pid);
+	if (raw_pair(r, DEPTH, AREA))
+		_exit(1);
+	if (raw_bell_wait(&r[0], 0, FOS_WANT_MSG, 0, 0, in_ms(50)) !=
+	    -ETIMEDOUT)
+		_exit(2);
+	raw_publish(&r[1], FIRST, FOS_META_MSG, "x", 1);
+	_exit(raw_bell_wait(&r[0], 0, FOS_WANT_MSG, 0, 0, in_ms(60000)) ? 3 : 0);
+}
+
+TEST_F(wait, deadlines_are_of_the_time_namespace_of_the_caller)
+{
+	const long offset_s[] = { 1000, 0 };
+	size_t i;
+	pid_t pid;
+
+	for (i = 0; i < ARRAY_SIZE(offset_s); i++) {
+		pid = spawn();
+		if (!pid)
+			_exit(sleep_elsewhere(offset_s[i]));
+		EXPECT_EQ(0, reap(pid)) TH_LOG("offset %ld s", offset_s[i]);
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -376,7 +376,7 @@ TEST_F(chan, what_was_published_before_death_is_delivered)
 	if (!pid)
 		_exit(send_some_and_exit(self->fd[1], 10));
 	EXPECT_EQ(0, reap(pid));
-	EXPECT_EQ(POLLIN | POLLHUP, poll_now(self->fd[0], POLLIN));
+	EXPECT_EQ(POLLIN | HANGUP, poll_now(self->fd[0], POLLIN));
 	for (i = 0; i < 10; i++) {
 		EXPECT_EQ(sizeof(message),
 			  RESULT(fos_recv(self->fd[0], &message,
@@ -385,7 +385,7 @@ TEST_F(chan, what_was_published_before_death_is_delivered)
 	}
 	EXPECT_EQ(-EPIPE, RESULT(fos_recv(self->fd[0], &message,
 					  sizeof(message), 0)));
-	EXPECT_EQ(POLLHUP, poll_now(self->fd[0], POLLIN));
+	EXPECT_EQ(HANGUP, poll_now(self->fd[0], POLLIN));
 }
 
 TEST_F(chan, the_message_of_a_sender_that_was_killed_is_delivered)

@@ -2,7 +2,7 @@
 /*
  * What the test programs share.  A test never waits for ever: every wait has a
  * deadline so generous that only a hang reaches it.  Nothing here asserts a
- * time.  FOS_SOAK multiplies the number of rounds.
+ * time.
  */
 #ifndef FOS_SELFTESTS_HELPERS_H
 #define FOS_SELFTESTS_HELPERS_H
@@ -24,11 +24,32 @@
 #include <time.h>
 #include <unistd.h>
 
+/* What poll() says of a channel whose other side is dead. */
+#define HANGUP		(POLLHUP | POLLERR)
+
 #define UNUSED		__attribute__((unused))
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
+/* ---- numbers from outside --------------------------------------------- */
+
+static inline long env_number(const char *name, long otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtol(text, NULL, 0) : otherwise;
+}
+
+/* So many rounds, times FOS_SOAK, which may be less than 1. */
+static inline long rounds(long n)
+{
+	const char *text = getenv("FOS_SOAK");
+	double soak = text && *text ? strtod(text, NULL) : 1;
+
+	return n * soak < 1 ? 1 : n * soak;
+}
+
 /* A wait that takes longer than this is a hang. */
-#define HANG_MS		60000
+#define HANG_MS		env_number("FOS_HANG_MS", 60000)
 
 /* ---- time ------------------------------------------------------------- */
 
@@ -66,20 +87,7 @@ static inline void nap_us(long us)
 		;
 }
 
-/* ---- numbers ---------------------------------------------------------- */
-
-static inline long env_number(const char *name, long otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtol(text, NULL, 0) : otherwise;
-}
-
-/* So many rounds, times FOS_SOAK. */
-static inline long rounds(long n)
-{
-	return n * env_number("FOS_SOAK", 1);
-}
+/* ---- random numbers --------------------------------------------------- */
 
 /* splitmix64: small, and the same numbers everywhere. */
 static inline uint64_t rnd(uint64_t *state)

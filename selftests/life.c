@@ -307,7 +307,7 @@ TEST_F(life, copies_in_a_child_do_not_hide_the_death_of_the_owner)
 	EXPECT_TRUE(asleep(&c));
 	kill(owner, SIGKILL);
 	EXPECT_EQ(-EPIPE, finish(&c));
-	EXPECT_EQ(POLLHUP, poll_now(self->fd[0], POLLIN));
+	EXPECT_EQ(HANGUP, poll_now(self->fd[0], POLLIN));
 	EXPECT_EQ(0, kill(heir, 0));
 	kill(heir, SIGKILL);
 	EXPECT_EQ(REAP_SIGNAL(SIGKILL), reap(owner));
@@ -556,7 +556,7 @@ TEST_F(life, an_endpoint_that_nobody_fetched_dies_with_its_socket)
 	EXPECT_FALSE(hung_up(self->fd[0]));
 	close(socket[0]);
 	close(socket[1]);
-	EXPECT_EQ(POLLHUP, wait_poll(self->fd[0], POLLIN));
+	EXPECT_EQ(HANGUP, wait_poll(self->fd[0], POLLIN));
 	EXPECT_EQ(-EPIPE, hello(self->fd[0]));
 }
 

@@ -17,9 +17,6 @@ static const uint32_t modes[] = {
 
 static const size_t sizes[] = { 8, 32, 2000, 20000 };
 
-/* Exit code of a side that did not learn of the death as it should. */
-#define WRONG		90
-
 static bool is_death(int err)
 {
 	return err == EPIPE || err == ECONNRESET;
@@ -31,7 +28,7 @@ static int call_for_ever(int fd, size_t size)
 
 	while (fos_call(fd, buf, size, buf, size, NULL) == (ssize_t)size)
 		;
-	return is_death(errno) ? 0 : WRONG;
+	return is_death(errno) ? 0 : errno;
 }
 
 static int send_for_ever(int fd, size_t size)
@@ -40,7 +37,7 @@ static int send_for_ever(int fd, size_t size)
 
 	while (fos_send(fd, buf, size, 0) == (ssize_t)size)
 		;
-	return is_death(errno) ? 0 : WRONG;
+	return is_death(errno) ? 0 : errno;
 }
 
 static int receive_for_ever(int fd, size_t size)
@@ -49,12 +46,12 @@ static int receive_for_ever(int fd, size_t size)
 
 	while (fos_recv(fd, buf, size, 0) == (ssize_t)size)
 		;
-	return is_death(errno) ? 0 : WRONG;
+	return is_death(errno) ? 0 : errno;
 }
 
 static int serve_for_ever(int fd, size_t size)
 {
-	return serve_echo(fd, malloc(size), size) ? WRONG : 0;
+	return serve_echo(fd, malloc(size), size);
 }
 
 static void *call_in_thread(void *arg)
@@ -97,15 +94,43 @@ struct round {
 	int victim;
 };
 
-/*
- * Both sides hold copies of both ends; every other time a third process holds
- * copies as well, and outlives them all.
- */
+/* Until both sides are attached: only then can they die with copies about. */
+static bool wait_attached(int fd)
+{
+	uint64_t end = now_ns() + HANG_MS * 1000000ULL;
+	char text[1024];
+
+	do {
+		if (fdinfo_of(fd, text, sizeof(text)))
+			return false;
+		if (strstr(text, "side0:\tattached") &&
+		    strstr(text, "side1:\tattached"))
+			return true;
+		nap_us(100);
+	} while (now_ns() < end && !strstr(text, "dead"));
+	printf("# not attached: %s\n", text);
+	return false;
+}
+
+/* A process that holds copies of both ends, and outlives them. */
+static pid_t spawn_heir(void)
+{
+	pid_t pid = spawn();
+
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	return pid;
+}
+
+/* Every other round has an heir; there the sides keep their copies too. */
 static int begin(struct round *r, uint64_t *seed)
 {
 	const int pair = rnd_below(seed, ARRAY_SIZE(pairs));
 	const size_t size = sizes[rnd_below(seed, ARRAY_SIZE(sizes))];
 	const uint32_t depth = 2 << rnd_below(seed, 5);
+	const bool heir = rnd_below(seed, 2);
 	int i;
 
 	if (channel_with(r->fd, modes[rnd_below(seed, ARRAY_SIZE(modes))],
@@ -113,18 +138,19 @@ static int begin(struct round *r, uint64_t *seed)
 		return -1;
 	for (i = 0; i < 2; i++) {
 		r->pid[i] = spawn();
-		if (!r->pid[i])
+		if (!r->pid[i]) {
+			if (!heir)
+				close(r->fd[!i]);
 			_exit(pairs[pair].side[i](r->fd[i], size));
-	}
-	r->heir = 0;
-	if (rnd_below(seed, 2)) {
-		r->heir = spawn();
-		if (!r->heir) {
-			pause();
-			_exit(0);
 		}
 	}
+	r->heir = heir ? spawn_heir() : 0;
 	r->victim = rnd_below(seed, 2);
+	if (heir && !wait_attached(r->fd[0])) {
+		printf("# ended with %d and %d\n", reap(r->pid[0]),
+		       reap(r->pid[1]));
+		return -2;
+	}
 	close(r->fd[0]);
 	close(r->fd[1]);
 	return 0;
@@ -143,7 +169,7 @@ static int end(struct round *r)
 		reap(r->heir);
 	}
 	/* Too late only if it had ended by itself, and why should it. */
-	return victim == REAP_SIGNAL(SIGKILL) ? survivor : WRONG + 1;
+	return victim == REAP_SIGNAL(SIGKILL) ? survivor : -victim;
 }
 
 TEST(before_anything_nothing_is_there)
@@ -195,7 +221,7 @@ TEST_F_TIMEOUT(kill, a_side_that_is_killed_asleep_is_noticed_at_once, 300)
 		if (rnd_below(&seed, 2))
 			ASSERT_TRUE(wait_asleep(pid));
 		kill(pid, SIGKILL);
-		ASSERT_EQ(POLLHUP, wait_poll(fd[0], POLLIN));
+		ASSERT_EQ(HANGUP, wait_poll(fd[0], POLLIN));
 		ASSERT_EQ(-EPIPE, RESULT(fos_call(fd[0], "ping", 4, in, 64,
 						  NULL)));
 		ASSERT_EQ(0, fos_close(fd[0]));

@@ -154,7 +154,7 @@ static inline int serve_echo(int fd, void *buf, size_t cap)
 			continue;
 		if (errno == EPIPE)
 			return 0;
-		if (errno != ESTALE && errno != EINTR)
+		if (errno != ESTALE && errno != ENOBUFS && errno != EINTR)
 			return errno;
 		n = 0;
 	}

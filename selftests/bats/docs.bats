@@ -124,6 +124,15 @@ example() {
 	done
 }
 
+@test "fosbench(1) has the options that fosbench has" {
+	local o
+
+	for o in $("$build/bin/fosbench" ipc --help | grep -oE -- '--[a-z]+[a-z-]*' |
+		sort -u); do
+		grep -qE "Fl ${o#-}( |\$)" man/fosbench.1 || { echo "$o"; return 1; }
+	done
+}
+
 @test "the README is short, and its first screen is a screen" {
 	[[ $(wc -l <README.md) -le 120 ]]
 	head -n 45 README.md | grep -q 'make demo'

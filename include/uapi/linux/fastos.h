@@ -114,7 +114,8 @@ struct fos_chan_create {
  * struct fos_chan_bell_wait - ring the peer and sleep, in one trap
  * @flags:	must be 0
  * @bell:	FOS_WANT_* that just happened; wakes the peer's matching
- *		sleepers and pollers.  0: do not ring.
+ *		pollers and sleepers, but for a MSG or a CALL one sleeper: ring
+ *		once for each.  0: do not ring.
  * @want:	FOS_WANT_* (not RECEIVER) to sleep for.  0: do not sleep.
  * @resv:	must be 0
  * @seen:	with FOS_WANT_PUBLISHED: the peer's events word, loaded before
@@ -125,7 +126,8 @@ struct fos_chan_create {
  *
  * On an endpoint.  Idempotent: restarted after a signal with SA_RESTART.
  * 0 when what was wanted may have happened or either side is dead (look
- * again); ETIMEDOUT; EINTR.
+ * again); ETIMEDOUT; EINTR; EPERM: another process has mapped the endpoint,
+ * sleeping is for it.
  */
 struct fos_chan_bell_wait {
 	__u32 flags;
@@ -143,6 +145,7 @@ struct fos_chan_bell_wait {
  * FOS_ADVICE(bell, want)), arg being @seen or @seq; @want is within
  * FOS_WANT_PUBLISHED or without.  It copies no struct and passes no ioctl hook
  * of a security module: 650 of 8,100 instructions of a round trip on 6.1.
+ * 64-bit callers only; others lose half of the deadline.
  */
 #define FOS_ADVICE_BELL_WAIT		(1 << 30)
 #define FOS_ADVICE(bell, want) \
@@ -153,10 +156,12 @@ struct fos_chan_bell_wait {
  * @flags:	in: must be 0
  * @seq:	in: the entry of mine
  * @word:	out: the claim word of its slot afterwards.  The withdrawal won
- *		exactly if it is (seq << 2 | FOS_CLAIM_WITHDRAWN).
+ *		exactly if it is (seq << 2 | FOS_CLAIM_WITHDRAWN); else the
+ *		entry was decided before, and the word may be that of a later
+ *		one in the same slot.
  *
- * On an endpoint.  EPROTO: the peer left a word there that no honest peer
- * writes; the message's fate is unknown.
+ * On an endpoint.  EPERM: another process has mapped it.  EPROTO: the peer left
+ * a word there that no honest peer writes; the message's fate is unknown.
  */
 struct fos_chan_withdraw {
 	__u64 flags;
@@ -185,7 +190,12 @@ struct fos_chan_withdraw {
  * Side X may store to control X, claims X and area X only; the kernel page
  * and what belongs to the peer are read-only, the guard is out of bounds: any
  * other access raises SIGSEGV.  The mapping is not inherited by fork() and
- * cannot be split or moved.  Unmapping it, exec and exit hang up the channel.
+ * cannot be split or moved.  Unmapping it, exec and exit hang up the channel,
+ * and so does the close of the last descriptor in the descriptor table that
+ * the process had when it mapped it.
+ *
+ * mmap() fails with EBUSY (it was mapped before, by whomever), ESHUTDOWN (it is
+ * dead), EINVAL (not the whole, not shared, not read-write) and ENOMEM.
  */
 
 #define FOS_PAGE_ALIGN(n) \
@@ -268,7 +278,8 @@ struct fos_entry {
 /**
  * struct fos_kside - what the kernel says of a side, in the kernel page
  * @need_wakeup: FOS_WANT_* that this side's sleepers and pollers wait for
- * @armed:	1 while somebody polls this side
+ * @armed:	1 while somebody polls this side for messages; stays until the
+ *		next bell finds nobody
  * @state:	FOS_STATE_DEAD | number of closes seen << 1
  * @resv:	0
  */
