@@ -226,7 +226,8 @@ static bool fos_ep_is_mine(struct fos_ep *ep)
 static bool fos_bell_wait_ok(u32 bell, u32 want)
 {
 	return !(bell & ~FOS_WANT_ALL) &&
-	       !(want & ~(FOS_WANT_ALL & ~FOS_WANT_RECEIVER));
+	       !(want & ~(FOS_WANT_ALL & ~FOS_WANT_RECEIVER)) &&
+	       !((want & FOS_WANT_CLAIMS) && (want & FOS_WANT_PUBLISHED));
 }
 
 static long fos_chan_bell_wait(struct fos_ep *ep, unsigned int cmd,
@@ -240,7 +241,8 @@ static long fos_chan_bell_wait(struct fos_ep *ep, unsigned int cmd,
 			   uargs);
 	if (ret)
 		return ret;
-	if (a.flags || a.resv || !fos_bell_wait_ok(a.bell, a.want))
+	if ((a.flags & ~FOS_BELL_SELF) || a.resv ||
+	    !fos_bell_wait_ok(a.bell, a.want))
 		return -EINVAL;
 	if (a.want && !fos_ep_is_mine(ep))
 		return -EPERM;
@@ -249,29 +251,32 @@ static long fos_chan_bell_wait(struct fos_ep *ep, unsigned int cmd,
 		.seen = a.seen,
 		.seq = a.seq,
 	};
-	return fos_ep_bell_wait(ep, a.bell, &w, a.deadline_ns);
+	return fos_ep_bell_wait(ep, a.flags & FOS_BELL_SELF ?
+				ep : fos_ep_peer(ep), a.bell, &w,
+				a.deadline_ns);
 }
 
 /* BELL_WAIT in registers; any other advice is none that we take. */
 static int fos_chan_fadvise(struct file *file, loff_t offset, loff_t len,
 			    int advice)
 {
+	const int form = FOS_ADVICE_BELL_WAIT | FOS_ADVICE_SELF;
 	struct fos_ep *ep = file->private_data;
 	const u32 bell = advice & 0xff;
 	struct fos_waiter w = {
-		.want = (advice & ~FOS_ADVICE_BELL_WAIT) >> 8,
+		.want = (advice & ~form) >> 8,
 		.seen = offset,
 		.seq = offset,
 	};
-	const u32 published = w.want & FOS_WANT_PUBLISHED;
+	const u32 by_seen = w.want & (FOS_WANT_PUBLISHED | FOS_WANT_CLAIMS);
 
 	if (!(advice & FOS_ADVICE_BELL_WAIT) ||
-	    !fos_bell_wait_ok(bell, w.want) ||
-	    (published && published != w.want))
+	    !fos_bell_wait_ok(bell, w.want) || (by_seen && by_seen != w.want))
 		return -EINVAL;
 	if (w.want && !fos_ep_is_mine(ep))
 		return -EPERM;
-	return fos_ep_bell_wait(ep, bell, &w, len);
+	return fos_ep_bell_wait(ep, advice & FOS_ADVICE_SELF ?
+				ep : fos_ep_peer(ep), bell, &w, len);
 }
 
 /*
@@ -305,7 +310,7 @@ static int fos_ep_withdraw(struct fos_ep *ep, u64 seq, u64 *word)
 		*word = mine;
 		fos_count(chan_withdrawn);
 		/* My own threads may wait for the slot. */
-		fos_ep_bell(ep, FOS_WANT_TAKE | FOS_WANT_ROOM);
+		fos_ep_bell(ep, FOS_WANT_CLAIM);
 		return 0;
 	}
 	return -EPROTO;
@@ -321,8 +326,10 @@ static long fos_chan_withdraw(struct fos_ep *ep, unsigned int cmd,
 			   uargs);
 	if (ret)
 		return ret;
-	if (a.flags || a.seq != FOS_CLAIM_SEQ(FOS_CLAIM(a.seq, 0)))
+	if (a.flags || a.resv || a.seq != FOS_CLAIM_SEQ(FOS_CLAIM(a.seq, 0)))
 		return -EINVAL;
+	if (a.id != ep->chan->region.obj.id || a.side != ep->side)
+		return -EBADF;
 	if (!fos_ep_is_mine(ep))
 		return -EPERM;
 	ret = fos_ep_withdraw(ep, a.seq, &a.word);

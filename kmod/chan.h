@@ -78,6 +78,9 @@ struct fos_chan {
 	struct fos_ep ep[2];
 };
 
+/* What the peer's claims can end. */
+#define FOS_WANT_CLAIM	(FOS_WANT_TAKE | FOS_WANT_ROOM | FOS_WANT_CLAIMS)
+
 long fos_chan_create(unsigned int cmd, void __user *uargs);
 
 /* ---- the shared pages ------------------------------------------------- */
@@ -125,7 +128,7 @@ static inline bool fos_ep_dead(struct fos_ep *ep)
  * @task: the thread
  * @want: FOS_WANT_*
  * @woken: taken off the list by a bell
- * @seen: the peer's events when it last looked
+ * @seen: the peer's events, or the sum of its claims, when it last looked
  * @seq: the entry whose fate it waits for
  */
 struct fos_waiter {
@@ -140,8 +143,8 @@ struct fos_waiter {
 void fos_ep_init_wait(struct fos_ep *ep);
 bool fos_ep_bell(struct fos_ep *ep, u32 what);
 void fos_ep_wake_all(struct fos_ep *ep);
-long fos_ep_bell_wait(struct fos_ep *ep, u32 bell, struct fos_waiter *w,
-		      u64 deadline_ns);
+long fos_ep_bell_wait(struct fos_ep *ep, struct fos_ep *rung, u32 bell,
+		      struct fos_waiter *w, u64 deadline_ns);
 __poll_t fos_ep_poll(struct fos_ep *ep, struct file *file,
 		     struct poll_table_struct *pt);
 

@@ -27,7 +27,7 @@
 
 /* One message is for one thread. */
 #define FOS_WANT_ONE	(FOS_WANT_MSG | FOS_WANT_CALL)
-#define FOS_WANT_CLAIM	(FOS_WANT_TAKE | FOS_WANT_ROOM)
+#define FOS_WANT_SEQ	(FOS_WANT_TAKE | FOS_WANT_ROOM)
 
 void fos_ep_init_wait(struct fos_ep *ep)
 {
@@ -51,25 +51,40 @@ static void fos_ep_update_wants(struct fos_ep *ep)
 	WRITE_ONCE(ep->kside->need_wakeup, wants);
 }
 
+static u64 fos_ep_claims_sum(struct fos_ep *ep)
+{
+	u64 sum = 0;
+	u32 slot;
+
+	for (slot = 0; slot < ep->chan->depth; slot++)
+		sum += READ_ONCE(ep->claims[slot]);
+	return sum;
+}
+
+/* Is entry @w->seq decided, or, if only room is wanted, let go of? */
+static bool fos_entry_over(struct fos_ep *peer, const struct fos_waiter *w)
+{
+	const u64 word = READ_ONCE(*fos_ep_claim(peer, w->seq));
+	const s64 ahead = fos_claim_ahead(word, w->seq);
+
+	if (ahead)
+		return ahead > 0;
+	return (w->want & FOS_WANT_TAKE) ||
+	       (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN;
+}
+
 /* Has something happened that @w wants, or will nothing happen any more? */
 static bool fos_wait_over(struct fos_ep *ep, const struct fos_waiter *w)
 {
 	struct fos_ep *peer = fos_ep_peer(ep);
-	s64 ahead;
-	u64 word;
 
 	if ((w->want & FOS_WANT_PUBLISHED) &&
 	    READ_ONCE(peer->line->events) != w->seen)
 		return true;
-	if (w->want & FOS_WANT_CLAIM) {
-		word = READ_ONCE(*fos_ep_claim(peer, w->seq));
-		ahead = fos_claim_ahead(word, w->seq);
-		if (ahead > 0)
-			return true;
-		if (!ahead && ((w->want & FOS_WANT_TAKE) ||
-			       (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN))
-			return true;
-	}
+	if ((w->want & FOS_WANT_SEQ) && fos_entry_over(peer, w))
+		return true;
+	if ((w->want & FOS_WANT_CLAIMS) && fos_ep_claims_sum(peer) != w->seen)
+		return true;
 	return fos_ep_dead(ep) || fos_ep_dead(peer);
 }
 
@@ -234,23 +249,24 @@ static void fos_count_wait(long ret)
 }
 
 /**
- * fos_ep_bell_wait() - ring the peer, then sleep
+ * fos_ep_bell_wait() - ring, then sleep
  * @ep: the caller's side
- * @bell: FOS_WANT_* to ring for, or 0
+ * @rung: the side to ring
+ * @bell: FOS_WANT_* to ring it for, or 0
  * @w: want (or 0), seen and seq, checked
  * @deadline_ns: absolute CLOCK_MONOTONIC; above KTIME_MAX: none
  *
  * Return: 0: look again; -ETIMEDOUT; -ERESTARTSYS.  A sleeper that was woken
  * gets 0 whatever else happened: the bell for one thread must not be lost.
  */
-long fos_ep_bell_wait(struct fos_ep *ep, u32 bell, struct fos_waiter *w,
-		      u64 deadline_ns)
+long fos_ep_bell_wait(struct fos_ep *ep, struct fos_ep *rung, u32 bell,
+		      struct fos_waiter *w, u64 deadline_ns)
 {
 	bool here = false;
 	long ret;
 
 	if (bell)
-		here = fos_ep_bell(fos_ep_peer(ep), bell);
+		here = fos_ep_bell(rung, bell);
 	if (!w->want)
 		return 0;
 	fos_count(chan_waits);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define NODE	"/dev/fastos"
@@ -15,11 +16,17 @@ static int do_ioctl(int fd, unsigned long cmd, void *arg)
 	return ioctl(fd, cmd, arg) < 0 ? -errno : 0;
 }
 
+/* By system call: open() and close() of libc are cancellation points. */
 static int open_node(void)
 {
-	int fd = open(NODE, O_RDWR | O_CLOEXEC);
+	int fd = syscall(SYS_openat, AT_FDCWD, NODE, O_RDWR | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
+}
+
+static int kernel_close(int fd)
+{
+	return syscall(SYS_close, fd) ? -errno : 0;
 }
 
 static int kernel_probe(struct fos_caps *caps)
@@ -31,7 +38,7 @@ static int kernel_probe(struct fos_caps *caps)
 	if (fd < 0)
 		return fd;
 	ret = do_ioctl(fd, FOS_IOC_CORE_QUERY, &q);
-	close(fd);
+	kernel_close(fd);
 	if (ret)
 		return ret;
 	if (q.abi != FOS_ABI)
@@ -61,7 +68,7 @@ static int kernel_create(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
 	if (node < 0)
 		return node;
 	ret = do_ioctl(node, FOS_IOC_CHAN_CREATE, &a);
-	close(node);
+	kernel_close(node);
 	if (ret)
 		return ret;
 	fd[0] = a.fd[0];
@@ -137,9 +144,15 @@ static int kernel_bell_wait(int fd, uint32_t bell, uint32_t want, uint64_t arg,
 	return -posix_fadvise(fd, arg, deadline_ns, FOS_ADVICE(bell, want));
 }
 
-static int kernel_withdraw(int fd, uint64_t seq, uint64_t *word)
+static int kernel_bell_self(int fd, uint32_t bell)
 {
-	struct fos_chan_withdraw a = { .seq = seq };
+	return -posix_fadvise(fd, 0, 0, FOS_ADVICE(bell, 0) | FOS_ADVICE_SELF);
+}
+
+static int kernel_withdraw(int fd, uint64_t id, uint32_t side, uint64_t seq,
+			   uint64_t *word)
+{
+	struct fos_chan_withdraw a = { .id = id, .seq = seq, .side = side };
 	int ret = do_ioctl(fd, FOS_IOC_CHAN_WITHDRAW, &a);
 
 	*word = a.word;
@@ -150,8 +163,10 @@ const struct fos_backend fos__backend_kernel = {
 	.probe		= kernel_probe,
 	.create		= kernel_create,
 	.query		= kernel_query,
+	.close		= kernel_close,
 	.attach		= kernel_attach,
 	.detach		= kernel_detach,
 	.bell_wait	= kernel_bell_wait,
+	.bell_self	= kernel_bell_self,
 	.withdraw	= kernel_withdraw,
 };

@@ -185,8 +185,8 @@ void fos__owed_init(struct fos_owed *o, uint32_t depth)
 {
 	uint32_t i;
 
-	o->depth = depth;
-	for (i = 0; i < depth; i++)
+	o->slots = 2 * depth;
+	for (i = 0; i < o->slots; i++)
 		o->token[i] = 0;
 }
 
@@ -197,12 +197,26 @@ static bool owed_replace(struct fos_owed *o, uint64_t start, uint64_t from,
 	uint32_t i;
 	uint64_t *t;
 
-	for (i = 0; i < o->depth; i++) {
-		t = &o->token[(start + i) & (o->depth - 1)];
+	for (i = 0; i < o->slots; i++) {
+		t = &o->token[(start + i) & (o->slots - 1)];
 		if (LOAD_ACQ(t) == from && cas(t, from, to))
 			return true;
 	}
 	return false;
+}
+
+FOS_COLD void fos__owed_sweep(struct fos_owed *o,
+			      bool (*gone)(void *arg, uint64_t token),
+			      void *arg)
+{
+	uint64_t token;
+	uint32_t i;
+
+	for (i = 0; i < o->slots; i++) {
+		token = LOAD_ACQ(&o->token[i]);
+		if (token && gone(arg, token))
+			cas(&o->token[i], token, 0);
+	}
 }
 
 bool fos__owed_add(struct fos_owed *o, uint64_t token)

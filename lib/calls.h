@@ -81,16 +81,20 @@ void fos__call_finish(struct fos_call *call, uint64_t token, ssize_t result);
 
 /**
  * struct fos_owed - requests that were taken and not yet answered
+ * @slots: twice the depth, for those whose callers have given up
  * @token: 0: free
  */
 struct fos_owed {
-	uint32_t depth;
-	uint64_t token[FOS_CHAN_DEPTH_MAX];
+	uint32_t slots;
+	uint64_t token[2 * FOS_CHAN_DEPTH_MAX];
 };
 
 void fos__owed_init(struct fos_owed *o, uint32_t depth);
-/* False: the peer has more calls outstanding than the channel is deep. */
+/* False: there are too many. */
 bool fos__owed_add(struct fos_owed *o, uint64_t token);
+/* Drop those that @gone says nobody waits for any more. */
+void fos__owed_sweep(struct fos_owed *o, bool (*gone)(void *arg, uint64_t token),
+		     void *arg);
 /* False: it is not owed. */
 bool fos__owed_remove(struct fos_owed *o, uint64_t token);
 

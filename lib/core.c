@@ -117,9 +117,28 @@ static struct fos_ep *ep_alloc(void)
 	return calloc(1, sizeof(*ep));
 }
 
-static uint64_t wake_ns_of(const struct fos_core_query *q)
+static bool same_object(const struct fos_core_query *a,
+			const struct fos_core_query *b)
 {
-	return q->wake_ns;
+	return a->id == b->id && a->side == b->side;
+}
+
+/* Map @fd, if it is still what @q says when that is done. */
+static int map_checked(int fd, const struct fos_core_query *q,
+		       const struct fos_backend *backend,
+		       struct fos_mapping *map)
+{
+	struct fos_core_query now;
+	int ret;
+
+	ret = backend->attach(fd, q, map);
+	if (ret)
+		return ret;
+	if (!backend->query(fd, &now) && same_object(&now, q))
+		return 0;
+	backend->detach(map);
+	map->base = NULL;
+	return -EBADF;
 }
 
 static int ep_attach(int fd, const struct fos_core_query *q,
@@ -130,7 +149,7 @@ static int ep_attach(int fd, const struct fos_core_query *q,
 
 	if (!ep)
 		return -ENOMEM;
-	ret = backend->attach(fd, q, &ep->map);
+	ret = map_checked(fd, q, backend, &ep->map);
 	if (ret) {
 		ep->next = pool;
 		pool = ep;
@@ -140,10 +159,11 @@ static int ep_attach(int fd, const struct fos_core_query *q,
 	ep->id = q->id;
 	ep->side = q->side;
 	ep->picked_at = 0;
+	ep->owed_bell = 0;
 	pthread_mutex_init(&ep->area_lock, NULL);
 	fos_ring_init(&ep->ring, &ep->map.mem);
 	fos_area_init(&ep->area, q->area_bytes, q->depth);
-	fos_spin_unpack(&ep->spin, q->cookie, wake_ns_of(q));
+	fos_spin_unpack(&ep->spin, q->cookie, q->wake_ns);
 	fos__calls_init(&ep->calls, q->depth);
 	fos__owed_init(&ep->owed, q->depth);
 	/* Added, not set: somebody may just be counting a stale pointer. */
@@ -247,13 +267,12 @@ static struct fos_ep *registry_find(const struct fos_core_query *q)
  * The state is read before the descriptor is asked: a close in between makes
  * the next call ask again.
  */
-static int resolve_locked(int fd, struct fos_ep **out)
+static int resolve_locked(int fd, struct fos_ep **out, uint64_t *state)
 {
 	const struct fos_backend *backend = &fos__backend_kernel;
 	struct fos_core_query q, again;
 	struct fd_slot *slot;
 	struct fos_ep *ep;
-	uint64_t state;
 	int ret;
 
 	ret = backend->query(fd, &q);
@@ -266,22 +285,20 @@ static int resolve_locked(int fd, struct fos_ep **out)
 	ret = ep ? 0 : ep_attach(fd, &q, backend, &ep);
 	if (ret)
 		return ret;
-	state = fos_ring_my_state(&ep->ring);
-	if (state & FOS_STATE_DEAD)
+	*state = fos_ring_my_state(&ep->ring);
+	if ((*state & FOS_STATE_DEAD) || backend->query(fd, &again) ||
+	    !same_object(&q, &again))
 		return -EBADF;
-	ret = backend->query(fd, &again);
-	if (ret)
-		return ret;
-	if (again.id != q.id || again.side != q.side)
-		return -EBADF;
-	slot->state = state;
+	/* Readers take the state between two looks at the endpoint. */
+	STORE(&slot->ep, NULL);
+	STORE(&slot->state, *state);
 	STORE(&slot->ep, ep);
 	__atomic_add_fetch(&ep->users, 1, __ATOMIC_SEQ_CST);
 	*out = ep;
 	return 0;
 }
 
-static FOS_COLD int resolve(int fd, struct fos_ep **ep)
+static FOS_COLD int resolve(int fd, struct fos_ep **ep, uint64_t *state)
 {
 	int ret;
 
@@ -292,31 +309,43 @@ static FOS_COLD int resolve(int fd, struct fos_ep **ep)
 		return ret;
 	sweep_dead();
 	pthread_mutex_lock(&lock);
-	ret = resolve_locked(fd, ep);
+	ret = resolve_locked(fd, ep, state);
 	pthread_mutex_unlock(&lock);
 	return ret;
 }
 
-int fos__ep_get(int fd, struct fos_ep **out)
+int fos__ep_get(int fd, struct fos_ep **out, uint64_t *state)
 {
 	struct fd_slot *slot;
 	struct fos_ep *ep;
 
 	if (fos_unlikely(__atomic_load_n(fork_word, __ATOMIC_RELAXED) !=
 			 FORK_READY))
-		return resolve(fd, out);
+		return resolve(fd, out, state);
 	slot = slot_of(fd);
 	ep = slot ? LOAD(&slot->ep) : NULL;
 	if (fos_unlikely(!ep))
-		return resolve(fd, out);
+		return resolve(fd, out, state);
+	*state = LOAD(&slot->state);
 	__atomic_add_fetch(&ep->users, 1, __ATOMIC_SEQ_CST);
 	if (fos_unlikely(LOAD(&slot->ep) != ep ||
-			 fos_ring_my_state(&ep->ring) !=
-			 __atomic_load_n(&slot->state, __ATOMIC_RELAXED))) {
+			 fos_ring_my_state(&ep->ring) != *state)) {
 		fos__ep_put(ep);
-		return resolve(fd, out);
+		return resolve(fd, out, state);
 	}
 	*out = ep;
+	return 0;
+}
+
+FOS_COLD int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state)
+{
+	uint64_t now = fos_ring_my_state(&ep->ring);
+	struct fos_core_query q;
+
+	if ((now & FOS_STATE_DEAD) || ep->backend->query(fd, &q) ||
+	    q.id != ep->id || q.side != ep->side)
+		return -EBADF;
+	*state = now;
 	return 0;
 }
 
@@ -332,7 +361,7 @@ static int close_locked(int fd)
 	if (slot)
 		STORE(&slot->ep, NULL);
 	/* The kernel decides whether it was the last: it sets the state. */
-	return close(fd) ? -errno : 0;
+	return fos__backend_kernel.close(fd);
 }
 
 FOS_API int fos_close(int fd)

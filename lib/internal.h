@@ -8,6 +8,7 @@
 #include <semaphore.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "area.h"
@@ -22,6 +23,30 @@
 #define FOS_COLD	__attribute__((noinline, cold))
 #define FOS_HOT		__attribute__((flatten))
 #define fos_unlikely(x)	__builtin_expect(!!(x), 0)
+
+/* Small ones without a call: two moves that overlap. */
+static inline void fos__copy(void *to, const void *from, size_t n)
+{
+	typedef struct { uint64_t w[2]; } __attribute__((packed)) u128;
+	typedef struct { uint64_t w; } __attribute__((packed)) u64;
+
+	if (n > 32 || n < 8) {
+		if (n)
+			memcpy(to, from, n);
+	} else if (n >= 16) {
+		u128 a = *(const u128 *)from;
+		u128 b = *(const u128 *)((const char *)from + n - 16);
+
+		*(u128 *)to = a;
+		*(u128 *)((char *)to + n - 16) = b;
+	} else {
+		u64 a = *(const u64 *)from;
+		u64 b = *(const u64 *)((const char *)from + n - 8);
+
+		*(u64 *)to = a;
+		*(u64 *)((char *)to + n - 8) = b;
+	}
+}
 
 /* The public edge: -1 and errno. */
 static inline ssize_t fos__ret(ssize_t ret)
@@ -44,6 +69,7 @@ static inline ssize_t fos__ret(ssize_t ret)
  * @area_lock: protects @area
  * @area: my transmit area
  * @spin: the waiting policy
+ * @owed_bell: what a call could not ring because its descriptor was closed
  * @picked_at: when the last message was picked up, ns, if the policy is timed
  * @calls: calls of mine that wait for their reply
  * @owed: requests taken and not answered
@@ -61,6 +87,7 @@ struct fos_ep {
 	pthread_mutex_t area_lock;
 	struct fos_area area;
 	struct fos_spin spin;
+	uint32_t owed_bell;
 	uint64_t picked_at;
 	struct fos_calls calls;
 	struct fos_owed owed;
@@ -71,11 +98,15 @@ struct fos_ep {
  * fos__ep_get() - the endpoint behind a descriptor, attached if need be
  * @fd: any number
  * @ep: out
+ * @state: out: of my side when @fd was known to be @ep
  *
  * Return: 0, to be paired with fos__ep_put(); -EBADF, -EBUSY, -ENOMEM.
  */
-int fos__ep_get(int fd, struct fos_ep **ep);
+int fos__ep_get(int fd, struct fos_ep **ep, uint64_t *state);
 void fos__ep_put(struct fos_ep *ep);
+
+/* Is @fd still @ep?  0, and the state that says so; -EBADF. */
+int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state);
 
 uint32_t fos__online_cpus(void);
 

@@ -108,7 +108,7 @@ struct fos_entry *fos_ring_entry(struct fos_ring *r, uint64_t seq)
 uint32_t fos_ring_publish(struct fos_ring *r, struct fos_entry *e,
 			  uint64_t seq)
 {
-	const uint32_t kind = KIND(e->meta);
+	uint32_t done = FOS_WANT_MSG << KIND(e->meta);
 
 	/* The entry before its seq: pairs with the acquire in the scan. */
 	STORE_REL(&e->seq, seq);
@@ -117,7 +117,13 @@ uint32_t fos_ring_publish(struct fos_ring *r, struct fos_entry *e,
 	 * pairs with the kernel's between need_wakeup and events.
 	 */
 	__atomic_fetch_add(&r->m.my_line->events, 1, __ATOMIC_SEQ_CST);
-	return peer_wants(r) & (FOS_WANT_MSG << kind);
+	/*
+	 * Other threads have taken later positions: a receiver may have passed
+	 * over their messages because of the gap that was here.
+	 */
+	if (LOAD(&r->tail) != seq + 1)
+		done = FOS_WANT_PUBLISHED;
+	return peer_wants(r) & done;
 }
 
 void fos_ring_await(struct fos_ring *r, uint64_t seq)
@@ -127,8 +133,9 @@ void fos_ring_await(struct fos_ring *r, uint64_t seq)
 
 void fos_ring_end_await(struct fos_ring *r, uint64_t seq)
 {
-	if (LOAD(&r->awaited[slot_of(r, seq)]) == seq)
-		STORE_REL(&r->awaited[slot_of(r, seq)], 0);
+	/* Not if the slot has a new entry that is awaited. */
+	__atomic_compare_exchange_n(&r->awaited[slot_of(r, seq)], &seq, 0,
+				    false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
 }
 
 int fos_ring_fate(const struct fos_ring *r, uint64_t seq)
@@ -161,6 +168,16 @@ bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq)
 uint64_t fos_ring_next(const struct fos_ring *r)
 {
 	return LOAD(&r->tail);
+}
+
+uint64_t fos_ring_claims_sum(const struct fos_ring *r)
+{
+	uint64_t sum = 0;
+	uint32_t slot;
+
+	for (slot = 0; slot < r->m.depth; slot++)
+		sum += LOAD_ACQ(&r->m.peer_claims[slot]);
+	return sum;
 }
 
 bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq)
@@ -208,9 +225,18 @@ void fos_ring_scan_begin(const struct fos_ring *r, struct fos_scan *s,
 	};
 }
 
+/* @seq is decided: if it is the lowest such, the head moves on. */
+static void move_head(struct fos_ring *r, uint64_t seq)
+{
+	/* By exchange: a slow thread must not put it back. */
+	if (seq == LOAD(&r->head))
+		__atomic_compare_exchange_n(&r->head, &seq, seq + 1, false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
 /*
- * May @seq be decided now?  Not if it has been (the head moves on if it is the
- * lowest such), and not while a thread of mine still reads its slot.
+ * May @seq be decided now?  Not if it has been, and not while a thread of mine
+ * still reads its slot.
  */
 static bool is_open(struct fos_ring *r, uint64_t seq, uint64_t word)
 {
@@ -218,8 +244,8 @@ static bool is_open(struct fos_ring *r, uint64_t seq, uint64_t word)
 
 	if ((word & ~FOS_CLAIM_FATE) == before)
 		return word != before;
-	if (ahead_of(word, seq) >= 0 && seq == LOAD(&r->head))
-		STORE(&r->head, seq + 1);
+	if (ahead_of(word, seq) >= 0)
+		move_head(r, seq);
 	return false;
 }
 
@@ -248,43 +274,44 @@ static bool copy_header(const struct fos_ring *r, const struct fos_entry *e,
 /*
  * The walk ends at the first unpublished position that the count of events
  * does not promise: the peer's other threads may be between taking a position
- * and publishing it, and will ring again.  When a position was passed over,
- * a second pass keeps the order of messages that one thread sent.
+ * and publishing it, and will ring again.  A message behind such a gap is
+ * returned only if, seen once more from the head, the gap is still there:
+ * messages that one thread sent come in their order.
  */
 int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
 		  struct fos_found *f)
 {
-	const uint64_t limit = LOAD(&r->head) + r->m.depth;
 	const struct fos_entry *e;
-	uint64_t seq;
+	const uint64_t *claim;
+	bool ok;
 
-	for (; s->pos < limit; s->pos++) {
-		seq = s->pos;
-		e = &r->m.peer_entries[slot_of(r, seq)];
-		s->word = LOAD(&r->m.my_claims[slot_of(r, seq)]);
-		if (!is_open(r, seq, s->word))
+	for (; s->pos < LOAD(&r->head) + r->m.depth; s->pos++) {
+		e = &r->m.peer_entries[slot_of(r, s->pos)];
+		claim = &r->m.my_claims[slot_of(r, s->pos)];
+		s->word = LOAD(claim);
+		if (!is_open(r, s->pos, s->word))
 			continue;
-		if (LOAD_ACQ(&e->seq) != seq) {
-			if (seq >= s->end)
+		if (LOAD_ACQ(&e->seq) != s->pos) {
+			if (s->pos >= s->end)
 				return 0;
-			if (s->gap == FOS_SCAN_SMOOTH)
-				s->gap = FOS_SCAN_GAP;
+			s->gap = true;
 			continue;
 		}
-		if (s->gap == FOS_SCAN_GAP) {
-			s->gap = FOS_SCAN_AGAIN;
+		if (s->gap && s->pos > s->checked) {
+			s->checked = s->pos;
+			s->gap = false;
 			s->pos = LOAD(&r->head) - 1;
 			continue;
 		}
-		f->seq = seq;
-		if (!copy_header(r, e, f)) {
-			s->pos++;
-			return -EPROTO;
-		}
-		if (!(kinds & (1U << KIND(f->meta))))
+		f->seq = s->pos;
+		ok = copy_header(r, e, f);
+		/* Taken, and the slot filled again, while we copied? */
+		if (LOAD_ACQ(claim) != s->word)
+			continue;
+		if (ok && !(kinds & (1U << KIND(f->meta))))
 			continue;
 		s->pos++;
-		return 1;
+		return ok ? 1 : -EPROTO;
 	}
 	return 0;
 }
@@ -294,15 +321,14 @@ bool fos_ring_claim(struct fos_ring *r, const struct fos_scan *s, uint64_t seq,
 {
 	uint64_t *claim = &r->m.my_claims[slot_of(r, seq)];
 	uint64_t word = s->word;
-	uint32_t done = FOS_WANT_TAKE;
+	uint32_t done = FOS_WANT_TAKE | FOS_WANT_CLAIMS;
 
 	/* Sequentially consistent: the fence before reading need_wakeup. */
 	if (!__atomic_compare_exchange_n(claim, &word, FOS_CLAIM(seq, fate),
 					 false, __ATOMIC_SEQ_CST,
 					 __ATOMIC_RELAXED))
 		return false;
-	if (seq == LOAD(&r->head))
-		STORE(&r->head, seq + 1);
+	move_head(r, seq);
 	if (fate != FOS_CLAIM_TAKEN)
 		done |= FOS_WANT_ROOM;
 	*bell |= peer_wants(r) & done;
@@ -313,7 +339,17 @@ void fos_ring_done(struct fos_ring *r, uint64_t seq, uint32_t *bell)
 {
 	__atomic_store_n(&r->m.my_claims[slot_of(r, seq)],
 			 FOS_CLAIM(seq, FOS_CLAIM_DONE), __ATOMIC_SEQ_CST);
-	*bell |= peer_wants(r) & FOS_WANT_ROOM;
+	*bell |= peer_wants(r) & (FOS_WANT_ROOM | FOS_WANT_CLAIMS);
+}
+
+uint32_t fos_ring_left_behind(const struct fos_ring *r)
+{
+	const uint32_t others = LOAD(&r->m.my_kside->need_wakeup) &
+				(FOS_WANT_MSG | FOS_WANT_CALL);
+
+	if (!others || fos_ring_is_idle(r, fos_ring_seen(r)))
+		return 0;
+	return others;
 }
 
 void fos_ring_enter_wait(struct fos_ring *r, uint32_t *bell)
@@ -331,7 +367,9 @@ void fos_ring_leave_wait(struct fos_ring *r)
 
 void fos_ring_abandon(struct fos_ring *r, uint64_t token)
 {
-	STORE_REL(&r->m.my_abandoned[slot_of(r, token)], token);
+	/* A full fence: then look for the reply; see fos_ring_is_abandoned(). */
+	__atomic_exchange_n(&r->m.my_abandoned[slot_of(r, token)], token,
+			    __ATOMIC_SEQ_CST);
 }
 
 bool fos_ring_is_abandoned(const struct fos_ring *r, uint64_t token)

@@ -111,6 +111,9 @@ bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq);
 /* The position that the next fos_ring_reserve() would try. */
 uint64_t fos_ring_next(const struct fos_ring *r);
 
+/* Changes when any entry of mine is decided or let go of; for WANT_CLAIMS. */
+uint64_t fos_ring_claims_sum(const struct fos_ring *r);
+
 /* Is there somebody at the peer to take every undecided entry up to @seq? */
 bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq);
 
@@ -137,14 +140,16 @@ struct fos_found {
  * struct fos_scan - a walk over what the peer has published
  * @pos: next position to look at
  * @end: where the peer's count of events says it ends
- * @gap: was an unpublished position passed?
+ * @checked: up to here, what lies behind a gap has been looked at twice
+ * @gap: an unpublished position was passed
  * @word: claim word of the entry last returned, for fos_ring_claim()
  */
 struct fos_scan {
 	uint64_t pos;
 	uint64_t end;
-	enum { FOS_SCAN_SMOOTH, FOS_SCAN_GAP, FOS_SCAN_AGAIN } gap;
+	uint64_t checked;
 	uint64_t word;
+	bool gap;
 };
 
 /* Has the peer published at the head of the ring?  Touches one line. */
@@ -193,12 +198,22 @@ bool fos_ring_claim(struct fos_ring *r, const struct fos_scan *s, uint64_t seq,
 /* A TAKEN entry has been read. */
 void fos_ring_done(struct fos_ring *r, uint64_t seq, uint32_t *bell);
 
+/*
+ * What threads of my side sleep for though messages are there: a thread that
+ * was woken for one and took another wakes the next.
+ */
+uint32_t fos_ring_left_behind(const struct fos_ring *r);
+
 /* Announce that this side waits for a message, or no longer. */
 void fos_ring_enter_wait(struct fos_ring *r, uint32_t *bell);
 void fos_ring_leave_wait(struct fos_ring *r);
 
 /* ---- calls ------------------------------------------------------------ */
 
+/*
+ * The caller announces, then looks for the reply once more; the server
+ * publishes, then looks for the announcement once more: one sees the other.
+ */
 void fos_ring_abandon(struct fos_ring *r, uint64_t token);
 bool fos_ring_is_abandoned(const struct fos_ring *r, uint64_t token);
 

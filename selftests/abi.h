@@ -17,6 +17,7 @@
 /* One end of a channel, mapped. */
 struct raw {
 	int fd;
+	uint64_t id;
 	uint32_t side;
 	uint32_t depth;
 	uint64_t area_bytes;
@@ -83,6 +84,7 @@ static inline int raw_map(struct raw *r, int fd)
 	if (ioctl(fd, FOS_IOC_CORE_QUERY, &q))
 		return errno;
 	r->fd = fd;
+	r->id = q.id;
 	r->side = q.side;
 	r->depth = q.depth;
 	r->area_bytes = q.area_bytes;
@@ -190,9 +192,32 @@ static inline long raw_bell(struct raw *r, uint32_t bell)
 	return raw_bell_wait(r, bell, 0, 0, 0, 0);
 }
 
+/* Ring the sleepers of the own side. */
+static inline long raw_bell_self(struct raw *r, uint32_t bell)
+{
+	struct fos_chan_bell_wait a = { .flags = FOS_BELL_SELF, .bell = bell };
+
+	return RESULT(ioctl(r->fd, FOS_IOC_CHAN_BELL_WAIT, &a));
+}
+
+/* All that the peer's claims say, for FOS_WANT_CLAIMS. */
+static inline uint64_t raw_claims_sum(const struct raw *r)
+{
+	uint64_t sum = 0;
+	uint32_t slot;
+
+	for (slot = 0; slot < r->depth; slot++)
+		sum += __atomic_load_n(&r->peer_claims[slot], __ATOMIC_ACQUIRE);
+	return sum;
+}
+
 static inline long raw_withdraw(struct raw *r, uint64_t seq, uint64_t *word)
 {
-	struct fos_chan_withdraw a = { .seq = seq };
+	struct fos_chan_withdraw a = {
+		.id = r->id,
+		.side = r->side,
+		.seq = seq,
+	};
 	long ret = RESULT(ioctl(r->fd, FOS_IOC_CHAN_WITHDRAW, &a));
 
 	*word = a.word;
@@ -202,6 +227,22 @@ static inline long raw_withdraw(struct raw *r, uint64_t seq, uint64_t *word)
 static inline uint64_t in_ms(long ms)
 {
 	return now_ns() + ms * 1000000ULL;
+}
+
+/* What a side's sleepers and pollers want. */
+static inline uint32_t wants_of(const struct raw *r)
+{
+	return __atomic_load_n(&r->kside->need_wakeup, __ATOMIC_ACQUIRE);
+}
+
+/* Until the side wants exactly this; true if it came to that. */
+static inline bool wait_wants(const struct raw *r, uint32_t wants)
+{
+	uint64_t end = in_ms(HANG_MS);
+
+	while (wants_of(r) != wants && now_ns() < end)
+		nap_us(200);
+	return wants_of(r) == wants;
 }
 
 /* What poll() says right now. */

@@ -13,6 +13,9 @@
 #define AREA		4096
 #define FIRST		((uint64_t)DEPTH)
 
+/* All that can be slept for at once. */
+#define SLEEPABLE	(FOS_WANT_PUBLISHED | FOS_WANT_TAKE | FOS_WANT_ROOM)
+
 FIXTURE(hostile) {
 	struct raw victim;
 	struct raw peer;
@@ -148,7 +151,7 @@ TEST_F(hostile, a_storm_of_bells_neither_wakes_nor_keeps_a_sleeper)
 	for (i = 0; i < 20; i++)
 		EXPECT_EQ(-ETIMEDOUT,
 			  raw_bell_wait(&self->victim, 0,
-					FOS_WANT_ALL & ~FOS_WANT_RECEIVER, 0,
+					SLEEPABLE, 0,
 					FIRST, in_ms(10)));
 	__atomic_store_n(&storm_over, 1, __ATOMIC_RELEASE);
 	for (i = 0; i < 2; i++)
@@ -172,7 +175,8 @@ TEST_F(hostile, no_ioctl_writes_its_result_to_a_page_of_the_peer)
 	EXPECT_EQ(0, RESULT(ioctl(r->fd, FOS_IOC_CORE_QUERY, mine)));
 	EXPECT_EQ(FOS_ABI, mine->abi);
 	EXPECT_EQ(0, self->peer.area[0]);
-	((struct fos_chan_withdraw *)self->peer.area)->seq = FIRST;
+	*(struct fos_chan_withdraw *)self->peer.area =
+		(struct fos_chan_withdraw) { .id = r->id, .seq = FIRST };
 	EXPECT_EQ(-EFAULT, RESULT(ioctl(r->fd, FOS_IOC_CHAN_WITHDRAW, fate)));
 	EXPECT_EQ(-EFAULT, RESULT(ioctl(r->fd, FOS_IOC_CORE_QUERY,
 					r->base + r->bytes -
@@ -224,7 +228,6 @@ static int scribbler(int fd, const uint64_t *stop)
 /* One of what a victim does; true if the answer is one it may get. */
 static bool victim_step(struct raw *r, uint64_t seq, uint64_t *seed)
 {
-	uint32_t sleepable = FOS_WANT_ALL & ~FOS_WANT_RECEIVER;
 	uint64_t word;
 	long ret;
 
@@ -242,7 +245,7 @@ static bool victim_step(struct raw *r, uint64_t seq, uint64_t *seed)
 		return !ret;
 	default:
 		ret = raw_bell_wait(r, rnd(seed) & FOS_WANT_ALL,
-				    rnd(seed) & sleepable, r->peer_line->events,
+				    rnd(seed) & SLEEPABLE, r->peer_line->events,
 				    seq, now_ns() + rnd_below(seed, 100000));
 		return !ret || ret == -ETIMEDOUT;
 	}
@@ -288,10 +291,9 @@ TEST_F_TIMEOUT(hostile, a_scribbling_peer_gets_documented_errors_only, 240)
 	EXPECT_FALSE(raw_dead(r.kside));
 }
 
-/* A process that was only given the descriptor, and attaches nothing. */
-static int outsider(int fd)
+/* A process that has the descriptor and not the mapping. */
+static int outsider(struct raw r)
 {
-	struct raw r = { .fd = fd };
 	uint64_t seed = 7, word;
 	long ret;
 	int i;
@@ -319,13 +321,100 @@ TEST_F(hostile, whoever_holds_a_copy_of_an_endpoint_harms_only_it)
 	ASSERT_EQ(0, raw_pair(third, DEPTH, AREA));
 	pid = spawn();
 	if (!pid)
-		_exit(outsider(self->peer.fd));
+		_exit(outsider(self->peer));
 	EXPECT_EQ(0, reap(pid));
 	EXPECT_FALSE(raw_dead(self->peer.kside));
 	EXPECT_FALSE(raw_dead(self->victim.kside));
 	EXPECT_TRUE(third_party_works(third, FIRST));
 	EXPECT_EQ(-ETIMEDOUT, raw_bell_wait(&self->victim, 0, FOS_WANT_MSG,
 					    0, 0, in_ms(5)));
+}
+
+/* ---- any arguments ---------------------------------------------------- */
+
+static const unsigned int cmds[] = {
+	FOS_IOC_CORE_QUERY, FOS_IOC_CHAN_CREATE, FOS_IOC_CHAN_BELL_WAIT,
+	FOS_IOC_CHAN_WITHDRAW,
+};
+
+union args {
+	struct fos_chan_create create;
+	struct fos_chan_bell_wait bell_wait;
+	uint64_t words[32];
+};
+
+/* Mostly small, so that something gets past the first check. */
+static uint64_t any_word(uint64_t *seed)
+{
+	uint64_t word = rnd(seed);
+
+	return rnd_below(seed, 4) ? word & rnd_below(seed, 64) : word;
+}
+
+static long any_ioctl(int fd, unsigned int cmd, uint64_t *seed)
+{
+	unsigned int size = _IOC_SIZE(cmd) + 8 * rnd_below(seed, 3), i;
+	union args a = {};
+	long ret;
+
+	for (i = 0; i < size / 8; i++)
+		a.words[i] = any_word(seed);
+	/* The only wait without an end would be one asked for. */
+	if (cmd == FOS_IOC_CHAN_BELL_WAIT)
+		a.bell_wait.deadline_ns = rnd_below(seed, now_ns());
+	ret = RESULT(ioctl(fd, _IOC(_IOC_DIR(cmd), FOS_IOC_MAGIC, _IOC_NR(cmd),
+				    size), &a));
+	if (!ret && cmd == FOS_IOC_CHAN_CREATE) {
+		close(a.create.fd[0]);
+		close(a.create.fd[1]);
+	}
+	return ret;
+}
+
+static long any_advice(int fd, uint64_t *seed)
+{
+	int advice = any_word(seed) | (rnd(seed) & FOS_ADVICE_BELL_WAIT) |
+		     any_word(seed) << 8;
+
+	return -posix_fadvise(fd, any_word(seed), rnd_below(seed, now_ns()),
+			      advice);
+}
+
+/* No errno but these is documented. */
+static bool is_documented(long ret)
+{
+	static const int ok[] = {
+		0, EINVAL, EFAULT, E2BIG, ENOTTY, ETIMEDOUT, EPROTO, EBADF,
+		ENOMEM,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ok); i++)
+		if (ret == -ok[i])
+			return true;
+	return false;
+}
+
+TEST_F_TIMEOUT(hostile, random_arguments_get_documented_errors_only, 240)
+{
+	uint64_t seed = rnd_seed("random arguments");
+	int fd[] = { open(NODE, O_RDWR), self->peer.fd };
+	long n = rounds(20000), live, i, ret;
+	int which;
+
+	live = objects_live();
+	for (i = 0; i < n; i++) {
+		which = rnd_below(&seed, ARRAY_SIZE(cmds) + 1);
+		if (which < (int)ARRAY_SIZE(cmds))
+			ret = any_ioctl(fd[i % 2], cmds[which], &seed);
+		else
+			ret = any_advice(self->peer.fd, &seed);
+		ASSERT_TRUE(is_documented(ret))
+			TH_LOG("call %d returned %ld in round %ld", which, ret,
+			       i);
+	}
+	EXPECT_EQ(live, objects_left(live));
+	EXPECT_FALSE(raw_dead(self->victim.kside));
 }
 
 TEST_HARNESS_MAIN

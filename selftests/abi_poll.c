@@ -30,20 +30,6 @@ FIXTURE_TEARDOWN(poll)
 {
 }
 
-static uint32_t wants_of(const struct raw *r)
-{
-	return __atomic_load_n(&r->kside->need_wakeup, __ATOMIC_ACQUIRE);
-}
-
-static bool wait_wants(const struct raw *r, uint32_t wants)
-{
-	uint64_t end = in_ms(HANG_MS);
-
-	while (wants_of(r) != wants && now_ns() < end)
-		nap_us(200);
-	return wants_of(r) == wants;
-}
-
 /* Publish, and ring if the peer asked for it. */
 static void send_raw(struct raw *r, uint64_t seq, uint32_t kind)
 {
@@ -204,7 +190,8 @@ static short finish(struct poller *p)
 }
 
 #define WANTS_IN	FOS_WANT_PUBLISHED
-#define WANTS_OUT	(FOS_WANT_TAKE | FOS_WANT_ROOM | FOS_WANT_RECEIVER)
+#define WANTS_OUT \
+	(FOS_WANT_TAKE | FOS_WANT_ROOM | FOS_WANT_CLAIMS | FOS_WANT_RECEIVER)
 
 TEST_F(poll, a_message_wakes_a_sleeping_poller)
 {

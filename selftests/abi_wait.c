@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sleeping, ringing, withdrawing and polling, with raw ioctls between peers
- * that keep the protocol.  Both ends are in one process; who sleeps is a
- * thread.
+ * Sleeping and ringing, with raw ioctls between peers that keep the protocol.
+ * Both ends are in one process; who sleeps is a thread.
  */
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <sys/epoll.h>
 
 #include "abi.h"
 #include "kselftest_harness.h"
@@ -38,21 +36,6 @@ FIXTURE_TEARDOWN(wait)
 static uint64_t events_of(const struct fos_line *line)
 {
 	return __atomic_load_n(&line->events, __ATOMIC_ACQUIRE);
-}
-
-static uint32_t wants_of(const struct raw *r)
-{
-	return __atomic_load_n(&r->kside->need_wakeup, __ATOMIC_ACQUIRE);
-}
-
-/* Until the side wants exactly this; true if it came to that. */
-static bool wait_wants(const struct raw *r, uint32_t wants)
-{
-	uint64_t end = in_ms(HANG_MS);
-
-	while (wants_of(r) != wants && now_ns() < end)
-		nap_us(200);
-	return wants_of(r) == wants;
 }
 
 /* Until so many threads of the side sleep. */
@@ -309,7 +292,7 @@ TEST_F(wait, in_registers_it_rings_sleeps_and_refuses_the_same)
 
 	EXPECT_EQ(0, advise(&self->b, 0, 0, 0, 0));
 	EXPECT_EQ(-ETIMEDOUT, advise(&self->b, 0, FOS_WANT_REPLY, 0, in_ms(5)));
-	EXPECT_EQ(0, advise(&self->b, 0, FOS_WANT_REPLY, 1, in_ms(60000)));
+	EXPECT_EQ(0, advise(&self->b, 0, FOS_WANT_REPLY, 1, in_ms(HANG_MS)));
 	EXPECT_EQ(-ETIMEDOUT,
 		  advise(&self->b, 0, FOS_WANT_TAKE, FIRST, in_ms(5)));
 	EXPECT_EQ(0, advise(&self->b, 0, FOS_WANT_ROOM, FIRST - 1,
@@ -322,17 +305,66 @@ TEST_F(wait, in_registers_it_rings_sleeps_and_refuses_the_same)
 				     FIRST, in_ms(5)));
 	EXPECT_EQ(0, finish(&s));
 
-	for (bit = 0; bit < 30; bit++) {
-		if ((FOS_WANT_ALL | FOS_WANT_ALL << 8) & 1U << bit)
+	for (bit = 0; bit < 32; bit++) {
+		if ((FOS_ADVICE(FOS_WANT_ALL, FOS_WANT_ALL) |
+		     FOS_ADVICE_SELF) & 1U << bit)
 			continue;
 		EXPECT_EQ(-EINVAL, -posix_fadvise(self->b.fd, 0, 0,
-				   FOS_ADVICE_BELL_WAIT | 1 << bit));
+				   FOS_ADVICE_BELL_WAIT | 1U << bit));
 	}
 	EXPECT_EQ(-EINVAL, advise(&self->b, 0, FOS_WANT_RECEIVER, 0, 0));
 	EXPECT_EQ(-EINVAL,
 		  advise(&self->b, 0, FOS_WANT_MSG | FOS_WANT_TAKE, 0, 0));
+	EXPECT_EQ(-EINVAL,
+		  advise(&self->b, 0, FOS_WANT_CLAIMS | FOS_WANT_TAKE, 0, 0));
 	EXPECT_EQ(-EINVAL, -posix_fadvise(self->b.fd, 0, 0,
 					  POSIX_FADV_SEQUENTIAL));
+}
+
+TEST_F(wait, any_claim_ends_the_sleep_that_wants_claims)
+{
+	struct sleeper s = { .r = &self->a, .want = FOS_WANT_CLAIMS };
+	unsigned int fate;
+	uint64_t seq = FIRST;
+
+	EXPECT_EQ(-EINVAL, raw_bell_wait(&self->a, 0, FOS_WANT_CLAIMS |
+					 FOS_WANT_MSG, 0, 0, in_ms(1)));
+	EXPECT_EQ(0, raw_bell_wait(&self->a, 0, FOS_WANT_CLAIMS,
+				   raw_claims_sum(&self->a) + 1, 0, NONE));
+	for (fate = FOS_CLAIM_TAKEN; fate <= FOS_CLAIM_REFUSED; fate++, seq++) {
+		raw_publish(&self->a, seq, FOS_META_MSG, "x", 1);
+		s.seen = raw_claims_sum(&self->a);
+		start(&s);
+		ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_CLAIMS));
+		raw_claim(&self->b, seq, fate);
+		raw_bell(&self->b, FOS_WANT_CLAIMS);
+		EXPECT_EQ(0, finish(&s));
+	}
+}
+
+TEST_F(wait, a_side_can_ring_its_own_sleepers)
+{
+	struct sleeper s = { .r = &self->a, .want = FOS_WANT_MSG };
+
+	start(&s);
+	ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_MSG));
+	raw_publish(&self->b, FIRST, FOS_META_MSG, "x", 1);
+	/* Not the peer's. */
+	EXPECT_EQ(0, raw_bell(&self->a, FOS_WANT_MSG));
+	EXPECT_EQ(FOS_WANT_MSG, wants_of(&self->a));
+	EXPECT_EQ(0, raw_bell_self(&self->a, FOS_WANT_MSG));
+	EXPECT_EQ(0, finish(&s));
+
+	start(&s);
+	EXPECT_EQ(0, finish(&s));
+	s.seen = events_of(self->a.peer_line);
+	start(&s);
+	ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_MSG));
+	raw_publish(&self->b, FIRST + 1, FOS_META_MSG, "x", 1);
+	EXPECT_EQ(0, -posix_fadvise(self->a.fd, 0, 0,
+				    FOS_ADVICE(FOS_WANT_MSG, 0) |
+				    FOS_ADVICE_SELF));
+	EXPECT_EQ(0, finish(&s));
 }
 
 TEST_F(wait, ringing_and_sleeping_are_one_call)
@@ -420,39 +452,6 @@ TEST_F(wait, death_of_ones_own_side_ends_every_sleep)
 	EXPECT_TRUE(raw_dead(self->b.peer_kside));
 }
 
-/* ---- withdrawing ------------------------------------------------------ */
-
-TEST_F(wait, what_nobody_took_can_be_withdrawn)
-{
-	uint64_t mine = FOS_CLAIM(FIRST, FOS_CLAIM_WITHDRAWN);
-	uint64_t word = 0;
-
-	raw_publish(&self->a, FIRST, FOS_META_MSG, "x", 1);
-	EXPECT_EQ(0, raw_withdraw(&self->a, FIRST, &word));
-	EXPECT_EQ(mine, word);
-	EXPECT_EQ(mine, raw_fate(&self->a, FIRST));
-	EXPECT_FALSE(raw_claim(&self->b, FIRST, FOS_CLAIM_TAKEN));
-	/* Once more changes nothing. */
-	EXPECT_EQ(0, raw_withdraw(&self->a, FIRST, &word));
-	EXPECT_EQ(mine, word);
-}
-
-TEST_F(wait, what_was_decided_is_told_instead_of_withdrawn)
-{
-	unsigned int fate;
-	uint64_t seq = FIRST, word;
-
-	for (fate = FOS_CLAIM_TAKEN; fate <= FOS_CLAIM_REFUSED; fate++, seq++) {
-		if (fate == FOS_CLAIM_WITHDRAWN)
-			continue;
-		raw_publish(&self->a, seq, FOS_META_MSG, "x", 1);
-		ASSERT_TRUE(raw_claim(&self->b, seq, fate));
-		EXPECT_EQ(0, raw_withdraw(&self->a, seq, &word));
-		EXPECT_EQ(FOS_CLAIM(seq, fate), word);
-		EXPECT_EQ(FOS_CLAIM(seq, fate), raw_fate(&self->a, seq));
-	}
-}
-
 TEST_F(wait, a_withdrawal_wakes_those_who_wait_for_the_slot)
 {
 	struct sleeper s[] = {
@@ -470,111 +469,7 @@ TEST_F(wait, a_withdrawal_wakes_those_who_wait_for_the_slot)
 	EXPECT_EQ(0, finish(&s[1]));
 }
 
-/* Up to @limit steps. */
-static void dither(uint64_t *seed, unsigned int limit)
-{
-	volatile unsigned int n = rnd_below(seed, limit);
-
-	while (n)
-		n--;
-}
-
-struct tally {
-	uint64_t ready;
-	uint64_t stop;
-	uint64_t taken;
-	uint8_t was_taken[];
-};
-
-/* Take every entry that the sender leaves long enough. */
-static int taker(int fd, struct tally *t)
-{
-	uint64_t pos = FIRST, seed = 2;
-	struct raw r;
-
-	if (raw_map(&r, fd))
-		return 1;
-	__atomic_store_n(&t->ready, 1, __ATOMIC_RELEASE);
-	while (!__atomic_load_n(&t->stop, __ATOMIC_ACQUIRE)) {
-		if (FOS_CLAIM_SEQ(r.claims[raw_slot(&r, pos)]) >= pos) {
-			pos++;
-		} else if (raw_published(&r, pos)) {
-			dither(&seed, 256);
-			if (raw_claim(&r, pos, FOS_CLAIM_DONE)) {
-				t->was_taken[pos]++;
-				t->taken++;
-			}
-		}
-	}
-	return 0;
-}
-
-/* Publish and withdraw; how many withdrawals won, or -1. */
-static long giver(struct raw *r, uint64_t n)
-{
-	uint64_t seed = rnd_seed("claim against withdrawal");
-	unsigned int limit = 256;
-	uint64_t seq, word;
-	long withdrawn = 0;
-
-	for (seq = FIRST; seq < FIRST + n; seq++) {
-		raw_publish(r, seq, FOS_META_MSG, &seq, sizeof(seq));
-		dither(&seed, limit);
-		if (raw_withdraw(r, seq, &word) || word != raw_fate(r, seq) ||
-		    FOS_CLAIM_SEQ(word) != seq)
-			return -1;
-		/* Whoever wins too often gets less time. */
-		if ((word & FOS_CLAIM_FATE) == FOS_CLAIM_WITHDRAWN) {
-			withdrawn++;
-			limit += limit < 1 << 16 ? limit / 8 : 0;
-		} else {
-			limit -= limit > 64 ? limit / 8 : 0;
-		}
-	}
-	return withdrawn;
-}
-
-TEST_F_TIMEOUT(wait, a_message_is_taken_or_withdrawn_and_never_both, 240)
-{
-	uint64_t n = rounds(50000), seq;
-	struct tally *t = shared(sizeof(*t) + n + FIRST);
-	long withdrawn;
-	struct raw r;
-	int fd[2];
-	pid_t pid;
-
-	ASSERT_NE(NULL, t);
-	ASSERT_EQ(0, raw_create(DEPTH, 0, fd));
-	pid = spawn();
-	if (!pid)
-		_exit(taker(fd[1], t));
-	ASSERT_EQ(0, raw_map(&r, fd[0]));
-	ASSERT_TRUE(wait_for(&t->ready, 1));
-	withdrawn = giver(&r, n);
-	__atomic_store_n(&t->stop, 1, __ATOMIC_RELEASE);
-	EXPECT_EQ(0, reap(pid));
-	printf("# %llu taken, %ld withdrawn\n", (long long)t->taken,
-	       withdrawn);
-	EXPECT_EQ(n, t->taken + withdrawn);
-	for (seq = FIRST; seq < FIRST + n; seq++)
-		EXPECT_GE(1, t->was_taken[seq]);
-	/* Both must have happened, or nothing was raced. */
-	EXPECT_LT(0, withdrawn);
-	EXPECT_LT(0, t->taken);
-}
-
-/* My other threads may have used the slot again before I ask. */
-TEST_F(wait, a_late_withdrawal_is_told_so_even_if_the_slot_was_used_again)
-{
-	uint64_t seq, word;
-
-	for (seq = FIRST; seq <= FIRST + DEPTH; seq++) {
-		raw_publish(&self->a, seq, FOS_META_MSG, "x", 1);
-		ASSERT_TRUE(raw_claim(&self->b, seq, FOS_CLAIM_DONE));
-	}
-	EXPECT_EQ(0, raw_withdraw(&self->a, FIRST, &word));
-	EXPECT_EQ(FOS_CLAIM(FIRST + DEPTH, FOS_CLAIM_DONE), word);
-}
+/* ---- whose clock ------------------------------------------------------ */
 
 /* Waits with a deadline of its own clock; 0 if it ended as it should. */
 static int sleep_elsewhere(long offset_s)
@@ -599,7 +494,7 @@ static int sleep_elsewhere(long offset_s)
 	    -ETIMEDOUT)
 		_exit(2);
 	raw_publish(&r[1], FIRST, FOS_META_MSG, "x", 1);
-	_exit(raw_bell_wait(&r[0], 0, FOS_WANT_MSG, 0, 0, in_ms(60000)) ? 3 : 0);
+	_exit(raw_bell_wait(&r[0], 0, FOS_WANT_MSG, 0, 0, in_ms(HANG_MS)) ? 3 : 0);
 }
 
 TEST_F(wait, deadlines_are_of_the_time_namespace_of_the_caller)

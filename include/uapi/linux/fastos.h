@@ -104,22 +104,26 @@ struct fos_chan_create {
 #define FOS_WANT_TAKE			(1U << 3)	/* my message decided */
 #define FOS_WANT_ROOM			(1U << 4)	/* ... and let go of */
 #define FOS_WANT_RECEIVER		(1U << 5)	/* the peer waits; pollers only */
+#define FOS_WANT_CLAIMS			(1U << 6)	/* any claim of the peer's */
 #define FOS_WANT_PUBLISHED \
 	(FOS_WANT_MSG | FOS_WANT_CALL | FOS_WANT_REPLY)
-#define FOS_WANT_ALL			((1U << 6) - 1)
+#define FOS_WANT_ALL			((1U << 7) - 1)
 
 #define FOS_DEADLINE_NONE		(~0ULL)
 
+/* fos_chan_bell_wait.flags: ring my own side's sleepers instead of the peer's */
+#define FOS_BELL_SELF			(1U << 0)
+
 /**
  * struct fos_chan_bell_wait - ring the peer and sleep, in one trap
- * @flags:	must be 0
+ * @flags:	0 or FOS_BELL_SELF
  * @bell:	FOS_WANT_* that just happened; wakes the peer's matching
  *		pollers and sleepers, but for a MSG or a CALL one sleeper: ring
  *		once for each.  0: do not ring.
  * @want:	FOS_WANT_* (not RECEIVER) to sleep for.  0: do not sleep.
  * @resv:	must be 0
- * @seen:	with FOS_WANT_PUBLISHED: the peer's events word, loaded before
- *		the ring was examined; the sleep ends when it differs
+ * @seen:	with FOS_WANT_PUBLISHED: the peer's events word, loaded before the
+ *		ring was examined; the sleep ends when it differs
  * @seq:	with FOS_WANT_TAKE: an entry of mine; the sleep ends when it is
  *		decided.  With FOS_WANT_ROOM: ... and no longer TAKEN.
  * @deadline_ns: absolute CLOCK_MONOTONIC, or FOS_DEADLINE_NONE
@@ -143,32 +147,40 @@ struct fos_chan_bell_wait {
 /*
  * The same in registers, for the fast path: fadvise64(fd, arg, deadline_ns,
  * FOS_ADVICE(bell, want)), arg being @seen or @seq; @want is within
- * FOS_WANT_PUBLISHED or without.  It copies no struct and passes no ioctl hook
+ * FOS_WANT_PUBLISHED, or FOS_WANT_CLAIMS, or within the rest.  It copies no struct and passes no ioctl hook
  * of a security module: 650 of 8,100 instructions of a round trip on 6.1.
  * 64-bit callers only; others lose half of the deadline.
  */
 #define FOS_ADVICE_BELL_WAIT		(1 << 30)
+#define FOS_ADVICE_SELF			(1 << 29)	/* FOS_BELL_SELF */
 #define FOS_ADVICE(bell, want) \
 	(FOS_ADVICE_BELL_WAIT | (bell) | (want) << 8)
 
 /**
  * struct fos_chan_withdraw - take back a message that nobody took
  * @flags:	in: must be 0
+ * @id:		in: the channel's (see QUERY): a descriptor number may mean another
+ *		one by now, whose messages must not be withdrawn; else EBADF
  * @seq:	in: the entry of mine
  * @word:	out: the claim word of its slot afterwards.  The withdrawal won
  *		exactly if it is (seq << 2 | FOS_CLAIM_WITHDRAWN); else the
  *		entry was decided before, and the word may be that of a later
  *		one in the same slot.
+ * @side:	in: the endpoint's
+ * @resv:	must be 0
  *
  * On an endpoint.  EPERM: another process has mapped it.  EPROTO: the peer left
  * a word there that no honest peer writes; the message's fate is unknown.
  */
 struct fos_chan_withdraw {
 	__u64 flags;
+	__u64 id;
 	__u64 seq;
 	__u64 word;
+	__u32 side;
+	__u32 resv;
 };
-#define FOS_CHAN_WITHDRAW_SIZE_VER0	24
+#define FOS_CHAN_WITHDRAW_SIZE_VER0	40
 
 #define FOS_IOC_MAGIC			0xFA
 /* On every fastos fd. */
@@ -225,7 +237,7 @@ struct fos_line {
 #define FOS_META_CALL			0x1U	/* wants a reply; its token is its seq */
 #define FOS_META_REPLY			0x2U	/* answers @token */
 #define FOS_META_AREA			0x4U	/* body in the area at @offset */
-#define FOS_META_REFUSED		0x8U	/* reply: the request did not fit */
+#define FOS_META_REFUSED		0x8U	/* reply: an errno, 4 bytes */
 #define FOS_META_ALL			0xfU
 
 /**

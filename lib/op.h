@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * op: one call of the public API under way.  It looks at the ring, and if there
+ * is nothing to do polls for a while, then sleeps, and looks again.  A bell
+ * that the peer must get is owed until the next trap, and is rung on its own
+ * only if no sleep follows.
+ */
+#ifndef FOS_OP_H
+#define FOS_OP_H
+
+#include "internal.h"
+
+/**
+ * struct op - one call of the public API under way
+ * @ep: the endpoint
+ * @r: its ring
+ * @fd: the descriptor that the caller used
+ * @bell: what the peer must be rung for, FOS_WANT_*
+ * @waits: how often it has waited
+ * @delivered: the request was taken though the call fails
+ * @state: of my side when @fd was last known to be @ep
+ * @deadline_ns: absolute CLOCK_MONOTONIC or FOS_DEADLINE_NONE
+ */
+struct op {
+	struct fos_ep *ep;
+	struct fos_ring *r;
+	int fd;
+	uint32_t bell;
+	uint32_t waits;
+	bool delivered;
+	uint64_t state;
+	uint64_t deadline_ns;
+};
+
+uint64_t fos__now_ns(void);
+
+int op_begin(struct op *op, int fd, const struct timespec *deadline);
+/* Ring what is owed, leave; the public result. */
+ssize_t op_end(struct op *op, ssize_t ret);
+
+/*
+ * Before a trap in the middle of a call: has this process closed descriptors
+ * of the endpoint meanwhile, ours among them, so that it is somebody else's?
+ */
+static inline int op_check(struct op *op)
+{
+	if (fos_unlikely(fos_ring_my_state(op->r) != op->state))
+		return fos__ep_recheck(op->fd, op->ep, &op->state);
+	return 0;
+}
+
+static inline bool op_polls(const struct op *op)
+{
+	return op->ep->spin.mode != FOS_SPIN_BLOCK;
+}
+
+/* Ring the peer for what is owed. */
+void op_ring(struct op *op);
+
+/**
+ * op_wait() - ring what is owed and wait
+ * @want: FOS_WANT_TAKE, _ROOM, _CLAIMS, or some of _PUBLISHED
+ * @arg: the entry; or the sum of claims or the count of events, loaded before
+ *	the ring was examined
+ *
+ * Return: 0: look again; -ETIMEDOUT, -EINTR; -EBADF: closed by another thread.
+ */
+int op_wait(struct op *op, uint32_t want, uint64_t arg);
+
+/*
+ * Ask the kernel to take back an entry of mine.  1: it was; 0: the peer has
+ * decided; -EPROTO, -EBADF.
+ */
+int op_withdraw(struct op *op, uint64_t seq);
+
+/* A message was picked up; something was published (when, if that matters). */
+void op_begin_turn(struct op *op);
+uint64_t op_end_turn(struct op *op);
+
+#endif

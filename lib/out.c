@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#include "out.h"
+
+#include <string.h>
+
+static bool seq_is_free(void *ring, uint64_t seq)
+{
+	return fos_ring_is_free(ring, seq);
+}
+
+static int place_slot(struct op *op, struct out *out, struct room *room)
+{
+	int ret = fos_ring_reserve(op->r, &out->seq);
+
+	room->want = FOS_WANT_ROOM;
+	room->arg = out->seq;
+	return ret;
+}
+
+static __attribute__((noinline)) int
+place_block(struct op *op, struct out *out, struct room *room)
+{
+	struct fos_area *area = &op->ep->area;
+	uint32_t at;
+	int ret;
+
+	room->want = FOS_WANT_CLAIMS;
+	room->arg = fos_ring_claims_sum(op->r);
+	fos_area_sweep(area, seq_is_free, op->r);
+	if (!fos_area_find(area, out->len, &out->offset, &at))
+		return -EAGAIN;
+	ret = place_slot(op, out, room);
+	if (ret)
+		return ret;
+	fos_area_insert(area, at, out->offset, out->len, out->seq);
+	return 0;
+}
+
+int out_place(struct op *op, struct out *out, struct room *room)
+{
+	int ret;
+
+	if (out->len <= FOS_INLINE_BYTES)
+		return place_slot(op, out, room);
+	out->meta |= FOS_META_AREA;
+	pthread_mutex_lock(&op->ep->area_lock);
+	ret = place_block(op, out, room);
+	pthread_mutex_unlock(&op->ep->area_lock);
+	return ret;
+}
+
+/*
+ * No room: wait for it.  A slot that was refused is free for the kernel, but
+ * not before its sender, another thread of mine, has seen it: let him run.
+ */
+static FOS_COLD int out_wait_room(struct op *op, struct out *out,
+				  struct room *room)
+{
+	const struct timespec nap = { .tv_nsec = 50000 };
+	int ret;
+
+	do {
+		if (fos_ring_peer_dead(op->r))
+			return -EPIPE;
+		ret = op_wait(op, room->want, room->arg);
+		if (ret)
+			return ret;
+		ret = out_place(op, out, room);
+		if (ret == -EAGAIN && room->want == FOS_WANT_ROOM &&
+		    fos_ring_is_free(op->r, room->arg))
+			clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+	} while (ret == -EAGAIN);
+	return ret;
+}
+
+int out_place_wait(struct op *op, struct out *out)
+{
+	struct room room;
+	int ret;
+
+	ret = out_place(op, out, &room);
+	if (fos_unlikely(ret == -EAGAIN))
+		ret = out_wait_room(op, out, &room);
+	return ret;
+}
+
+void out_publish(struct op *op, const struct out *out)
+{
+	struct fos_entry *e = fos_ring_entry(op->r, out->seq);
+
+	e->token = out->token;
+	e->len = out->len;
+	e->meta = out->meta;
+	e->posted_at = 0;
+	if (fos_spin_is_timed(&op->ep->spin))
+		e->posted_at = op_end_turn(op);
+	if (out->meta & FOS_META_AREA) {
+		e->offset = out->offset;
+		memcpy(op->r->m.my_area + out->offset, out->buf, out->len);
+	} else {
+		fos__copy(e->body, out->buf, out->len);
+	}
+	op->bell |= fos_ring_publish(op->r, e, out->seq);
+}
+
