@@ -7,7 +7,12 @@
  * descriptor may use it.  Failing calls return -1 and set errno.  Every
  * function may be called from several threads at once, also on one endpoint;
  * none may be called from a signal handler.  Deadlines are absolute
- * CLOCK_MONOTONIC; NULL waits for ever.
+ * CLOCK_MONOTONIC; NULL waits for ever.  A signal whose handler has no
+ * SA_RESTART ends a sleep with EINTR, but not the polling before it.
+ *
+ * Each call may also fail with ENOMEM when it is the first on a descriptor.  A
+ * program with threads closes endpoints with fos_close(): after a plain close()
+ * the number can be another file's before we know.
  */
 #ifndef FASTOS_H
 #define FASTOS_H
@@ -118,7 +123,8 @@ int fos_channel(int fd[2], const struct fos_chan_attr *attr);
  * A rendezvous: returns when a receiver has taken the message.  With
  * FOS_NONBLOCK it returns at once: the message is on its way if somebody waits
  * for it (in fos_recv(), fos_reply_recv(), or polling), else EAGAIN; a message
- * under way when the peer dies is lost, as on a socket.
+ * under way when the peer dies, or that is longer than the buffer it is
+ * received into, is lost, as on a socket.
  *
  * Return: @len; -1 with
  * EPIPE: the peer has closed or died and did not take the message (no
@@ -165,7 +171,8 @@ ssize_t fos_recv(int fd, void *buf, size_t len, int flags);
  * do not end the wait); EPIPE: the peer went away without taking the
  * request; ECONNRESET: ... after taking it, it may have been carried out;
  * EMSGSIZE: the request is longer than FOS_MSG_MAX, the area or the server's
- * buffer, or the reply longer than @cap (then fos_delivered() is 1);
+ * buffer, or the reply longer than @cap (then fos_delivered() is 1); ENOBUFS:
+ * the server still holds too many requests that their callers gave up;
  * EINVAL, EBADF, EBUSY, EPROTO as fos_send().
  */
 ssize_t fos_call(int fd, const void *req, size_t n, void *rsp, size_t cap,
@@ -192,8 +199,8 @@ int fos_delivered(void);
  *
  * The server's loop: one trap per request while the client sleeps.  When the
  * reply fails, nothing is received.  *@token is 0 as soon as the request is
- * answered or cannot be any more (ESTALE, ENOBUFS, EPIPE), so a loop just calls
- * again; after EMSGSIZE it is unchanged, answer with less.
+ * answered or cannot be any more (ESTALE, EPIPE); it is unchanged after
+ * ENOBUFS, to call again, and after EMSGSIZE, to answer with less.
  *
  * Return: length of the request; -1 with
  * ESTALE, ENOBUFS, EMSGSIZE: from the reply, see fos_reply(); EPIPE: the peer
@@ -210,12 +217,13 @@ ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp, size_t n,
  * @rsp:	the reply
  * @n:		its length in bytes
  *
- * Never waits.
+ * Does not wait for the client: if there is no room it gives him 100 ms, once,
+ * to take what lies in the way.
  *
  * Return: 0; -1 with
  * ESTALE: the caller has given up, or the request was answered before;
- * ENOBUFS: the client lets its replies lie, there is no room; drop it or try
- * again later; EMSGSIZE: longer than FOS_MSG_MAX or the area; EPIPE: the
+ * ENOBUFS: the client lets its messages lie, there is no room; the request can
+ * still be answered later; EMSGSIZE: longer than FOS_MSG_MAX or the area; EPIPE: the
  * client is gone; EINVAL, EBADF, EBUSY, EPROTO as fos_send().
  */
 int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);

@@ -102,19 +102,6 @@ FOS_HOT FOS_API ssize_t fos_send(int fd, const void *buf, size_t len, int flags)
 
 /* ---- reply ------------------------------------------------------------ */
 
-/* Publish an answer if there is room; it never waits. */
-static int reply_publish(struct op *op, struct out *out)
-{
-	struct room room;
-	int ret;
-
-	ret = out_place(op, out, &room);
-	if (ret)
-		return ret == -EAGAIN ? -ENOBUFS : ret;
-	out_publish(op, out);
-	return 0;
-}
-
 static int reply(struct op *op, uint64_t token, const void *rsp, size_t n)
 {
 	struct out out = {
@@ -132,14 +119,17 @@ static int reply(struct op *op, uint64_t token, const void *rsp, size_t n)
 		return -ESTALE;
 	if (fos_ring_peer_dead(op->r))
 		return -EPIPE;
-	ret = reply_publish(op, &out);
-	if (ret == -ENOBUFS)
+	ret = out_place_reply(op, &out);
+	if (ret) {
 		fos__owed_add(&op->ep->owed, token);
+		return ret;
+	}
+	out_publish(op, &out);
 	/* He gave up while we published: it must not lie there. */
-	if (!ret && fos_unlikely(fos_ring_is_abandoned(op->r, token)) &&
+	if (fos_unlikely(fos_ring_is_abandoned(op->r, token)) &&
 	    op_withdraw(op, out.seq) == 1)
 		return -ESTALE;
-	return ret;
+	return 0;
 }
 
 FOS_API int fos_reply(int fd, uint64_t token, const void *rsp, size_t n)

@@ -160,6 +160,7 @@ static int ep_attach(int fd, const struct fos_core_query *q,
 	ep->side = q->side;
 	ep->picked_at = 0;
 	ep->owed_bell = 0;
+	ep->stuck_for = 0;
 	pthread_mutex_init(&ep->area_lock, NULL);
 	fos_ring_init(&ep->ring, &ep->map.mem);
 	fos_area_init(&ep->area, q->area_bytes, q->depth);

@@ -33,9 +33,8 @@ static void refuse_call(struct op *op, const struct fos_scan *s,
 		.len = sizeof(why),
 		.meta = FOS_META_REPLY | FOS_META_REFUSED,
 	};
-	struct room room;
 
-	if (out_place(op, &out, &room))
+	if (out_place_reply(op, &out))
 		return;
 	/* The position must be published: token 0 is nobody's reply. */
 	if (fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_DONE, &op->bell))

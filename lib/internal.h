@@ -70,6 +70,7 @@ static inline ssize_t fos__ret(ssize_t ret)
  * @area: my transmit area
  * @spin: the waiting policy
  * @owed_bell: what a call could not ring because its descriptor was closed
+ * @stuck_for: what a reply has waited for in vain, see out_place_reply()
  * @picked_at: when the last message was picked up, ns, if the policy is timed
  * @calls: calls of mine that wait for their reply
  * @owed: requests taken and not answered
@@ -88,6 +89,7 @@ struct fos_ep {
 	struct fos_area area;
 	struct fos_spin spin;
 	uint32_t owed_bell;
+	uint64_t stuck_for;
 	uint64_t picked_at;
 	struct fos_calls calls;
 	struct fos_owed owed;

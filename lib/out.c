@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* How long a reply waits for room; also in fos_reply(3). */
+#define PATIENCE_NS	100000000
+
 static bool seq_is_free(void *ring, uint64_t seq)
 {
 	return fos_ring_is_free(ring, seq);
@@ -81,6 +84,42 @@ int out_place_wait(struct op *op, struct out *out)
 	ret = out_place(op, out, &room);
 	if (fos_unlikely(ret == -EAGAIN))
 		ret = out_wait_room(op, out, &room);
+	return ret;
+}
+
+/*
+ * A reply needs the next slot, whatever lies there: a message that nobody has
+ * taken, or a reply whose reader was preempted between two instructions.  He
+ * gets a few time slices, once: a client that is stopped must not cost as much
+ * for each of its replies.
+ */
+static FOS_COLD int out_wait_briefly(struct op *op, struct out *out,
+				     struct room *room)
+{
+	const uint64_t deadline_ns = op->deadline_ns;
+	int ret;
+
+	if (__atomic_load_n(&op->ep->stuck_for, __ATOMIC_RELAXED) == room->arg)
+		return -ENOBUFS;
+	op->deadline_ns = fos__now_ns() + PATIENCE_NS;
+	do {
+		ret = out_wait_room(op, out, room);
+	} while (ret == -EINTR);
+	op->deadline_ns = deadline_ns;
+	if (ret != -ETIMEDOUT)
+		return ret;
+	__atomic_store_n(&op->ep->stuck_for, room->arg, __ATOMIC_RELAXED);
+	return -ENOBUFS;
+}
+
+int out_place_reply(struct op *op, struct out *out)
+{
+	struct room room;
+	int ret;
+
+	ret = out_place(op, out, &room);
+	if (fos_unlikely(ret == -EAGAIN))
+		ret = out_wait_briefly(op, out, &room);
 	return ret;
 }
 

@@ -46,6 +46,9 @@ int out_place(struct op *op, struct out *out, struct room *room);
 /* The same, and wait.  -EPIPE, and errors of op_wait(). */
 int out_place_wait(struct op *op, struct out *out);
 
+/* The same for a reply: wait only briefly.  -ENOBUFS: there is no room. */
+int out_place_reply(struct op *op, struct out *out);
+
 /* Fill in a placed message and let the peer see it. */
 void out_publish(struct op *op, const struct out *out);
 

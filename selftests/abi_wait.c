@@ -288,7 +288,7 @@ static long advise(struct raw *r, uint32_t bell, uint32_t want, uint64_t arg,
 TEST_F(wait, in_registers_it_rings_sleeps_and_refuses_the_same)
 {
 	struct sleeper s = { .r = &self->a, .want = FOS_WANT_MSG };
-	uint32_t bit;
+	uint32_t bit, advice;
 
 	EXPECT_EQ(0, advise(&self->b, 0, 0, 0, 0));
 	EXPECT_EQ(-ETIMEDOUT, advise(&self->b, 0, FOS_WANT_REPLY, 0, in_ms(5)));
@@ -309,8 +309,8 @@ TEST_F(wait, in_registers_it_rings_sleeps_and_refuses_the_same)
 		if ((FOS_ADVICE(FOS_WANT_ALL, FOS_WANT_ALL) |
 		     FOS_ADVICE_SELF) & 1U << bit)
 			continue;
-		EXPECT_EQ(-EINVAL, -posix_fadvise(self->b.fd, 0, 0,
-				   FOS_ADVICE_BELL_WAIT | 1U << bit));
+		advice = FOS_ADVICE_BELL_WAIT | 1U << bit;
+		EXPECT_EQ(-EINVAL, -posix_fadvise(self->b.fd, 0, 0, advice));
 	}
 	EXPECT_EQ(-EINVAL, advise(&self->b, 0, FOS_WANT_RECEIVER, 0, 0));
 	EXPECT_EQ(-EINVAL,
