@@ -28,7 +28,7 @@ static int serve(int fd)
 			return 0;
 		if (n < 0 && (errno == ESTALE || errno == ENOBUFS ||
 			      errno == EINTR))
-			n = 0;	/* that client gave up, the next may not */
+			token = n = 0;	/* that caller does not wait any more */
 		if (n < 0)
 			return -1;
 		for (ssize_t i = 0; i < n; i++)

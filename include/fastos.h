@@ -130,8 +130,9 @@ int fos_channel(int fd[2], const struct fos_chan_attr *attr);
  * EPIPE: the peer has closed or died and did not take the message (no
  * SIGPIPE); EINTR: a signal came before it was taken, it was withdrawn;
  * EAGAIN: see above; EMSGSIZE: longer than FOS_MSG_MAX or the area, or than
- * the buffer the receiver offered; EINVAL; EBADF: not an open endpoint; EBUSY: the endpoint belongs to another process; EPROTO: the peer
- * breaks the protocol, close the channel.
+ * the buffer the receiver offered; EINVAL; EBADF: not an open endpoint; EBUSY:
+ * the endpoint belongs to another process; EPROTO: the peer breaks the
+ * protocol, close the channel.
  */
 ssize_t fos_send(int fd, const void *buf, size_t len, int flags);
 

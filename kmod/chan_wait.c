@@ -115,6 +115,7 @@ static __poll_t fos_ep_poll_wakes(struct fos_ep *ep, u32 what)
 	lockdep_assert_held(&ep->lock);
 	if (!(ep->armed & what))
 		return 0;
+	/* Who queues meanwhile arms after us: fos_ep_poll() queues first. */
 	if (!waitqueue_active(&ep->pollq)) {
 		ep->armed = 0;
 		WRITE_ONCE(ep->kside->armed, 0);

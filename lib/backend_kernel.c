@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /* The module: the only file that knows /dev/fastos and its system calls. */
 #include "backend.h"
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /* chan: what people call. */
 #include "internal.h"
 
@@ -166,8 +166,8 @@ FOS_HOT FOS_API ssize_t fos_recv(int fd, void *buf, size_t len, int flags)
 }
 
 FOS_HOT FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
-			       size_t n, void *req, size_t cap,
-			       const struct timespec *deadline)
+				       size_t n, void *req, size_t cap,
+				       const struct timespec *deadline)
 {
 	struct in in = {
 		.kinds = KIND_BIT(FOS_META_MSG) | KIND_BIT(FOS_META_CALL),
@@ -203,7 +203,7 @@ FOS_HOT FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
  * delivered is announced as abandoned, so that its reply is stale.
  */
 static FOS_COLD ssize_t call_give_up(struct op *op, struct fos_call *call,
-			    const struct out *out, int why)
+				     const struct out *out, int why)
 {
 	int ret = op_withdraw(op, out->seq);
 
@@ -270,7 +270,7 @@ static ssize_t call(struct op *op, struct out *out, void *rsp, size_t cap)
 }
 
 FOS_HOT FOS_API ssize_t fos_call(int fd, const void *req, size_t n, void *rsp,
-			 size_t cap, const struct timespec *deadline)
+				 size_t cap, const struct timespec *deadline)
 {
 	struct out out = { .buf = req, .len = n, .meta = FOS_META_CALL };
 	struct op op;

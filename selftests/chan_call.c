@@ -120,8 +120,7 @@ static void *square_server(void *arg)
 	uint64_t token = 0, number = 0;
 	ssize_t n;
 
-	while ((n = fos_reply_recv(fd, &token, &number, 8, &number, 8,
-				   NULL)) == 8)
+	while ((n = serve_once(fd, &token, &number, 8, &number, 8)) == 8)
 		number *= number;
 	return (void *)(long)n;
 }

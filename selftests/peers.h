@@ -142,6 +142,18 @@ static inline int poll_now(int fd, short events)
 
 /* ---- servers ---------------------------------------------------------- */
 
+/* One turn: answer, again if there is no room yet, and take the next. */
+static inline ssize_t serve_once(int fd, uint64_t *token, const void *rsp,
+				 size_t n, void *req, size_t cap)
+{
+	ssize_t ret;
+
+	do {
+		ret = fos_reply_recv(fd, token, rsp, n, req, cap, NULL);
+	} while (ret < 0 && errno == ENOBUFS);
+	return ret;
+}
+
 /* Answer requests with themselves till the client is gone: 0, or an errno. */
 static inline int serve_echo(int fd, void *buf, size_t cap)
 {
@@ -149,12 +161,12 @@ static inline int serve_echo(int fd, void *buf, size_t cap)
 	ssize_t n = 0;
 
 	for (;;) {
-		n = fos_reply_recv(fd, &token, buf, n, buf, cap, NULL);
+		n = serve_once(fd, &token, buf, n, buf, cap);
 		if (n >= 0)
 			continue;
 		if (errno == EPIPE)
 			return 0;
-		if (errno != ESTALE && errno != ENOBUFS && errno != EINTR)
+		if (errno != ESTALE && errno != EINTR)
 			return errno;
 		n = 0;
 	}

@@ -86,14 +86,14 @@ static int serve_ledger(int fd, struct ledger *l)
 	ssize_t n = 0;
 
 	for (;;) {
-		n = fos_reply_recv(fd, &token, &i, n, &i, 8, NULL);
+		n = serve_once(fd, &token, &i, n, &i, 8);
 		if (n == 8) {
 			l->taken[i]++;
 			if (!rnd_below(&seed, 4))
 				dither(&seed, 20000);
 		} else if (errno == EPIPE) {
 			return 0;
-		} else if (errno != ESTALE && errno != ENOBUFS) {
+		} else if (errno != ESTALE) {
 			return errno;
 		} else {
 			n = 0;
@@ -106,11 +106,12 @@ static int call_in_time(int fd, uint64_t i, uint64_t ns)
 {
 	struct timespec deadline = deadline_in_ns(ns);
 	uint64_t in = ~i;
+	long ret = RESULT(fos_call(fd, &i, 8, &in, 8, &deadline));
 
-	if (fos_call(fd, &i, 8, &in, 8, &deadline) == 8)
-		return in == i ? TAKEN : -EBADMSG;
-	if (errno != ETIMEDOUT)
-		return -errno;
+	if (ret >= 0)
+		return ret == 8 && in == i ? TAKEN : -EBADMSG;
+	if (ret != -ETIMEDOUT)
+		return ret;
 	return fos_delivered() ? TAKEN : NEVER;
 }
 
@@ -274,7 +275,7 @@ static int serve_signalled(int fd, struct ledger *l)
 	on_signal(SIGUSR1, 0, ignore_it);
 	__atomic_store_n(&l->ready, 1, __ATOMIC_RELEASE);
 	for (;;) {
-		n = fos_reply_recv(fd, &token, &i, n, &i, 8, NULL);
+		n = serve_once(fd, &token, &i, n, &i, 8);
 		if (n == 8) {
 			l->taken[i]++;
 			dither(&seed, 30000);
@@ -324,7 +325,7 @@ static int serve_dithering(int fd, uint64_t limit_ns)
 	ssize_t n = 0;
 
 	for (;;) {
-		n = fos_reply_recv(fd, &token, &i, n, &i, 8, NULL);
+		n = serve_once(fd, &token, &i, n, &i, 8);
 		if (n < 0)
 			return errno == EPIPE ? 0 : errno;
 		dither(&seed, limit_ns);

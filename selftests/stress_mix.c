@@ -104,7 +104,7 @@ static int answer(struct worker *w, uint64_t token, const char *buf, size_t n)
 	return 0;
 }
 
-static int serve_once(struct worker *w, char *buf)
+static int serve_one(struct worker *w, char *buf)
 {
 	uint64_t token = 0;
 	ssize_t n = fos_reply_recv(w->fd, &token, NULL, 0, buf, LONGEST, NULL);
@@ -128,7 +128,7 @@ static void *work(void *arg)
 	for (i = 0; !w->error && (w->kind == SERVE || i < w->n); i++)
 		w->error = w->kind == SEND ? send_once(w, buf) :
 			   w->kind == CALL ? call_once(w, buf, reply) :
-			   serve_once(w, buf);
+			   serve_one(w, buf);
 	__atomic_fetch_add(&w->tally->finished, w->kind != SERVE,
 			   __ATOMIC_RELEASE);
 	free(buf);

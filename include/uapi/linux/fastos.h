@@ -147,9 +147,10 @@ struct fos_chan_bell_wait {
 /*
  * The same in registers, for the fast path: fadvise64(fd, arg, deadline_ns,
  * FOS_ADVICE(bell, want)), arg being @seen or @seq; @want is within
- * FOS_WANT_PUBLISHED, or FOS_WANT_CLAIMS, or within the rest.  It copies no struct and passes no ioctl hook
- * of a security module: 650 of 8,100 instructions of a round trip on 6.1.
- * 64-bit callers only; others lose half of the deadline.
+ * FOS_WANT_PUBLISHED, or FOS_WANT_CLAIMS, or within the rest.  It copies no
+ * struct and passes no ioctl hook of a security module: 650 of 8,100
+ * instructions of a round trip on 6.1.  64-bit callers only; others lose half
+ * of the deadline.
  */
 #define FOS_ADVICE_BELL_WAIT		(1 << 30)
 #define FOS_ADVICE_SELF			(1 << 29)	/* FOS_BELL_SELF */
