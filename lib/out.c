@@ -20,22 +20,31 @@ static int place_slot(struct op *op, struct out *out, struct room *room)
 	return ret;
 }
 
+static bool find_block(struct op *op, struct out *out, uint32_t *at)
+{
+	struct fos_area *area = &op->ep->area;
+
+	fos_area_sweep(area, seq_is_free, op->r);
+	return fos_area_find(area, out->len, &out->offset, at);
+}
+
 static __attribute__((noinline)) int
 place_block(struct op *op, struct out *out, struct room *room)
 {
-	struct fos_area *area = &op->ep->area;
 	uint32_t at;
 	int ret;
 
-	room->want = FOS_WANT_CLAIMS;
-	room->arg = fos_ring_claims_sum(op->r);
-	fos_area_sweep(area, seq_is_free, op->r);
-	if (!fos_area_find(area, out->len, &out->offset, &at))
-		return -EAGAIN;
+	if (!find_block(op, out, &at)) {
+		/* What we shall wait on, and then one more look. */
+		room->want = FOS_WANT_CLAIMS;
+		room->arg = fos_ring_claims_sum(op->r);
+		if (!find_block(op, out, &at))
+			return -EAGAIN;
+	}
 	ret = place_slot(op, out, room);
 	if (ret)
 		return ret;
-	fos_area_insert(area, at, out->offset, out->len, out->seq);
+	fos_area_insert(&op->ep->area, at, out->offset, out->len, out->seq);
 	return 0;
 }
 

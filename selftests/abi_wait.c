@@ -502,12 +502,16 @@ TEST_F(wait, deadlines_are_of_the_time_namespace_of_the_caller)
 	const long offset_s[] = { 1000, 0 };
 	size_t i;
 	pid_t pid;
+	int ret;
 
 	for (i = 0; i < ARRAY_SIZE(offset_s); i++) {
 		pid = spawn();
 		if (!pid)
 			_exit(sleep_elsewhere(offset_s[i]));
-		EXPECT_EQ(0, reap(pid)) TH_LOG("offset %ld s", offset_s[i]);
+		ret = reap(pid);
+		if (ret == 77)
+			SKIP(return, "no time namespaces in this kernel");
+		EXPECT_EQ(0, ret) TH_LOG("offset %ld s", offset_s[i]);
 	}
 }
 
