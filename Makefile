@@ -21,7 +21,8 @@ KERNELS ?= 6.1
 KVER ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KVER)/build
 # What `make demo` measures.
-DEMO ?= ipc --require-fastos --rounds 3
+DEMO ?= ipc --require-fastos
+DEMO_TWO := fastos-spin,fastos-block,pipe,unix-seqpacket,futex+shm,eventfd+shm
 
 CFLAGS ?= -O2 -g
 FOS_CFLAGS := -std=gnu11 -Wall -Wextra -fvisibility=hidden -fPIC -pthread \
@@ -114,8 +115,14 @@ ifeq ($(NATIVE),1)
 	$(Q)tools/native $(BUILD)/bin/fosbench $(DEMO)
 else
 	$(Q)$(MAKE) bench vm-module KERNELS=$(firstword $(KERNELS))
+	@echo '== one CPU: instructions, the same digits in every run'
+	$(Q)$(VM) run --kernel $(firstword $(KERNELS)) --smp 1 --icount \
+		--timeout 900 -- fosbench $(DEMO) --icount --cpus 0,0
+	@echo '== two CPUs: what is there to pay for when nobody need sleep'
 	$(Q)$(VM) run --kernel $(firstword $(KERNELS)) --smp 2 \
-		--timeout 1800 -- fosbench $(DEMO)
+		--timeout 900 -- fosbench $(DEMO) --counts --cpus 0,1 \
+		--sizes 8 --rounds 1 --iters 3000 \
+		--engines $(DEMO_TWO)
 endif
 
 .PHONY: check-build

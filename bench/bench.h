@@ -223,6 +223,7 @@ struct ipc_options {
 	uint64_t time_ms;
 	uint64_t lead_ms;
 	bool icount;
+	bool counts;		/* show no times */
 	bool require_fastos;
 	const char *json;
 };

@@ -13,7 +13,7 @@
 #define SIZE_LIMIT	(1UL << 20)
 #define ICOUNT_ITERS	300
 
-enum { O_ICOUNT = 256, O_LEAD, O_LIST, O_REQUIRE, O_TIME };
+enum { O_COUNTS = 256, O_ICOUNT, O_LEAD, O_LIST, O_REQUIRE, O_TIME };
 
 static const struct argp_option options[] = {
 	{ "cpus", 'c', "C,S", 0, "CPUs of client and server, as 0,0 or 0,1; "
@@ -29,6 +29,8 @@ static const struct argp_option options[] = {
 	{ "json", 'j', "FILE", 0, "write the figures to FILE as well", 0 },
 	{ "icount", O_ICOUNT, NULL, 0, "this is a QEMU -icount guest, where a "
 	  "nanosecond is an instruction: count instructions", 0 },
+	{ "counts", O_COUNTS, NULL, 0, "show counts and no times: for several "
+	  "emulated CPUs, which run when the host lets them", 0 },
 	{ "require-fastos", O_REQUIRE, NULL, 0, "fail where fastos is absent",
 	  0 },
 	{ "lead", O_LEAD, "MS", 0, "CPU time that the server has used before "
@@ -181,6 +183,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case O_ICOUNT:
 		opt->icount = true;
+		break;
+	case O_COUNTS:
+		opt->counts = true;
 		break;
 	case O_REQUIRE:
 		opt->require_fastos = true;

@@ -111,7 +111,10 @@ static void print_header(const struct report *rep)
 	bool emulated = json_is_true(json_object_get(rep->machine,
 						     "emulated"));
 
-	if (rep->opt->icount)
+	if (rep->opt->counts)
+		printf("  %-21s %7s %7s %7s\n", "for one round trip", "traps",
+		       "switch", "IPI/1k");
+	else if (rep->opt->icount)
 		printf("  %-21s %8s %8s %8s %8s  %-13s %7s %6s %6s %7s\n",
 		       "instructions", "both", "client", "server", "elapsed",
 		       "vs best POSIX", "vs pipe", "traps", "switch", "IPI/1k");
@@ -127,6 +130,13 @@ static void print_row(const struct report *rep, const struct cell *cell,
 	double cpu = sum(row->cpu), csw = sum(row->nvcsw) + sum(row->nivcsw);
 	text t[10];
 
+	if (rep->opt->counts) {
+		if (!(row->e->flags & IPC_NULL))
+			printf("  %-21s %7s %7s %7s\n", row->e->name,
+			       count(sum(row->traps), t[6]), count(csw, t[7]),
+			       count(ipis(row), t[8]));
+		return;
+	}
 	printf("  %-21s ", row->e->name);
 	if (rep->opt->icount)
 		printf("%8s %8s %8s %8s", instructions(cpu, t[0]),
@@ -144,6 +154,16 @@ static void print_row(const struct report *rep, const struct cell *cell,
 	printf("  %-13s %7s %6s %6s %7s\n", against(rep, cell, row, t[4]),
 	       times(row->vs_pipe, t[5]), count(sum(row->traps), t[6]),
 	       count(csw, t[7]), count(ipis(row), t[8]));
+}
+
+static int rank_counts(const void *a, const void *b)
+{
+	const struct row *x = *(const struct row *const *)a;
+	const struct row *y = *(const struct row *const *)b;
+	double dx = sum(x->traps) + sum(x->nvcsw) + sum(x->nivcsw);
+	double dy = sum(y->traps) + sum(y->nvcsw) + sum(y->nivcsw);
+
+	return (dx > dy) - (dx < dy);
 }
 
 static int rank(const void *a, const void *b)
@@ -194,7 +214,7 @@ static void print_cell(const struct report *rep, const struct cell *cell)
 		if (cell->row[i].status == RUN_OK)
 			row[n++] = &cell->row[i];
 	}
-	qsort(row, n, sizeof(row[0]), rank);
+	qsort(row, n, sizeof(row[0]), rep->opt->counts ? rank_counts : rank);
 	if (cell->cpu[CLIENT] == cell->cpu[SERVER])
 		printf("\n%zu bytes each way, both on CPU %d\n", cell->size,
 		       cell->cpu[CLIENT]);
@@ -304,7 +324,10 @@ void report_print(const struct report *rep)
 	printf("%s, ipc\n\n", argp_program_version);
 	machine_print(rep->machine);
 	print_legend(rep);
+	if (rep->opt->counts)
+		printf("No times and ratios: --counts.\n");
 	for (size_t i = 0; i < rep->cells; i++)
 		print_cell(rep, &rep->cell[i]);
-	print_summary(rep);
+	if (!rep->opt->counts)
+		print_summary(rep);
 }

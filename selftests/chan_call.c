@@ -467,7 +467,7 @@ TEST_F(call, a_client_that_lets_replies_lie_is_enobufs)
 		_exit(two_calls(fd[0]));
 	for (i = 0; i < 2; i++)
 		EXPECT_EQ(3, take(fd[1], &token[i], got, 8, HANG_MS));
-	kill(pid, SIGSTOP);
+	ASSERT_TRUE(stop(pid));
 	EXPECT_EQ(0, fos_reply(fd[1], token[0], self->out, 3000));
 	EXPECT_EQ(-ENOBUFS, RESULT(fos_reply(fd[1], token[1], self->out,
 					     3000)));

@@ -90,7 +90,7 @@ TEST_F_TIMEOUT(spin, a_deadline_ends_the_wait_for_a_stopped_server, 120)
 
 	ASSERT_LT(0, pid);
 	EXPECT_EQ(0, failed_calls(self->fd[0], WARM_UP));
-	kill(pid, SIGSTOP);
+	ASSERT_TRUE(stop(pid));
 	soon = deadline_in(50);
 	EXPECT_EQ(-ETIMEDOUT, RESULT(fos_call(self->fd[0], "x", 1, in, 8,
 					      &soon)));
@@ -109,7 +109,7 @@ TEST_F_TIMEOUT(spin, death_of_the_server_ends_the_wait, 120)
 
 	ASSERT_LT(0, pid);
 	EXPECT_EQ(0, failed_calls(self->fd[0], WARM_UP));
-	kill(pid, SIGSTOP);
+	ASSERT_TRUE(stop(pid));
 	start(&c);
 	nap_us(20000);
 	EXPECT_FALSE(is_done(&c));

@@ -248,7 +248,7 @@ TEST(tracepoints_tell_what_happens)
 	ASSERT_EQ(0, channel_with(fd, FOS_SPIN_BLOCK, 8, 0));
 	pid = spawn_echo(fd[1], 64);
 	EXPECT_EQ(5, fos_call(fd[0], "hello", 5, in, 8, NULL));
-	kill(pid, SIGSTOP);
+	ASSERT_TRUE(stop(pid));
 	soon = deadline_in(1);
 	EXPECT_EQ(-1, fos_call(fd[0], "hello", 5, in, 8, &soon));
 	kill(pid, SIGCONT);

@@ -263,6 +263,18 @@ static inline int reap(pid_t pid)
 				   REAP_SIGNAL(WTERMSIG(status));
 }
 
+/* SIGSTOP is on its way for a while; after this it has arrived. */
+static inline bool stop(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGSTOP);
+	while (waitpid(pid, &status, WUNTRACED) < 0)
+		if (errno != EINTR)
+			return false;
+	return WIFSTOPPED(status);
+}
+
 /* Only this CPU, of those the program was started with; -1: there is none. */
 static inline int pin_to(unsigned int nth)
 {

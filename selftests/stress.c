@@ -356,6 +356,27 @@ TEST_F_TIMEOUT(stress, no_wakeup_is_lost, 3600)
 	EXPECT_EQ(0, reap(pid));
 }
 
+static void *serve_in_thread(void *fd)
+{
+	return (void *)(long)serve_dithering(*(int *)fd, 10000);
+}
+
+static int serve_from_threads(int fd)
+{
+	pthread_t thread[3];
+	void *ret;
+	long bad = 0;
+	int i;
+
+	for (i = 0; i < 3; i++)
+		pthread_create(&thread[i], NULL, serve_in_thread, &fd);
+	for (i = 0; i < 3; i++) {
+		pthread_join(thread[i], &ret);
+		bad |= (long)ret;
+	}
+	return bad;
+}
+
 static void *call_at_ease(void *arg)
 {
 	struct caller *c = arg;
@@ -379,7 +400,7 @@ TEST_F_TIMEOUT(stress, no_wakeup_of_many_threads_is_lost, 3600)
 
 	pid = spawn();
 	if (!pid)
-		_exit(serve_dithering(self->fd[1], 10000));
+		_exit(serve_from_threads(self->fd[1]));
 	for (i = 0; i < ARRAY_SIZE(c); i++) {
 		c[i] = (struct caller) { .fd = self->fd[0], .first = i,
 					 .n = rounds(2500) };
