@@ -27,8 +27,10 @@ static int serve(int fd)
 		if (n < 0 && errno == EPIPE)
 			return 0;
 		if (n < 0 && (errno == ESTALE || errno == ENOBUFS ||
-			      errno == EINTR))
-			token = n = 0;	/* that caller does not wait any more */
+			      errno == EINTR)) {
+			token = 0;	/* that caller does not wait any more */
+			n = 0;
+		}
 		if (n < 0)
 			return -1;
 		for (ssize_t i = 0; i < n; i++)
