@@ -469,6 +469,84 @@ TEST_F(wait, a_withdrawal_wakes_those_who_wait_for_the_slot)
 	EXPECT_EQ(0, finish(&s[1]));
 }
 
+/* ---- falling asleep ---------------------------------------------------- */
+
+/* Two threads that meet in each round. */
+struct meeting {
+	struct raw *r;
+	uint64_t rounds;
+	uint64_t begun;
+	uint64_t awake;
+	uint64_t lost;
+};
+
+/* Does the sleeper of this round wake up, though nobody may have rung? */
+static bool wakes_up(const struct meeting *m, uint64_t round)
+{
+	uint64_t end = in_ms(HANG_MS / 6);
+
+	while (__atomic_load_n(&m->awake, __ATOMIC_ACQUIRE) <= round)
+		if (now_ns() > end)
+			return false;
+	return true;
+}
+
+/*
+ * Publish when the other is about to sleep: a little later if it was awake,
+ * a little earlier if it slept, so that most rounds are close.
+ */
+static void *publish_close(void *arg)
+{
+	uint64_t seed = rnd_seed("falling asleep"), i;
+	struct meeting *m = arg;
+	unsigned int delay = 1000;
+	volatile unsigned int n;
+	uint32_t bell;
+
+	pin_to(1);
+	for (i = 0; i < m->rounds; i++) {
+		while (__atomic_load_n(&m->begun, __ATOMIC_ACQUIRE) <= i)
+			;
+		n = delay / 2 + rnd_below(&seed, delay + 1);
+		while (n)
+			n--;
+		bell = raw_publish(m->r, FIRST + i, FOS_META_MSG, "x", 1);
+		if (bell)
+			raw_bell(m->r, bell);
+		delay += bell ? -(delay / 16) : delay / 16 + 1;
+		delay = delay > 100000 ? 1000 : delay;
+		if (!wakes_up(m, i)) {
+			m->lost++;
+			raw_bell(m->r, FOS_WANT_MSG);
+		}
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(wait, what_is_published_while_one_falls_asleep_is_noticed, 600)
+{
+	struct meeting m = { .r = &self->b, .rounds = rounds(50000) };
+	pthread_t thread;
+	uint64_t seen, i;
+
+	if (usable_cpus() < 2)
+		SKIP(return, "one CPU");
+	pthread_create(&thread, NULL, publish_close, &m);
+	pin_to(0);
+	for (i = 0; i < m.rounds; i++) {
+		seen = events_of(self->a.peer_line);
+		__atomic_store_n(&m.begun, i + 1, __ATOMIC_RELEASE);
+		ASSERT_EQ(0, raw_bell_wait(&self->a, 0, FOS_WANT_MSG, seen, 0,
+					   NONE));
+		__atomic_store_n(&m.awake, i + 1, __ATOMIC_RELEASE);
+		ASSERT_EQ(0, m.lost) TH_LOG("round %llu", (long long)i);
+		while (events_of(self->a.peer_line) == seen)
+			;
+	}
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, m.lost);
+}
+
 /* ---- whose clock ------------------------------------------------------ */
 
 /* Waits with a deadline of its own clock; 0 if it ended as it should. */
