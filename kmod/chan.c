@@ -227,7 +227,8 @@ static bool fos_bell_wait_ok(u32 bell, u32 want)
 {
 	return !(bell & ~FOS_WANT_ALL) &&
 	       !(want & ~(FOS_WANT_ALL & ~FOS_WANT_RECEIVER)) &&
-	       !((want & FOS_WANT_CLAIMS) && (want & FOS_WANT_PUBLISHED));
+	       !((want & FOS_WANT_CLAIMS) && (want & FOS_WANT_PUBLISHED)) &&
+	       !((want & FOS_WANT_REPLY) && (want & FOS_WANT_SEQ));
 }
 
 static long fos_chan_bell_wait(struct fos_ep *ep, unsigned int cmd,
@@ -256,27 +257,33 @@ static long fos_chan_bell_wait(struct fos_ep *ep, unsigned int cmd,
 				a.deadline_ns);
 }
 
+/* One argument is enough to wait for it. */
+static bool fos_want_is_simple(u32 want)
+{
+	return !(want & ~FOS_WANT_PUBLISHED) || want == FOS_WANT_REPLY ||
+	       !(want & ~FOS_WANT_SEQ) || want == FOS_WANT_CLAIMS;
+}
+
 /* BELL_WAIT in registers; any other advice is none that we take. */
 static int fos_chan_fadvise(struct file *file, loff_t offset, loff_t len,
 			    int advice)
 {
-	const int form = FOS_ADVICE_BELL_WAIT | FOS_ADVICE_SELF;
+	const u32 self = advice & FOS_ADVICE_SELF;
+	const u32 what = advice ^ (FOS_ADVICE_BELL_WAIT | self);
 	struct fos_ep *ep = file->private_data;
-	const u32 bell = advice & 0xff;
-	struct fos_waiter w = {
-		.want = (advice & ~form) >> 8,
-		.seen = offset,
-		.seq = offset,
-	};
-	const u32 by_seen = w.want & (FOS_WANT_PUBLISHED | FOS_WANT_CLAIMS);
+	const u32 bell = what & FOS_WANT_ALL;
+	struct fos_waiter w __uninitialized;
 
-	if (!(advice & FOS_ADVICE_BELL_WAIT) ||
-	    !fos_bell_wait_ok(bell, w.want) || (by_seen && by_seen != w.want))
+	w.want = what >> 8;
+	if ((what & ~(FOS_WANT_ALL << 8 | FOS_WANT_ALL)) ||
+	    !fos_want_is_simple(w.want))
 		return -EINVAL;
 	if (w.want && !fos_ep_is_mine(ep))
 		return -EPERM;
-	return fos_ep_bell_wait(ep, advice & FOS_ADVICE_SELF ?
-				ep : fos_ep_peer(ep), bell, &w, len);
+	w.woken = false;
+	w.seen = offset;
+	w.seq = offset;
+	return fos_ep_bell_wait(ep, self ? ep : fos_ep_peer(ep), bell, &w, len);
 }
 
 /*
@@ -363,11 +370,11 @@ static __poll_t fos_chan_poll(struct file *file, poll_table *pt)
 
 static void fos_ep_show(struct seq_file *m, struct fos_ep *ep)
 {
-	struct list_head *pos;
+	struct hlist_node *pos;
 	unsigned int waiters = 0;
 
 	spin_lock(&ep->lock);
-	list_for_each(pos, &ep->waiters)
+	hlist_for_each(pos, &ep->waiters)
 		waiters++;
 	seq_printf(m, "side%u:\t%s closes=%llu waiters=%u wants=0x%x polled=0x%x\n",
 		   ep->side,
@@ -418,7 +425,8 @@ static void fos_chan_init_ep(struct fos_chan *chan, u32 side)
 
 	ep->chan = chan;
 	ep->side = side;
-	ep->line = fos_chan_addr(chan, FOS_CHAN_OFF_CONTROL(chan->depth, side));
+	ep->control = FOS_CHAN_OFF_CONTROL(chan->depth, side);
+	ep->line = fos_ep_control(ep, 0);
 	ep->claims = fos_chan_addr(chan, FOS_CHAN_OFF_CLAIMS(chan->depth, side));
 	ep->kside = fos_chan_addr(chan, FOS_CHAN_OFF_KERNEL(chan->depth));
 	ep->kside += side;

@@ -45,6 +45,7 @@ struct fos_user;
  * @armed: FOS_WANT_* that pollers wait for
  * @state: FOS_STATE_DEAD and the count of closes, as published
  * @pollq: poll and epoll
+ * @control: where its control block lies in the region
  * @line: its line, in the control pages
  * @kside: its part of the kernel page
  * @claims: its verdicts on the peer's entries
@@ -56,10 +57,11 @@ struct fos_ep {
 	struct fos_chan *chan;
 	u32 side;
 	spinlock_t lock;
-	struct list_head waiters;
+	struct hlist_head waiters;
 	u32 wants;
 	u32 armed;
 	u64 state;
+	u32 control;
 	struct fos_line *line;
 	struct fos_kside *kside;
 	u64 *claims;
@@ -78,8 +80,9 @@ struct fos_chan {
 	struct fos_ep ep[2];
 };
 
-/* What the peer's claims can end. */
-#define FOS_WANT_CLAIM	(FOS_WANT_TAKE | FOS_WANT_ROOM | FOS_WANT_CLAIMS)
+/* The fate of an entry; and all that the peer's claims can end. */
+#define FOS_WANT_SEQ	(FOS_WANT_TAKE | FOS_WANT_ROOM)
+#define FOS_WANT_CLAIM	(FOS_WANT_SEQ | FOS_WANT_CLAIMS)
 
 long fos_chan_create(unsigned int cmd, void __user *uargs);
 
@@ -95,6 +98,12 @@ static inline u32 fos_ep_slot(struct fos_ep *ep, u64 seq)
 	return seq & (ep->chan->depth - 1);
 }
 
+/* A byte of @ep's control block. */
+static inline void *fos_ep_control(struct fos_ep *ep, u64 offset)
+{
+	return fos_region_addr(&ep->chan->region, ep->control + offset);
+}
+
 /* Side @ep's verdict on the peer's entry @seq. */
 static inline u64 *fos_ep_claim(struct fos_ep *ep, u64 seq)
 {
@@ -103,10 +112,23 @@ static inline u64 *fos_ep_claim(struct fos_ep *ep, u64 seq)
 
 static inline struct fos_entry *fos_ep_entry(struct fos_ep *ep, u64 seq)
 {
-	return fos_region_addr(&ep->chan->region,
-			       FOS_CHAN_OFF_CONTROL(ep->chan->depth, ep->side) +
-			       FOS_CHAN_ENTRIES +
-			       fos_ep_slot(ep, seq) * sizeof(struct fos_entry));
+	return fos_ep_control(ep, FOS_CHAN_ENTRIES +
+			      fos_ep_slot(ep, seq) * sizeof(struct fos_entry));
+}
+
+/* Where @ep replies to the peer's request @token. */
+static inline struct fos_entry *fos_ep_reply(struct fos_ep *ep, u64 token)
+{
+	return fos_ep_control(ep, FOS_CHAN_REPLIES(ep->chan->depth) +
+			      fos_ep_slot(ep, FOS_TOKEN_SLOT(token)) *
+			      sizeof(struct fos_entry));
+}
+
+/* The last token of that slot that @ep has finished with. */
+static inline u64 *fos_ep_released(struct fos_ep *ep, u32 slot)
+{
+	return fos_ep_control(ep, FOS_CHAN_RELEASED(ep->chan->depth) +
+			      slot * sizeof(u64));
 }
 
 /* How far a claim word is ahead of entry @seq; < 0: @seq is undecided. */
@@ -129,15 +151,17 @@ static inline bool fos_ep_dead(struct fos_ep *ep)
  * @want: FOS_WANT_*
  * @woken: taken off the list by a bell
  * @seen: the peer's events, or the sum of its claims, when it last looked
- * @seq: the entry whose fate it waits for
+ * @seq: the entry whose fate, or the token whose reply it waits for
+ * @reply: where that reply will be
  */
 struct fos_waiter {
-	struct list_head node;
+	struct hlist_node node;
 	struct task_struct *task;
 	u32 want;
 	bool woken;
 	u64 seen;
 	u64 seq;
+	const struct fos_entry *reply;
 };
 
 void fos_ep_init_wait(struct fos_ep *ep);

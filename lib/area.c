@@ -13,13 +13,13 @@ void fos_area_init(struct fos_area *a, uint64_t bytes, uint32_t max)
 	a->max = max;
 }
 
-void fos_area_sweep(struct fos_area *a, bool (*is_free)(void *arg, uint64_t seq),
+void fos_area_sweep(struct fos_area *a, bool (*is_free)(void *arg, uint64_t owner),
 		    void *arg)
 {
 	uint32_t i, kept = 0;
 
 	for (i = 0; i < a->n; i++)
-		if (!is_free(arg, a->block[i].seq))
+		if (!is_free(arg, a->block[i].owner))
 			a->block[kept++] = a->block[i];
 	a->n = kept;
 }
@@ -46,25 +46,14 @@ bool fos_area_find(const struct fos_area *a, uint64_t len, uint64_t *offset,
 }
 
 void fos_area_insert(struct fos_area *a, uint32_t at, uint64_t offset,
-		     uint64_t len, uint64_t seq)
+		     uint64_t len, uint64_t owner)
 {
 	memmove(&a->block[at + 1], &a->block[at],
 		(a->n - at) * sizeof(a->block[0]));
 	a->block[at] = (struct fos_block) {
 		.offset = offset,
 		.len = len,
-		.seq = seq,
+		.owner = owner,
 	};
 	a->n++;
-}
-
-uint64_t fos_area_oldest(const struct fos_area *a)
-{
-	uint64_t oldest = a->block[0].seq;
-	uint32_t i;
-
-	for (i = 1; i < a->n; i++)
-		if (a->block[i].seq < oldest)
-			oldest = a->block[i].seq;
-	return oldest;
 }

@@ -3,10 +3,10 @@
  * area: who holds which block of a transmit area.  Pure.
  *
  * First fit over the blocks in use, lowest address first, so that the same few
- * hot pages are used again and again.  A block belongs to the entry that
- * carries it and is free when the receiver has let go of that entry, which the
- * caller finds out; there are never more blocks than slots.  The lists live in
- * private memory: nothing that the peer writes is ever followed.
+ * hot pages are used again and again.  A block belongs to the message or the
+ * reply that lies in it and is free when the peer has let go of that, which the
+ * caller finds out.  The lists live in private memory: nothing that the peer
+ * writes is ever followed.
  */
 #ifndef FOS_AREA_H
 #define FOS_AREA_H
@@ -15,10 +15,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* One for each slot of entries and of replies. */
+#define FOS_AREA_BLOCKS		(2 * FOS_CHAN_DEPTH_MAX)
+
 struct fos_block {
 	uint64_t offset;
 	uint64_t len;
-	uint64_t seq;
+	uint64_t owner;
 };
 
 /**
@@ -31,13 +34,13 @@ struct fos_area {
 	uint64_t bytes;
 	uint32_t n;
 	uint32_t max;
-	struct fos_block block[FOS_CHAN_DEPTH_MAX];
+	struct fos_block block[FOS_AREA_BLOCKS];
 };
 
 void fos_area_init(struct fos_area *a, uint64_t bytes, uint32_t max);
 
-/* Drop the blocks whose entry @is_free says is free. */
-void fos_area_sweep(struct fos_area *a, bool (*is_free)(void *arg, uint64_t seq),
+/* Drop the blocks whose owner @is_free says is done. */
+void fos_area_sweep(struct fos_area *a, bool (*is_free)(void *arg, uint64_t owner),
 		    void *arg);
 
 /**
@@ -52,11 +55,8 @@ void fos_area_sweep(struct fos_area *a, bool (*is_free)(void *arg, uint64_t seq)
 bool fos_area_find(const struct fos_area *a, uint64_t len, uint64_t *offset,
 		   uint32_t *at);
 
-/* Put the block that was just found to use, for entry @seq. */
+/* Put the block that was just found to use. */
 void fos_area_insert(struct fos_area *a, uint32_t at, uint64_t offset,
-		     uint64_t len, uint64_t seq);
-
-/* The entry of the oldest block; there is one. */
-uint64_t fos_area_oldest(const struct fos_area *a);
+		     uint64_t len, uint64_t owner);
 
 #endif

@@ -99,15 +99,16 @@ static void fill_mem(struct fos_ring_mem *m, const struct fos_core_query *q,
 	*m = (struct fos_ring_mem) {
 		.my_line = (void *)my_control,
 		.my_entries = (void *)(my_control + FOS_CHAN_ENTRIES),
-		.my_abandoned = (void *)(my_control +
-					 FOS_CHAN_ABANDONED(depth)),
+		.my_replies = (void *)(my_control + FOS_CHAN_REPLIES(depth)),
+		.my_released = (void *)(my_control + FOS_CHAN_RELEASED(depth)),
 		.my_claims = (void *)(base + FOS_CHAN_OFF_CLAIMS(depth, mine)),
 		.my_area = base + FOS_CHAN_OFF_AREA(depth, q->area_bytes, mine),
 		.my_kside = &kside[mine],
 		.peer_line = (void *)peer_control,
 		.peer_entries = (void *)(peer_control + FOS_CHAN_ENTRIES),
-		.peer_abandoned = (void *)(peer_control +
-					   FOS_CHAN_ABANDONED(depth)),
+		.peer_replies = (void *)(peer_control + FOS_CHAN_REPLIES(depth)),
+		.peer_released = (void *)(peer_control +
+					  FOS_CHAN_RELEASED(depth)),
 		.peer_claims = (void *)(base +
 					FOS_CHAN_OFF_CLAIMS(depth, peer)),
 		.peer_area = base +

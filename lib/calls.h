@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * calls: who waits for which reply, and which requests are to be answered.
- *
- * Any thread that finds a reply takes it and hands it to the thread whose call
- * it answers: a thread that sleeps long must not leave its reply in a slot
- * that others need.  One word a call says whose it is and how far it is, so
- * that handing over is one compare-and-exchange.
+ * calls: which reply slots my own calls use, and which requests of the peer I
+ * have yet to answer.
  */
 #ifndef FOS_CALLS_H
 #define FOS_CALLS_H
@@ -13,89 +9,53 @@
 #include <linux/fastos.h>
 #include <semaphore.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
+
+#define FOS_CALLS_WORDS		(FOS_CHAN_DEPTH_MAX / 64)
 
 /**
- * struct fos_call - a call of mine that waits for its reply
- * @word: token << 2 | state; 0: free
- * @buf: where the reply goes
- * @cap: room there
- * @result: its length or -errno, once ROUTED
- */
-struct fos_call {
-	uint64_t word;
-	void *buf;
-	size_t cap;
-	ssize_t result;
-};
-
-#define FOS_CALL_WAITING	0ULL
-#define FOS_CALL_ROUTING	1ULL	/* a thread copies the reply */
-#define FOS_CALL_CONTENDED	2ULL	/* ... and the caller sleeps for it */
-#define FOS_CALL_ROUTED		3ULL	/* the result is there */
-#define FOS_CALL_STATE		3ULL
-
-/**
- * struct fos_calls - an endpoint's outstanding calls, as many as its depth
+ * struct fos_calls - an endpoint's reply slots, as many as its depth
+ * @busy: a bit each; those beyond the depth are set for ever
  * @waiters: threads that wait for a free one
  * @freed: posted for them
  */
 struct fos_calls {
-	uint32_t depth;
+	uint64_t busy[FOS_CALLS_WORDS];
 	uint32_t waiters;
 	sem_t freed;
-	struct fos_call call[FOS_CHAN_DEPTH_MAX];
 };
 
 void fos__calls_init(struct fos_calls *c, uint32_t depth);
 
 /**
- * fos__call_begin() - get a free call, wait for one if need be
+ * fos__call_begin() - get a reply slot, wait for one if need be
  * @deadline_ns: absolute CLOCK_MONOTONIC or FOS_DEADLINE_NONE
  *
- * Return: 0; -ETIMEDOUT; -EINTR.
+ * Return: the slot; -ETIMEDOUT; -EINTR.
  */
-int fos__call_begin(struct fos_calls *c, uint64_t deadline_ns,
-		    struct fos_call **call);
-void fos__call_end(struct fos_calls *c, struct fos_call *call);
-
-/* The request is about to be published as @token; its reply goes to @buf. */
-void fos__call_expect(struct fos_call *call, uint64_t token, void *buf,
-		      size_t cap);
-
-/* Is the reply there?  Sleeps while another thread is copying it. */
-bool fos__call_is_routed(struct fos_call *call);
-
-/* Give up; false: too late, the reply is there. */
-bool fos__call_abandon(struct fos_call *call, uint64_t token);
-
-/* Whose is @token?  NULL: nobody's, or he gave up. */
-struct fos_call *fos__call_find(struct fos_calls *c, uint64_t token);
-/* Become the one who copies its reply; false: another thread is. */
-bool fos__call_route(struct fos_call *call, uint64_t token);
-/* The reply could not be taken after all. */
-void fos__call_unroute(struct fos_call *call, uint64_t token);
-void fos__call_finish(struct fos_call *call, uint64_t token, ssize_t result);
+int fos__call_begin(struct fos_calls *c, uint64_t deadline_ns);
+void fos__call_end(struct fos_calls *c, uint32_t slot);
 
 /**
  * struct fos_owed - requests that were taken and not yet answered
- * @slots: twice the depth, for those whose callers have given up
- * @token: 0: free
+ * @token: per reply slot; 0: none
+ *
+ * A caller who gave up may use his slot again while one of my threads still
+ * writes the late reply there: the next one must wait for that.
  */
 struct fos_owed {
-	uint32_t slots;
-	uint64_t token[2 * FOS_CHAN_DEPTH_MAX];
+	uint64_t token[FOS_CHAN_DEPTH_MAX];
 };
 
-void fos__owed_init(struct fos_owed *o, uint32_t depth);
-/* False: there are too many. */
-bool fos__owed_add(struct fos_owed *o, uint64_t token);
-/* Drop those that @gone says nobody waits for any more. */
-void fos__owed_sweep(struct fos_owed *o, bool (*gone)(void *arg, uint64_t token),
-		     void *arg);
-/* False: it is not owed. */
-bool fos__owed_remove(struct fos_owed *o, uint64_t token);
+void fos__owed_init(struct fos_owed *o);
+
+/* @token was taken. */
+void fos__owed_add(struct fos_owed *o, uint64_t token);
+
+/* Before writing its reply; false: it is not owed (any more). */
+bool fos__owed_begin(struct fos_owed *o, uint64_t token);
+/* It was replied to, or cannot be; or: it is still owed. */
+void fos__owed_end(struct fos_owed *o, uint64_t token);
+void fos__owed_keep(struct fos_owed *o, uint64_t token);
 
 #endif

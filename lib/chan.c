@@ -102,6 +102,20 @@ FOS_HOT FOS_API ssize_t fos_send(int fd, const void *buf, size_t len, int flags)
 
 /* ---- reply ------------------------------------------------------------ */
 
+static int answer(struct op *op, struct out *out)
+{
+	int ret;
+
+	if (fos_ring_is_released(op->r, out->token))
+		return -ESTALE;
+	if (fos_ring_peer_dead(op->r))
+		return -EPIPE;
+	ret = out_place_reply(op, out);
+	if (!ret)
+		out_publish_reply(op, out);
+	return ret;
+}
+
 static int reply(struct op *op, uint64_t token, const void *rsp, size_t n)
 {
 	struct out out = {
@@ -110,26 +124,19 @@ static int reply(struct op *op, uint64_t token, const void *rsp, size_t n)
 		.meta = FOS_META_REPLY,
 		.token = token,
 	};
+	struct fos_owed *owed = &op->ep->owed;
 	int ret;
 
 	if (!out_fits(op, n))
 		return -EMSGSIZE;
-	if (!fos__owed_remove(&op->ep->owed, token) ||
-	    fos_ring_is_abandoned(op->r, token))
+	if (!fos__owed_begin(owed, token))
 		return -ESTALE;
-	if (fos_ring_peer_dead(op->r))
-		return -EPIPE;
-	ret = out_place_reply(op, &out);
-	if (ret) {
-		fos__owed_add(&op->ep->owed, token);
-		return ret;
-	}
-	out_publish(op, &out);
-	/* He gave up while we published: it must not lie there. */
-	if (fos_unlikely(fos_ring_is_abandoned(op->r, token)) &&
-	    op_withdraw(op, out.seq) == 1)
-		return -ESTALE;
-	return 0;
+	ret = answer(op, &out);
+	if (fos_unlikely(ret == -ENOBUFS))
+		fos__owed_keep(owed, token);
+	else
+		fos__owed_end(owed, token);
+	return ret;
 }
 
 FOS_API int fos_reply(int fd, uint64_t token, const void *rsp, size_t n)
@@ -198,74 +205,79 @@ FOS_HOT FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
 
 /* ---- call ------------------------------------------------------------- */
 
+/**
+ * struct call - a call under way
+ * @token: what its reply will carry
+ * @rsp: where that goes
+ * @cap: room there
+ */
+struct call {
+	uint64_t token;
+	void *rsp;
+	size_t cap;
+};
+
+static ssize_t call_reply(struct op *op, const struct call *c)
+{
+	return in_reply(op, c->token, c->rsp, c->cap);
+}
+
 /*
  * Leave with @why unless the reply is there after all.  A request that was
- * delivered is announced as abandoned, so that its reply is stale.
+ * delivered is released, so that its reply is stale.
  */
-static FOS_COLD ssize_t call_give_up(struct op *op, struct fos_call *call,
-				     const struct out *out, int why)
+static FOS_COLD ssize_t call_give_up(struct op *op, const struct call *c,
+				     uint64_t seq, int why)
 {
-	int ret = op_withdraw(op, out->seq);
+	int ret = op_withdraw(op, seq);
 
-	if (ret == 1) {
-		fos__call_abandon(call, out->seq);
+	if (ret == 1)
 		return why;
-	}
-	op->delivered = !ret ||
-			fos_ring_fate(op->r, out->seq) != FOS_FATE_NONE;
-	fos_ring_abandon(op->r, out->seq);
-	if (in_replies(op, call, fos_ring_seen(op->r)) == 1 ||
-	    !fos__call_abandon(call, out->seq))
-		return call->result;
+	op->delivered = !ret || fos_ring_fate(op->r, seq) != FOS_FATE_NONE;
+	fos_ring_release(op->r, c->token, &op->bell);
+	if (fos_ring_has_reply(op->r, c->token))
+		return call_reply(op, c);
 	if (ret < 0)
 		return ret;
 	return why == -EPIPE ? -ECONNRESET : why;
 }
 
-static ssize_t call_wait(struct op *op, struct fos_call *call,
-			 const struct out *out)
+static ssize_t call_wait(struct op *op, const struct call *c, uint64_t seq)
 {
-	uint64_t seen;
 	bool dead;
 	int ret;
 
+	/* Wait, then look: nobody answers before he was asked. */
 	for (;;) {
-		/* One line, where the reply most likely is. */
-		ret = fos_ring_peek(op->r) ? in_replies(op, call, 0) : 0;
-		if (ret == 1)
-			return call->result;
-		/* Before sleeping: death, then the count, then the ring. */
+		ret = op_wait(op, FOS_WANT_REPLY, c->token);
+		/* Death first: what was replied before it counts. */
 		dead = fos_ring_peer_dead(op->r);
-		seen = fos_ring_seen(op->r);
-		if (!ret && !fos_ring_is_idle(op->r, seen))
-			ret = in_replies(op, call, seen);
-		if (ret == 1 || fos__call_is_routed(call))
-			return call->result;
-		if (!ret)
-			ret = dead ? -EPIPE :
-				     op_wait(op, FOS_WANT_REPLY, seen);
-		if (ret)
-			return call_give_up(op, call, out, ret);
+		if (fos_ring_has_reply(op->r, c->token))
+			return call_reply(op, c);
+		if (!ret && dead)
+			ret = -EPIPE;
+		if (fos_unlikely(ret))
+			return call_give_up(op, c, seq, ret);
 	}
 }
 
-static ssize_t call(struct op *op, struct out *out, void *rsp, size_t cap)
+static ssize_t call(struct op *op, struct out *out, struct call *c)
 {
-	struct fos_call *call;
+	int slot = fos__call_begin(&op->ep->calls, op->deadline_ns);
 	ssize_t ret;
 
-	ret = fos__call_begin(&op->ep->calls, op->deadline_ns, &call);
-	if (ret)
-		return ret;
+	if (slot < 0)
+		return slot;
 	ret = out_place_wait(op, out);
 	if (!ret) {
-		fos__call_expect(call, out->seq, rsp, cap);
+		c->token = FOS_TOKEN(out->seq, slot);
+		out->token = c->token;
 		out_publish(op, out);
-		ret = call_wait(op, call, out);
+		ret = call_wait(op, c, out->seq);
 		if (op_polls(op))
 			op_begin_turn(op);
 	}
-	fos__call_end(&op->ep->calls, call);
+	fos__call_end(&op->ep->calls, slot);
 	return ret;
 }
 
@@ -273,6 +285,7 @@ FOS_HOT FOS_API ssize_t fos_call(int fd, const void *req, size_t n, void *rsp,
 				 size_t cap, const struct timespec *deadline)
 {
 	struct out out = { .buf = req, .len = n, .meta = FOS_META_CALL };
+	struct call c = { .rsp = rsp, .cap = cap };
 	struct op op;
 	ssize_t ret;
 
@@ -287,7 +300,7 @@ FOS_HOT FOS_API ssize_t fos_call(int fd, const void *req, size_t n, void *rsp,
 	else if (fos_ring_peer_dead(op.r))
 		ret = -EPIPE;
 	else
-		ret = call(&op, &out, rsp, cap);
+		ret = call(&op, &out, &c);
 	if (fos_unlikely(ret < 0))
 		last_delivered = op.delivered || ret == -EMSGSIZE;
 	return op_end(&op, ret == -E2BIG ? -EMSGSIZE : ret);

@@ -163,10 +163,10 @@ static int ep_attach(int fd, const struct fos_core_query *q,
 	ep->stuck_for = 0;
 	pthread_mutex_init(&ep->area_lock, NULL);
 	fos_ring_init(&ep->ring, &ep->map.mem);
-	fos_area_init(&ep->area, q->area_bytes, q->depth);
+	fos_area_init(&ep->area, q->area_bytes, 2 * q->depth);
 	fos_spin_unpack(&ep->spin, q->cookie, q->wake_ns);
 	fos__calls_init(&ep->calls, q->depth);
-	fos__owed_init(&ep->owed, q->depth);
+	fos__owed_init(&ep->owed);
 	/* Added, not set: somebody may just be counting a stale pointer. */
 	__atomic_add_fetch(&ep->users, 1, __ATOMIC_SEQ_CST);
 	ep->next = registry;

@@ -22,112 +22,43 @@ static bool take_body(struct op *op, const struct fos_scan *s,
 }
 
 /*
- * A request that cannot be served here is answered with an errno; without room
- * for the answer it is left where it lies.
+ * It does not fit here: its sender is told, by its claim or, if it is a
+ * request, by its reply.
  */
-static void refuse_call(struct op *op, const struct fos_scan *s,
-			const struct fos_found *f, int32_t why)
+static FOS_COLD void refuse(struct op *op, const struct fos_scan *s,
+			    const struct fos_found *f)
 {
-	struct out out = {
-		.buf = &why,
-		.len = sizeof(why),
+	const bool call = f->meta & FOS_META_CALL;
+	const struct out out = {
 		.meta = FOS_META_REPLY | FOS_META_REFUSED,
+		.token = f->token,
 	};
 
-	if (out_place_reply(op, &out))
+	if (!fos_ring_claim(op->r, s, f->seq,
+			    call ? FOS_CLAIM_DONE : FOS_CLAIM_REFUSED,
+			    &op->bell) || !call)
 		return;
-	/* The position must be published: token 0 is nobody's reply. */
-	if (fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_DONE, &op->bell))
-		out.token = f->seq;
-	out_publish(op, &out);
-}
-
-static FOS_COLD void refuse(struct op *op, const struct fos_scan *s,
-			    const struct fos_found *f, int32_t why)
-{
-	if ((f->meta & FOS_META_KIND) == FOS_META_CALL)
-		refuse_call(op, s, f, why);
-	else
-		fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_REFUSED, &op->bell);
-}
-
-static bool is_abandoned(void *ring, uint64_t token)
-{
-	return fos_ring_is_abandoned(ring, token);
-}
-
-/* Owed before it is taken, so that a reply can be given at once. */
-static bool owe(struct op *op, uint64_t token)
-{
-	struct fos_owed *owed = &op->ep->owed;
-
-	if (fos__owed_add(owed, token))
-		return true;
-	fos__owed_sweep(owed, is_abandoned, op->r);
-	return fos__owed_add(owed, token);
-}
-
-/* What a refusal says; only what we would say is believed. */
-static ssize_t refusal_of(const struct fos_found *f)
-{
-	int32_t why = 0;
-
-	if (f->len == sizeof(why))
-		memcpy(&why, f->body, sizeof(why));
-	return why == ENOBUFS ? -ENOBUFS : -E2BIG;
-}
-
-/*
- * Copy a reply to whoever waits for it.  -E2BIG: the request did not fit there;
- * -EMSGSIZE: the reply does not fit here.
- */
-static void route_reply(struct op *op, const struct fos_scan *s,
-			const struct fos_found *f)
-{
-	struct fos_call *call = fos__call_find(&op->ep->calls, f->token);
-	ssize_t result = f->len;
-
-	if (!call) {
-		fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_REFUSED, &op->bell);
+	fos__owed_add(&op->ep->owed, f->token);
+	if (!fos__owed_begin(&op->ep->owed, f->token))
 		return;
-	}
-	if (!fos__call_route(call, f->token))
-		return;
-	if ((f->meta & FOS_META_REFUSED) || f->len > call->cap) {
-		result = f->meta & FOS_META_REFUSED ? refusal_of(f) : -EMSGSIZE;
-		if (!fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_DONE,
-				    &op->bell))
-			goto lost;
-	} else if (!take_body(op, s, f, call->buf)) {
-		goto lost;
-	}
-	fos__call_finish(call, f->token, result);
-	return;
-lost:
-	fos__call_unroute(call, f->token);
+	out_publish_reply(op, &out);
+	fos__owed_end(&op->ep->owed, f->token);
 }
 
 static bool take(struct op *op, const struct fos_scan *s,
 		 const struct fos_found *f, struct in *in)
 {
-	in->token = 0;
-	if ((f->meta & FOS_META_KIND) != FOS_META_CALL)
-		return take_body(op, s, f, in->buf);
-	if (!owe(op, f->seq)) {
-		refuse(op, s, f, ENOBUFS);
+	if (!take_body(op, s, f, in->buf))
 		return false;
+	in->token = 0;
+	if (f->meta & FOS_META_CALL) {
+		in->token = f->token;
+		fos__owed_add(&op->ep->owed, f->token);
 	}
-	in->token = f->seq;
-	if (take_body(op, s, f, in->buf))
-		return true;
-	fos__owed_remove(&op->ep->owed, f->seq);
-	return false;
+	return true;
 }
 
-/*
- * Take the next message of these kinds; -EAGAIN: there is none.  Replies are
- * handed on to their callers: one that nobody waits for would lie for ever.
- */
+/* Take the next message of these kinds; -EAGAIN: there is none. */
 static ssize_t take_next(struct op *op, struct in *in, uint64_t seen)
 {
 	struct fos_found f;
@@ -135,21 +66,15 @@ static ssize_t take_next(struct op *op, struct in *in, uint64_t seen)
 	int ret;
 
 	fos_ring_scan_begin(op->r, &s, seen);
-	while ((ret = fos_ring_scan(op->r, &s,
-				    in->kinds | KIND_BIT(FOS_META_REPLY),
-				    &f))) {
+	while ((ret = fos_ring_scan(op->r, &s, in->kinds, &f))) {
 		if (ret < 0) {
 			if (fos_ring_claim(op->r, &s, f.seq, FOS_CLAIM_REFUSED,
 					   &op->bell))
 				return ret;
 			continue;
 		}
-		if ((f.meta & FOS_META_KIND) == FOS_META_REPLY) {
-			route_reply(op, &s, &f);
-			continue;
-		}
 		if (f.len > in->cap) {
-			refuse(op, &s, &f, EMSGSIZE);
+			refuse(op, &s, &f);
 			continue;
 		}
 		if (!take(op, &s, &f, in))
@@ -235,24 +160,17 @@ ssize_t in_receive(struct op *op, struct in *in, int flags)
 	return ret;
 }
 
-int in_replies(struct op *op, struct fos_call *call, uint64_t seen)
+ssize_t in_reply(struct op *op, uint64_t token, void *buf, size_t cap)
 {
 	struct fos_found f;
-	struct fos_scan s;
-	int ret;
 
-	fos_ring_scan_begin(op->r, &s, seen);
-	while ((ret = fos_ring_scan(op->r, &s, KIND_BIT(FOS_META_REPLY), &f))) {
-		if (ret < 0) {
-			if (fos_ring_claim(op->r, &s, f.seq, FOS_CLAIM_REFUSED,
-					   &op->bell))
-				return ret;
-			continue;
-		}
-		route_reply(op, &s, &f);
-		if (fos__call_is_routed(call))
-			return 1;
-	}
-	return fos__call_is_routed(call);
+	if (!fos_ring_read_reply(op->r, token, &f))
+		return -EPROTO;
+	if (f.meta & FOS_META_REFUSED)
+		return -E2BIG;
+	if (f.len <= cap)
+		fos__copy(buf, f.body, f.len);
+	if (f.meta & FOS_META_AREA)
+		fos_ring_release(op->r, token, &op->bell);
+	return f.len <= cap ? (ssize_t)f.len : -EMSGSIZE;
 }
-

@@ -30,12 +30,11 @@ struct in {
 ssize_t in_receive(struct op *op, struct in *in, int flags);
 
 /**
- * in_replies() - hand out the replies that are there
- * @call: is its reply among them?
- * @seen: see fos_ring_scan_begin()
+ * in_reply() - take the reply to my request, which is there
  *
- * Return: 1: it is; 0; -EPROTO.
+ * Return: its length; -EMSGSIZE: it does not fit here; -E2BIG: the request did
+ * not fit there; -EPROTO.
  */
-int in_replies(struct op *op, struct fos_call *call, uint64_t seen);
+ssize_t in_reply(struct op *op, uint64_t token, void *buf, size_t cap);
 
 #endif

@@ -72,7 +72,7 @@ static inline ssize_t fos__ret(ssize_t ret)
  * @owed_bell: what a call could not ring because its descriptor was closed
  * @stuck_for: what a reply has waited for in vain, see out_place_reply()
  * @picked_at: when the last message was picked up, ns, if the policy is timed
- * @calls: calls of mine that wait for their reply
+ * @calls: reply slots of my calls
  * @owed: requests taken and not answered
  *
  * The memory is never returned to malloc, so that a stale pointer in the table

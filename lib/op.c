@@ -90,6 +90,8 @@ static uint64_t op_budget(const struct op *op)
 
 static bool wait_over(const struct op *op, uint32_t want, uint64_t arg)
 {
+	if (want & FOS_WANT_REPLY)
+		return fos_ring_has_reply(op->r, arg);
 	if (want & FOS_WANT_TAKE)
 		return fos_ring_fate(op->r, arg) != FOS_FATE_NONE;
 	if (want & FOS_WANT_ROOM)

@@ -59,9 +59,9 @@ void op_ring(struct op *op);
 
 /**
  * op_wait() - ring what is owed and wait
- * @want: FOS_WANT_TAKE, _ROOM, _CLAIMS, or some of _PUBLISHED
- * @arg: the entry; or the sum of claims or the count of events, loaded before
- *	the ring was examined
+ * @want: FOS_WANT_REPLY, _TAKE, _ROOM, _CLAIMS, or some of _PUBLISHED
+ * @arg: the token; the entry; or the sum of claims or the count of events,
+ *	loaded before the ring was examined
  *
  * Return: 0: look again; -ETIMEDOUT, -EINTR; -EBADF: closed by another thread.
  */

@@ -3,12 +3,22 @@
 
 #include <string.h>
 
-/* How long a reply waits for room; also in fos_reply(3). */
+/* How long a reply waits for a block; also in fos_reply(3). */
 #define PATIENCE_NS	100000000
 
-static bool seq_is_free(void *ring, uint64_t seq)
+/* A block's owner is an entry or, with this bit, a token. */
+#define OWNER_TOKEN	(1ULL << 63)
+
+static inline bool is_reply(const struct out *out)
 {
-	return fos_ring_is_free(ring, seq);
+	return (out->meta & FOS_META_KIND) == FOS_META_REPLY;
+}
+
+static bool owner_is_done(void *ring, uint64_t owner)
+{
+	if (owner & OWNER_TOKEN)
+		return fos_ring_is_released(ring, owner & ~OWNER_TOKEN);
+	return fos_ring_is_free(ring, owner);
 }
 
 static int place_slot(struct op *op, struct out *out, struct room *room)
@@ -24,13 +34,14 @@ static bool find_block(struct op *op, struct out *out, uint32_t *at)
 {
 	struct fos_area *area = &op->ep->area;
 
-	fos_area_sweep(area, seq_is_free, op->r);
+	fos_area_sweep(area, owner_is_done, op->r);
 	return fos_area_find(area, out->len, &out->offset, at);
 }
 
 static __attribute__((noinline)) int
 place_block(struct op *op, struct out *out, struct room *room)
 {
+	uint64_t owner = out->token | OWNER_TOKEN;
 	uint32_t at;
 	int ret;
 
@@ -41,10 +52,13 @@ place_block(struct op *op, struct out *out, struct room *room)
 		if (!find_block(op, out, &at))
 			return -EAGAIN;
 	}
-	ret = place_slot(op, out, room);
-	if (ret)
-		return ret;
-	fos_area_insert(&op->ep->area, at, out->offset, out->len, out->seq);
+	if (!is_reply(out)) {
+		ret = place_slot(op, out, room);
+		if (ret)
+			return ret;
+		owner = out->seq;
+	}
+	fos_area_insert(&op->ep->area, at, out->offset, out->len, owner);
 	return 0;
 }
 
@@ -53,7 +67,7 @@ int out_place(struct op *op, struct out *out, struct room *room)
 	int ret;
 
 	if (out->len <= FOS_INLINE_BYTES)
-		return place_slot(op, out, room);
+		return is_reply(out) ? 0 : place_slot(op, out, room);
 	out->meta |= FOS_META_AREA;
 	pthread_mutex_lock(&op->ep->area_lock);
 	ret = place_block(op, out, room);
@@ -97,10 +111,9 @@ int out_place_wait(struct op *op, struct out *out)
 }
 
 /*
- * A reply needs the next slot, whatever lies there: a message that nobody has
- * taken, or a reply whose reader was preempted between two instructions.  He
- * gets a few time slices, once: a client that is stopped must not cost as much
- * for each of its replies.
+ * The area is full of what the peer has yet to read, perhaps because its
+ * readers were preempted.  They get a few time slices, once: a client that is
+ * stopped must not cost as much for each of its replies.
  */
 static FOS_COLD int out_wait_briefly(struct op *op, struct out *out,
 				     struct room *room)
@@ -132,10 +145,10 @@ int out_place_reply(struct op *op, struct out *out)
 	return ret;
 }
 
-void out_publish(struct op *op, const struct out *out)
+/* All but its seq. */
+static inline void fill(struct op *op, const struct out *out,
+			struct fos_entry *e)
 {
-	struct fos_entry *e = fos_ring_entry(op->r, out->seq);
-
 	e->token = out->token;
 	e->len = out->len;
 	e->meta = out->meta;
@@ -148,6 +161,20 @@ void out_publish(struct op *op, const struct out *out)
 	} else {
 		fos__copy(e->body, out->buf, out->len);
 	}
+}
+
+void out_publish(struct op *op, const struct out *out)
+{
+	struct fos_entry *e = fos_ring_entry(op->r, out->seq);
+
+	fill(op, out, e);
 	op->bell |= fos_ring_publish(op->r, e, out->seq);
 }
 
+void out_publish_reply(struct op *op, const struct out *out)
+{
+	struct fos_entry *e = fos_ring_reply_entry(op->r, out->token);
+
+	fill(op, out, e);
+	op->bell |= fos_ring_reply(op->r, e, out->token);
+}

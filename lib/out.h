@@ -8,8 +8,8 @@
 /**
  * struct out - a message on its way out
  * @meta: FOS_META_MSG, _CALL or _REPLY, and _REFUSED
- * @token: of a reply
- * @seq: its position, once placed
+ * @token: of a request or a reply
+ * @seq: its position, once placed; a reply has none
  * @offset: of its block, if it needs one
  */
 struct out {
@@ -46,10 +46,14 @@ int out_place(struct op *op, struct out *out, struct room *room);
 /* The same, and wait.  -EPIPE, and errors of op_wait(). */
 int out_place_wait(struct op *op, struct out *out);
 
-/* The same for a reply: wait only briefly.  -ENOBUFS: there is no room. */
+/*
+ * A block for a reply that needs one, else nothing: a reply has its slot.
+ * Waits only briefly.  -ENOBUFS: the area is full; -EPIPE, -EBADF.
+ */
 int out_place_reply(struct op *op, struct out *out);
 
-/* Fill in a placed message and let the peer see it. */
+/* Fill in a placed message or reply and let the peer see it. */
 void out_publish(struct op *op, const struct out *out);
+void out_publish_reply(struct op *op, const struct out *out);
 
 #endif

@@ -14,7 +14,7 @@
 
 static inline uint32_t slot_of(const struct fos_ring *r, uint64_t seq)
 {
-	return seq & (r->m.depth - 1);
+	return seq & r->mask;
 }
 
 /* How far a claim word is ahead of entry @seq; < 0: @seq is undecided. */
@@ -32,6 +32,7 @@ void fos_ring_init(struct fos_ring *r, const struct fos_ring_mem *m)
 {
 	*r = (struct fos_ring) {
 		.m = *m,
+		.mask = m->depth - 1,
 		.tail = m->depth,
 		.free_to = m->depth,
 		.head = m->depth,
@@ -48,10 +49,11 @@ static bool slot_is_free(const struct fos_ring *r, uint64_t seq)
 {
 	uint64_t word = LOAD_ACQ(&r->m.peer_claims[slot_of(r, seq)]);
 
+	if (word == FOS_CLAIM(seq, FOS_CLAIM_DONE))
+		return true;
 	if (word == FOS_CLAIM(seq, FOS_CLAIM_REFUSED))
 		return LOAD_ACQ(&r->awaited[slot_of(r, seq)]) != seq;
-	return word == FOS_CLAIM(seq, FOS_CLAIM_DONE) ||
-	       word == FOS_CLAIM(seq, FOS_CLAIM_WITHDRAWN);
+	return word == FOS_CLAIM(seq, FOS_CLAIM_WITHDRAWN);
 }
 
 /*
@@ -176,7 +178,8 @@ uint64_t fos_ring_claims_sum(const struct fos_ring *r)
 	uint32_t slot;
 
 	for (slot = 0; slot < r->m.depth; slot++)
-		sum += LOAD_ACQ(&r->m.peer_claims[slot]);
+		sum += LOAD_ACQ(&r->m.peer_claims[slot]) +
+		       LOAD_ACQ(&r->m.peer_released[slot]);
 	return sum;
 }
 
@@ -255,12 +258,9 @@ static bool copy_header(const struct fos_ring *r, const struct fos_entry *e,
 {
 	uint64_t offset;
 
-	f->token = LOAD(&e->token);
 	f->len = LOAD(&e->len);
 	f->meta = LOAD(&e->meta);
 	f->body = e->body;
-	if ((f->meta & ~FOS_META_ALL) || KIND(f->meta) > FOS_META_REPLY)
-		return false;
 	if (!(f->meta & FOS_META_AREA))
 		return f->len <= FOS_INLINE_BYTES;
 	offset = LOAD(&e->offset);
@@ -269,6 +269,18 @@ static bool copy_header(const struct fos_ring *r, const struct fos_entry *e,
 		return false;
 	f->body = r->m.peer_area + offset;
 	return true;
+}
+
+/* The same of an entry that is no reply; a request's token must be its own. */
+static bool copy_message(const struct fos_ring *r, const struct fos_entry *e,
+			 struct fos_found *f)
+{
+	f->token = LOAD(&e->token);
+	if (!copy_header(r, e, f) ||
+	    (f->meta & ~(FOS_META_AREA | FOS_META_CALL)))
+		return false;
+	return !(f->meta & FOS_META_CALL) ||
+	       f->token - FOS_TOKEN(f->seq, 0) < r->m.depth;
 }
 
 /*
@@ -304,7 +316,7 @@ int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
 			continue;
 		}
 		f->seq = s->pos;
-		ok = copy_header(r, e, f);
+		ok = copy_message(r, e, f);
 		/* Taken, and the slot filled again, while we copied? */
 		if (LOAD_ACQ(claim) != s->word)
 			continue;
@@ -365,16 +377,47 @@ void fos_ring_leave_wait(struct fos_ring *r)
 
 /* ---- calls ------------------------------------------------------------ */
 
-void fos_ring_abandon(struct fos_ring *r, uint64_t token)
+static inline uint32_t reply_slot(const struct fos_ring *r, uint64_t token)
 {
-	/* A full fence: then look for the reply; see fos_ring_is_abandoned(). */
-	__atomic_exchange_n(&r->m.my_abandoned[slot_of(r, token)], token,
-			    __ATOMIC_SEQ_CST);
+	return slot_of(r, FOS_TOKEN_SLOT(token));
 }
 
-bool fos_ring_is_abandoned(const struct fos_ring *r, uint64_t token)
+bool fos_ring_has_reply(const struct fos_ring *r, uint64_t token)
 {
-	return LOAD_ACQ(&r->m.peer_abandoned[slot_of(r, token)]) == token;
+	return LOAD_ACQ(&r->m.peer_replies[reply_slot(r, token)].seq) == token;
+}
+
+bool fos_ring_read_reply(const struct fos_ring *r, uint64_t token,
+			 struct fos_found *f)
+{
+	return copy_header(r, &r->m.peer_replies[reply_slot(r, token)], f) &&
+	       KIND(f->meta) == FOS_META_REPLY && !(f->meta & ~FOS_META_ALL);
+}
+
+void fos_ring_release(struct fos_ring *r, uint64_t token, uint32_t *bell)
+{
+	/* The fence before reading need_wakeup, and a last look for a reply. */
+	__atomic_exchange_n(&r->m.my_released[reply_slot(r, token)], token,
+			    __ATOMIC_SEQ_CST);
+	*bell |= peer_wants(r) & FOS_WANT_CLAIMS;
+}
+
+bool fos_ring_is_released(const struct fos_ring *r, uint64_t token)
+{
+	return LOAD_ACQ(&r->m.peer_released[reply_slot(r, token)]) >= token;
+}
+
+struct fos_entry *fos_ring_reply_entry(struct fos_ring *r, uint64_t token)
+{
+	return &r->m.my_replies[reply_slot(r, token)];
+}
+
+uint32_t fos_ring_reply(struct fos_ring *r, struct fos_entry *e,
+			uint64_t token)
+{
+	/* Also the full fence before reading need_wakeup. */
+	__atomic_exchange_n(&e->seq, token, __ATOMIC_SEQ_CST);
+	return peer_wants(r) & FOS_WANT_REPLY;
 }
 
 /* ---- hints and death -------------------------------------------------- */

@@ -13,6 +13,9 @@
  * its claim word: by a receiver, or by the kernel for a sender that gives up.
  * There is no shared head or tail.
  *
+ * Replies are no messages: a request says in which reply slot its answer is
+ * awaited, and there it is published, without a claim.
+ *
  * Nothing that the peer can write is trusted: an entry is copied once, the
  * copy is checked, the copy is used.
  */
@@ -28,13 +31,15 @@
 struct fos_ring_mem {
 	struct fos_line *my_line;
 	struct fos_entry *my_entries;
-	uint64_t *my_abandoned;
+	struct fos_entry *my_replies;
+	uint64_t *my_released;
 	uint64_t *my_claims;
 	unsigned char *my_area;
 	const struct fos_kside *my_kside;
 	const struct fos_line *peer_line;
 	const struct fos_entry *peer_entries;
-	const uint64_t *peer_abandoned;
+	const struct fos_entry *peer_replies;
+	const uint64_t *peer_released;
 	const uint64_t *peer_claims;
 	const unsigned char *peer_area;
 	const struct fos_kside *peer_kside;
@@ -45,6 +50,7 @@ struct fos_ring_mem {
 /**
  * struct fos_ring - one endpoint as its process sees it
  * @m: the shared parts
+ * @mask: depth - 1
  * @tail: next position to take
  * @free_to: positions below are known to have a free slot
  * @awaited: per slot, the entry whose sender will ask for its fate, or 0
@@ -52,6 +58,7 @@ struct fos_ring_mem {
  */
 struct fos_ring {
 	struct fos_ring_mem m;
+	uint64_t mask;
 	uint64_t tail;
 	uint64_t free_to;
 	uint64_t awaited[FOS_CHAN_DEPTH_MAX];
@@ -111,7 +118,10 @@ bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq);
 /* The position that the next fos_ring_reserve() would try. */
 uint64_t fos_ring_next(const struct fos_ring *r);
 
-/* Changes when any entry of mine is decided or let go of; for WANT_CLAIMS. */
+/*
+ * Changes when any entry or reply of mine is decided or let go of; for
+ * WANT_CLAIMS.
+ */
 uint64_t fos_ring_claims_sum(const struct fos_ring *r);
 
 /* Is there somebody at the peer to take every undecided entry up to @seq? */
@@ -122,7 +132,7 @@ bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq);
 /**
  * struct fos_found - a message of the peer: a private copy of its header
  * @seq: position
- * @token: as the sender says, see fos_entry
+ * @token: of a request, checked to be of this entry
  * @len: bytes; checked to lie in the entry or the area
  * @meta: FOS_META_*; checked
  * @body: in shared memory: may change under the reader, and until the claim
@@ -210,12 +220,28 @@ void fos_ring_leave_wait(struct fos_ring *r);
 
 /* ---- calls ------------------------------------------------------------ */
 
+/* Is there a reply to my request @token?  Touches one line. */
+bool fos_ring_has_reply(const struct fos_ring *r, uint64_t token);
+
+/* Then: what is it?  False: nonsense. */
+bool fos_ring_read_reply(const struct fos_ring *r, uint64_t token,
+			 struct fos_found *f);
+
 /*
- * The caller announces, then looks for the reply once more; the server
- * publishes, then looks for the announcement once more: one sees the other.
+ * I have finished with @token: read its reply, or gave up.  Who gives up looks
+ * once more afterwards: the reply was there, or its sender will be told.
  */
-void fos_ring_abandon(struct fos_ring *r, uint64_t token);
-bool fos_ring_is_abandoned(const struct fos_ring *r, uint64_t token);
+void fos_ring_release(struct fos_ring *r, uint64_t token, uint32_t *bell);
+
+/* Has the peer finished with it?  Then its reply's block is mine again. */
+bool fos_ring_is_released(const struct fos_ring *r, uint64_t token);
+
+/* Where my reply to the peer's request @token goes: to be filled in, all but seq. */
+struct fos_entry *fos_ring_reply_entry(struct fos_ring *r, uint64_t token);
+
+/* Let the peer see it.  Return: what he must be rung for. */
+uint32_t fos_ring_reply(struct fos_ring *r, struct fos_entry *e,
+			uint64_t token);
 
 /* ---- hints and death -------------------------------------------------- */
 

@@ -25,7 +25,8 @@ struct raw {
 	char *base;
 	struct fos_line *line;
 	struct fos_entry *entries;
-	uint64_t *abandoned;
+	struct fos_entry *replies;
+	uint64_t *released;
 	uint64_t *claims;
 	char *area;
 	struct fos_line *peer_line;
@@ -65,7 +66,8 @@ static inline void raw_find_parts(struct raw *r)
 
 	r->line = (void *)mine;
 	r->entries = (void *)(mine + FOS_CHAN_ENTRIES);
-	r->abandoned = (void *)(mine + FOS_CHAN_ABANDONED(d));
+	r->replies = (void *)(mine + FOS_CHAN_REPLIES(d));
+	r->released = (void *)(mine + FOS_CHAN_RELEASED(d));
 	r->claims = (void *)(r->base + FOS_CHAN_OFF_CLAIMS(d, me));
 	r->area = r->base + FOS_CHAN_OFF_AREA(d, r->area_bytes, me);
 	r->peer_line = (void *)peers;
@@ -143,6 +145,25 @@ static inline uint32_t raw_publish(struct raw *r, uint64_t seq, uint32_t meta,
 	       (FOS_WANT_MSG << (meta & FOS_META_KIND));
 }
 
+/* Answer the peer's request; what he must be rung for. */
+static inline uint32_t raw_reply(struct raw *r, uint64_t token)
+{
+	struct fos_entry *e = &r->replies[FOS_TOKEN_SLOT(token)];
+
+	e->len = 0;
+	e->meta = FOS_META_REPLY;
+	__atomic_store_n(&e->seq, token, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&r->peer_kside->need_wakeup, __ATOMIC_SEQ_CST) &
+	       FOS_WANT_REPLY;
+}
+
+/* Say that the reply to my request was read. */
+static inline void raw_release(struct raw *r, uint64_t token)
+{
+	__atomic_store_n(&r->released[FOS_TOKEN_SLOT(token)], token,
+			 __ATOMIC_SEQ_CST);
+}
+
 static inline bool raw_published(const struct raw *r, uint64_t seq)
 {
 	return __atomic_load_n(&r->peer_entries[raw_slot(r, seq)].seq,
@@ -200,7 +221,7 @@ static inline long raw_bell_self(struct raw *r, uint32_t bell)
 	return RESULT(ioctl(r->fd, FOS_IOC_CHAN_BELL_WAIT, &a));
 }
 
-/* All that the peer's claims say, for FOS_WANT_CLAIMS. */
+/* All that the peer's claims say if it released nothing, for FOS_WANT_CLAIMS. */
 static inline uint64_t raw_claims_sum(const struct raw *r)
 {
 	uint64_t sum = 0;

@@ -214,7 +214,7 @@ static int scribbler(int fd, const uint64_t *stop)
 		at = rnd_below(&seed, FOS_CHAN_CONTROL_BYTES(DEPTH) / 8);
 		/* Mostly where somebody looks. */
 		if (rnd_below(&seed, 4))
-			at %= (FOS_CHAN_ABANDONED(DEPTH) + 8 * DEPTH) / 8;
+			at %= (FOS_CHAN_RELEASED(DEPTH) + 8 * DEPTH) / 8;
 		((uint64_t *)r.line)[at] = scribble_word(&seed, near);
 		r.claims[rnd_below(&seed, DEPTH)] =
 			scribble_word(&seed, near);

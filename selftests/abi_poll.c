@@ -55,7 +55,7 @@ TEST_F(poll, nothing_is_ready_on_a_new_channel)
 TEST_F(poll, an_entry_that_nobody_decided_is_pollin)
 {
 	static const unsigned int kinds[] = {
-		FOS_META_MSG, FOS_META_CALL, FOS_META_REPLY,
+		FOS_META_MSG, FOS_META_CALL,
 	};
 	uint64_t seq = FIRST, word;
 	size_t i;

@@ -7,13 +7,12 @@
 #include <pthread.h>
 #include <sched.h>
 
-#include "abi.h"
+#include "sleepers.h"
 #include "kselftest_harness.h"
 
 #define DEPTH		4
 #define AREA		4096
 #define FIRST		((uint64_t)DEPTH)
-#define NONE		FOS_DEADLINE_NONE
 
 FIXTURE(wait) {
 	struct raw a;
@@ -31,68 +30,6 @@ FIXTURE_SETUP(wait)
 
 FIXTURE_TEARDOWN(wait)
 {
-}
-
-static uint64_t events_of(const struct fos_line *line)
-{
-	return __atomic_load_n(&line->events, __ATOMIC_ACQUIRE);
-}
-
-/* Until so many threads of the side sleep. */
-static bool wait_sleepers(const struct raw *r, long n)
-{
-	uint64_t end = in_ms(HANG_MS);
-	char text[1024], side[8], *at;
-
-	snprintf(side, sizeof(side), "side%u:", r->side);
-	do {
-		fdinfo_of(r->fd, text, sizeof(text));
-		at = strstr(text, side);
-		at = at ? strstr(at, "waiters=") : NULL;
-		if (at && strtol(at + 8, NULL, 0) == n)
-			return true;
-		nap_us(200);
-	} while (now_ns() < end);
-	return false;
-}
-
-/* ---- a thread that sleeps --------------------------------------------- */
-
-struct sleeper {
-	struct raw *r;
-	uint32_t want;
-	uint64_t seen;
-	uint64_t seq;
-	uint64_t deadline;
-	pthread_t thread;
-	long ret;
-	uint64_t done;
-};
-
-static void *sleep_now(void *arg)
-{
-	struct sleeper *s = arg;
-
-	s->ret = raw_bell_wait(s->r, 0, s->want, s->seen, s->seq, s->deadline);
-	__atomic_store_n(&s->done, 1, __ATOMIC_RELEASE);
-	return NULL;
-}
-
-static void start(struct sleeper *s)
-{
-	if (!s->deadline)
-		s->deadline = NONE;
-	s->done = 0;
-	pthread_create(&s->thread, NULL, sleep_now, s);
-}
-
-/* What the wait returned; 1: it still sleeps. */
-static long finish(struct sleeper *s)
-{
-	if (!wait_for(&s->done, 1))
-		return 1;
-	pthread_join(s->thread, NULL);
-	return s->ret;
 }
 
 /* ---- sleeping --------------------------------------------------------- */
@@ -151,7 +88,8 @@ TEST_F(wait, need_wakeup_is_the_union_of_what_sleepers_want)
 {
 	struct sleeper s[] = {
 		{ .r = &self->a, .want = FOS_WANT_MSG },
-		{ .r = &self->a, .want = FOS_WANT_CALL | FOS_WANT_REPLY },
+		{ .r = &self->a, .want = FOS_WANT_CALL | FOS_WANT_REPLY,
+		  .seq = FOS_TOKEN(FIRST, 1) },
 		{ .r = &self->a, .want = FOS_WANT_TAKE, .seq = FIRST },
 	};
 
@@ -159,16 +97,17 @@ TEST_F(wait, need_wakeup_is_the_union_of_what_sleepers_want)
 	start(&s[0]);
 	EXPECT_TRUE(wait_wants(&self->a, FOS_WANT_MSG));
 	start(&s[1]);
-	EXPECT_TRUE(wait_wants(&self->a, FOS_WANT_PUBLISHED));
+	EXPECT_TRUE(wait_wants(&self->a, FOS_WANT_PUBLISHED | FOS_WANT_REPLY));
 	start(&s[2]);
-	EXPECT_TRUE(wait_wants(&self->a, FOS_WANT_PUBLISHED | FOS_WANT_TAKE));
+	EXPECT_TRUE(wait_wants(&self->a, FOS_WANT_PUBLISHED | FOS_WANT_REPLY |
+					 FOS_WANT_TAKE));
 	EXPECT_EQ(0, wants_of(&self->b));
 	raw_publish(&self->a, FIRST, FOS_META_MSG, "x", 1);
 	raw_claim(&self->b, FIRST, FOS_CLAIM_DONE);
 	raw_bell(&self->b, FOS_WANT_TAKE);
 	EXPECT_EQ(0, finish(&s[2]));
-	EXPECT_TRUE(wait_wants(&self->a, FOS_WANT_PUBLISHED));
-	raw_publish(&self->b, FIRST, FOS_META_REPLY, "x", 1);
+	EXPECT_TRUE(wait_wants(&self->a, FOS_WANT_PUBLISHED | FOS_WANT_REPLY));
+	raw_publish(&self->b, FIRST, FOS_META_CALL, "x", 1);
 	raw_bell(&self->b, FOS_WANT_PUBLISHED);
 	EXPECT_EQ(0, finish(&s[0]));
 	EXPECT_EQ(0, finish(&s[1]));
@@ -177,9 +116,7 @@ TEST_F(wait, need_wakeup_is_the_union_of_what_sleepers_want)
 
 TEST_F(wait, a_bell_ends_the_sleep_that_wants_it)
 {
-	static const uint32_t kinds[] = {
-		FOS_META_MSG, FOS_META_CALL, FOS_META_REPLY,
-	};
+	static const uint32_t kinds[] = { FOS_META_MSG, FOS_META_CALL };
 	struct sleeper s = { .r = &self->a };
 	uint64_t seq = FIRST;
 	uint32_t bell;
@@ -226,7 +163,7 @@ TEST_F(wait, a_bell_for_what_did_not_happen_wakes_nobody)
 	start(&s);
 	ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_MSG));
 	EXPECT_EQ(0, raw_bell(&self->b, FOS_WANT_ALL));
-	raw_publish(&self->b, FIRST, FOS_META_REPLY, "x", 1);
+	raw_publish(&self->b, FIRST, FOS_META_CALL, "x", 1);
 	EXPECT_EQ(0, raw_bell(&self->b, FOS_WANT_ALL & ~FOS_WANT_MSG));
 	EXPECT_EQ(wakes, stat_of("chan_wakes"));
 	EXPECT_EQ(FOS_WANT_MSG, wants_of(&self->a));
@@ -235,25 +172,22 @@ TEST_F(wait, a_bell_for_what_did_not_happen_wakes_nobody)
 	EXPECT_EQ(wakes + 1, stat_of("chan_wakes"));
 }
 
-TEST_F(wait, a_message_wakes_one_sleeper_and_a_reply_all_of_them)
+TEST_F(wait, a_message_wakes_one_sleeper)
 {
 	struct sleeper s[3];
 	long wakes = stat_of("chan_wakes");
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(s); i++) {
-		s[i] = (struct sleeper) {
-			.r = &self->a,
-			.want = FOS_WANT_MSG | FOS_WANT_REPLY,
-		};
+		s[i] = (struct sleeper) { .r = &self->a, .want = FOS_WANT_MSG };
 		start(&s[i]);
 	}
 	ASSERT_TRUE(wait_sleepers(&self->a, ARRAY_SIZE(s)));
 	raw_publish(&self->b, FIRST, FOS_META_MSG, "x", 1);
-	raw_bell(&self->b, FOS_WANT_MSG);
-	EXPECT_EQ(wakes + 1, stat_of("chan_wakes"));
-	raw_bell(&self->b, FOS_WANT_REPLY);
-	EXPECT_EQ(wakes + 3, stat_of("chan_wakes"));
+	for (i = 1; i <= ARRAY_SIZE(s); i++) {
+		raw_bell(&self->b, FOS_WANT_MSG);
+		EXPECT_EQ(wakes + (long)i, stat_of("chan_wakes"));
+	}
 	for (i = 0; i < ARRAY_SIZE(s); i++)
 		EXPECT_EQ(0, finish(&s[i]));
 	EXPECT_EQ(0, wants_of(&self->a));
@@ -291,8 +225,8 @@ TEST_F(wait, in_registers_it_rings_sleeps_and_refuses_the_same)
 	uint32_t bit, advice;
 
 	EXPECT_EQ(0, advise(&self->b, 0, 0, 0, 0));
-	EXPECT_EQ(-ETIMEDOUT, advise(&self->b, 0, FOS_WANT_REPLY, 0, in_ms(5)));
-	EXPECT_EQ(0, advise(&self->b, 0, FOS_WANT_REPLY, 1, in_ms(HANG_MS)));
+	EXPECT_EQ(-ETIMEDOUT, advise(&self->b, 0, FOS_WANT_CALL, 0, in_ms(5)));
+	EXPECT_EQ(0, advise(&self->b, 0, FOS_WANT_CALL, 1, in_ms(HANG_MS)));
 	EXPECT_EQ(-ETIMEDOUT,
 		  advise(&self->b, 0, FOS_WANT_TAKE, FIRST, in_ms(5)));
 	EXPECT_EQ(0, advise(&self->b, 0, FOS_WANT_ROOM, FIRST - 1,
@@ -377,7 +311,7 @@ TEST_F(wait, ringing_and_sleeping_are_one_call)
 	ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_MSG));
 	raw_publish(&self->b, FIRST, FOS_META_MSG, "x", 1);
 	EXPECT_EQ(-ETIMEDOUT, raw_bell_wait(&self->b, FOS_WANT_MSG,
-					    FOS_WANT_REPLY, 0, 0, in_ms(1)));
+					    FOS_WANT_CALL, 0, 0, in_ms(1)));
 	EXPECT_EQ(0, finish(&s));
 	EXPECT_EQ(bells + 1, stat_of("chan_bells"));
 	EXPECT_EQ(waits + 2, stat_of("chan_waits"));

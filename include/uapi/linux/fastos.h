@@ -100,13 +100,12 @@ struct fos_chan_create {
  */
 #define FOS_WANT_MSG			(1U << 0)	/* a one-way message */
 #define FOS_WANT_CALL			(1U << 1)	/* a request */
-#define FOS_WANT_REPLY			(1U << 2)	/* a reply */
+#define FOS_WANT_REPLY			(1U << 2)	/* the reply to my request */
 #define FOS_WANT_TAKE			(1U << 3)	/* my message decided */
 #define FOS_WANT_ROOM			(1U << 4)	/* ... and let go of */
 #define FOS_WANT_RECEIVER		(1U << 5)	/* the peer waits; pollers only */
-#define FOS_WANT_CLAIMS			(1U << 6)	/* any claim of the peer's */
-#define FOS_WANT_PUBLISHED \
-	(FOS_WANT_MSG | FOS_WANT_CALL | FOS_WANT_REPLY)
+#define FOS_WANT_CLAIMS			(1U << 6)	/* any claim or release */
+#define FOS_WANT_PUBLISHED		(FOS_WANT_MSG | FOS_WANT_CALL)
 #define FOS_WANT_ALL			((1U << 7) - 1)
 
 #define FOS_DEADLINE_NONE		(~0ULL)
@@ -123,9 +122,11 @@ struct fos_chan_create {
  * @want:	FOS_WANT_* (not RECEIVER) to sleep for.  0: do not sleep.
  * @resv:	must be 0
  * @seen:	with FOS_WANT_PUBLISHED: the peer's events word, loaded before the
- *		ring was examined; the sleep ends when it differs
+ *		ring was examined; with FOS_WANT_CLAIMS: the sum of its claims and
+ *		releases; the sleep ends when it differs
  * @seq:	with FOS_WANT_TAKE: an entry of mine; the sleep ends when it is
- *		decided.  With FOS_WANT_ROOM: ... and no longer TAKEN.
+ *		decided.  With FOS_WANT_ROOM: ... and no longer TAKEN.  With
+ *		FOS_WANT_REPLY, but then with neither of the two: a token
  * @deadline_ns: absolute CLOCK_MONOTONIC, or FOS_DEADLINE_NONE
  *
  * On an endpoint.  Idempotent: restarted after a signal with SA_RESTART.
@@ -216,7 +217,7 @@ struct fos_chan_withdraw {
 
 /**
  * struct fos_line - the first line of a control block, written by its side
- * @events:	how many entries this side has published
+ * @events:	how many entries this side has published, replies not counted
  * @receivers:	threads of this side that wait for a message
  * @cpu:	CPU this side was last seen on, a hint
  * @turn_ns:	how long this side takes for a turn, a hint
@@ -235,8 +236,8 @@ struct fos_line {
 /* fos_entry.meta */
 #define FOS_META_KIND			0x3U
 #define FOS_META_MSG			0x0U	/* one-way */
-#define FOS_META_CALL			0x1U	/* wants a reply; its token is its seq */
-#define FOS_META_REPLY			0x2U	/* answers @token */
+#define FOS_META_CALL			0x1U	/* wants a reply to its token */
+#define FOS_META_REPLY			0x2U	/* only in replies[] */
 #define FOS_META_AREA			0x4U	/* body in the area at @offset */
 #define FOS_META_REFUSED		0x8U	/* reply: an errno, 4 bytes */
 #define FOS_META_ALL			0xfU
@@ -245,7 +246,7 @@ struct fos_line {
  * struct fos_entry - one message, one cache line, written by the sender
  * @seq:	position; stored last, with release.  Entry s lies in slot
  *		s % depth; the first one is s = depth.
- * @token:	seq of the request that a FOS_META_REPLY answers, else 0
+ * @token:	of a FOS_META_CALL: FOS_TOKEN(); else 0
  * @posted_at:	CLOCK_MONOTONIC ns when it was published, 0 if unknown
  * @len:	bytes of the message
  * @meta:	FOS_META_*
@@ -265,13 +266,25 @@ struct fos_entry {
 };
 
 /*
- * A control block: the line, entries[depth], abandoned[depth] (u64 each:
- * abandoned[token % depth] = token of a call whose caller gave up).
+ * A request names the slot that its reply goes to, below depth; the caller has
+ * one request outstanding for each.  So a reply always has a place, which
+ * nobody else needs, and its reader knows where.
+ */
+#define FOS_TOKEN(seq, slot)		((__u64)(seq) << 8 | (slot))
+#define FOS_TOKEN_SEQ(token)		((__u64)(token) >> 8)
+#define FOS_TOKEN_SLOT(token)		((token) & 0xffU)
+
+/*
+ * A control block: the line; entries[depth]; replies[depth], entries whose seq
+ * is the token they answer; released[depth], u64 each: the last token of that
+ * slot that the caller has finished with, whether it read the reply or gave up.
+ * A reply in my area is let go of when the peer has released its token.
  */
 #define FOS_CHAN_ENTRIES		64ULL
-#define FOS_CHAN_ABANDONED(depth)	(FOS_CHAN_ENTRIES + 64ULL * (depth))
+#define FOS_CHAN_REPLIES(depth)		(FOS_CHAN_ENTRIES + 64ULL * (depth))
+#define FOS_CHAN_RELEASED(depth)	(FOS_CHAN_REPLIES(depth) + 64ULL * (depth))
 #define FOS_CHAN_CONTROL_BYTES(depth) \
-	FOS_PAGE_ALIGN(FOS_CHAN_ABANDONED(depth) + 8ULL * (depth))
+	FOS_PAGE_ALIGN(FOS_CHAN_RELEASED(depth) + 8ULL * (depth))
 
 /*
  * Claims: a word for each slot of the PEER's ring, seq << 2 | fate, written by
