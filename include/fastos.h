@@ -172,8 +172,7 @@ ssize_t fos_recv(int fd, void *buf, size_t len, int flags);
  * do not end the wait); EPIPE: the peer went away without taking the
  * request; ECONNRESET: ... after taking it, it may have been carried out;
  * EMSGSIZE: the request is longer than FOS_MSG_MAX, the area or the server's
- * buffer, or the reply longer than @cap (then fos_delivered() is 1); ENOBUFS:
- * the server still holds too many requests that their callers gave up;
+ * buffer, or the reply longer than @cap (then fos_delivered() is 1);
  * EINVAL, EBADF, EBUSY, EPROTO as fos_send().
  */
 ssize_t fos_call(int fd, const void *req, size_t n, void *rsp, size_t cap,
@@ -218,14 +217,16 @@ ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp, size_t n,
  * @rsp:	the reply
  * @n:		its length in bytes
  *
- * Does not wait for the client: if there is no room it gives him 100 ms, once,
- * to take what lies in the way.
+ * A reply of up to 32 bytes never waits for the client.  A longer one needs room
+ * in the area: if that is full of what he has yet to read, he is given 100 ms,
+ * once.
  *
  * Return: 0; -1 with
- * ESTALE: the caller has given up, or the request was answered before;
- * ENOBUFS: the client lets its messages lie, there is no room; the request can
- * still be answered later; EMSGSIZE: longer than FOS_MSG_MAX or the area; EPIPE: the
- * client is gone; EINVAL, EBADF, EBUSY, EPROTO as fos_send().
+ * ESTALE: the caller has given up and will not see this reply, or the request
+ * was answered before; ENOBUFS: the area is full of what the client has not
+ * read, the request can still be answered later; EMSGSIZE: longer than
+ * FOS_MSG_MAX or the area; EPIPE: the client is gone; EINVAL, EBADF, EBUSY,
+ * EPROTO as fos_send().
  */
 int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
 
