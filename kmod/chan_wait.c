@@ -106,14 +106,22 @@ static void fos_waiter_queue(struct fos_ep *ep, struct fos_waiter *w)
 		hlist_add_head(&w->node, &ep->waiters);
 }
 
-static void fos_waiter_wake(struct fos_waiter *w)
+/* Returns the thread, which @w may have left by now. */
+static struct task_struct *fos_waiter_wake(struct fos_waiter *w)
 {
+	struct task_struct *task = w->task;
+
 	hlist_del(&w->node);
-	w->woken = true;
-	/* Under the lock: the waiter cannot leave its stack before we do. */
+	/*
+	 * It does not take our lock to see this, lest it meets us there.  Its
+	 * task_struct stays: who holds a spinlock is a reader of RCU.  Should it
+	 * be gone from here already, the wake-up is spurious, as any may be.
+	 */
+	smp_store_release(&w->woken, true);
 	if (!FOS_BROKEN(nowake))
-		wake_up_process(w->task);
+		wake_up_process(task);
 	fos_count(chan_wakes);
+	return task;
 }
 
 static __poll_t fos_poll_key(u32 what)
@@ -155,8 +163,9 @@ static __poll_t fos_ep_poll_wakes(struct fos_ep *ep, u32 what)
  */
 bool fos_ep_bell(struct fos_ep *ep, u32 what)
 {
-	struct fos_waiter *w;
+	struct task_struct *task;
 	struct hlist_node *next;
+	struct fos_waiter *w;
 	u32 left = what, one;
 	bool here = false;
 	__poll_t key;
@@ -170,8 +179,8 @@ bool fos_ep_bell(struct fos_ep *ep, u32 what)
 		one = w->want & left & FOS_WANT_ONE;
 		/* It will take one message: of what else, others are told. */
 		left &= ~(one & -one);
-		fos_waiter_wake(w);
-		here |= task_cpu(w->task) == raw_smp_processor_id();
+		task = fos_waiter_wake(w);
+		here |= task_cpu(task) == raw_smp_processor_id();
 		if (!left)
 			break;
 	}
@@ -231,11 +240,15 @@ static bool fos_sleep_until(u64 deadline_ns)
 					HRTIMER_MODE_ABS);
 }
 
-/* Arm, look again, sleep; until it is over.  Called and left with the lock. */
+/*
+ * Arm, look again, sleep; until it is over.  Called with the lock and in the
+ * wait set, left without.
+ */
 static long fos_ep_sleep(struct fos_ep *ep, struct fos_waiter *w,
 			 u64 deadline_ns)
 {
 	bool in_time = true;
+	long ret = 0;
 	bool over;
 
 	for (;;) {
@@ -250,17 +263,27 @@ static long fos_ep_sleep(struct fos_ep *ep, struct fos_waiter *w,
 		if (!FOS_BROKEN(nofence))
 			over = fos_wait_over(ep, w);
 		if (over)
-			return 0;
-		if (!in_time)
-			return -ETIMEDOUT;
-		if (signal_pending(current))
-			return -ERESTARTSYS;
+			break;
+		ret = !in_time ? -ETIMEDOUT :
+		      signal_pending(current) ? -ERESTARTSYS : 0;
+		if (ret)
+			break;
 		spin_unlock(&ep->lock);
 		in_time = fos_sleep_until(deadline_ns);
+		/* Pairs with the waker's release: it has done with @w. */
+		if (smp_load_acquire(&w->woken))
+			return 0;
 		spin_lock(&ep->lock);
 		if (w->woken)
-			return 0;
+			break;
 	}
+	__set_current_state(TASK_RUNNING);
+	if (!w->woken) {
+		hlist_del(&w->node);
+		fos_ep_update_wants(ep);
+	}
+	spin_unlock(&ep->lock);
+	return ret;
 }
 
 static void fos_count_wait(long ret)
@@ -314,12 +337,6 @@ long fos_ep_bell_wait(struct fos_ep *ep, struct fos_ep *rung, u32 bell,
 	spin_lock(&ep->lock);
 	fos_waiter_queue(ep, w);
 	ret = fos_ep_sleep(ep, w, deadline_ns);
-	__set_current_state(TASK_RUNNING);
-	if (!w->woken) {
-		hlist_del(&w->node);
-		fos_ep_update_wants(ep);
-	}
-	spin_unlock(&ep->lock);
 	fos_count_wait(ret);
 	trace_chan_woken(ep->chan->region.obj.id, ep->side, ret);
 	return ret;

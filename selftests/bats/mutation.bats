@@ -1,0 +1,24 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-only
+# selftests/mutation: the tests notice when a safeguard is taken out.
+
+load helper
+
+setup_file() {
+	selftests/mutation >"$BATS_FILE_TMPDIR/tap" || :
+}
+
+# noticed WORDS: the line of selftests/mutation that ends with them says ok.
+noticed() {
+	cat "$BATS_FILE_TMPDIR/tap"
+	grep -q "^ok [0-9]* $1\$" "$BATS_FILE_TMPDIR/tap"
+}
+
+@test "the honest module passes the guards" {
+	noticed 'the guards let the honest module through'
+}
+
+@test "a bell that wakes nobody is noticed" { noticed 'nowake was noticed'; }
+@test "a sleep without a fence is noticed" { noticed 'nofence was noticed'; }
+@test "a death that is not told is noticed" { noticed 'nodeath was noticed'; }
+@test "a withdrawal that always wins is noticed" { noticed 'nowithdraw was noticed'; }
