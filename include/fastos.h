@@ -43,7 +43,7 @@ extern "C" {
  * @flags:	0
  * @depth:	messages under way in each direction: a power of two from 2 to
  *		256; 0 means 32.  Also the number of calls outstanding.
- * @area_bytes:	room for message bodies over 32 bytes, each direction; rounded
+ * @area_bytes:	room for message bodies over 96 bytes, each direction; rounded
  *		up to pages, 64 MiB at most; 0 means 2 MiB.  Memory is used
  *		as it is touched.
  * @spin:	FOS_SPIN_*, for both ends
@@ -217,7 +217,7 @@ ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp, size_t n,
  * @rsp:	the reply
  * @n:		its length in bytes
  *
- * A reply of up to 32 bytes never waits for the client.  A longer one needs room
+ * A reply of up to 96 bytes never waits for the client.  A longer one needs room
  * in the area: if that is full of what he has yet to read, he is given 100 ms,
  * once.
  *

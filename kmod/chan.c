@@ -21,7 +21,7 @@ static_assert(sizeof(struct fos_chan_bell_wait) ==
 	      FOS_CHAN_BELL_WAIT_SIZE_VER0);
 static_assert(sizeof(struct fos_chan_withdraw) == FOS_CHAN_WITHDRAW_SIZE_VER0);
 static_assert(sizeof(struct fos_line) == 64);
-static_assert(sizeof(struct fos_entry) == 64);
+static_assert(sizeof(struct fos_entry) == 128);
 static_assert(sizeof(struct fos_kside) == 128);
 static_assert(PAGE_SIZE == FOS_PAGE_BYTES);
 static_assert(FOS_CHAN_DEPTH_MAX * sizeof(u64) <= FOS_CHAN_CLAIMS_BYTES);

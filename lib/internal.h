@@ -24,15 +24,22 @@
 #define FOS_HOT		__attribute__((flatten))
 #define fos_unlikely(x)	__builtin_expect(!!(x), 0)
 
-/* Small ones without a call: two moves that overlap. */
+/* Small ones without a call: moves that overlap in the middle. */
 static inline void fos__copy(void *to, const void *from, size_t n)
 {
+	typedef struct { uint64_t w[4]; } __attribute__((packed)) u256;
 	typedef struct { uint64_t w[2]; } __attribute__((packed)) u128;
 	typedef struct { uint64_t w; } __attribute__((packed)) u64;
 
-	if (n > 32 || n < 8) {
+	if (n > 64 || n < 8) {
 		if (n)
 			memcpy(to, from, n);
+	} else if (n > 32) {
+		u256 a = *(const u256 *)from;
+		u256 b = *(const u256 *)((const char *)from + n - 32);
+
+		*(u256 *)to = a;
+		*(u256 *)((char *)to + n - 32) = b;
 	} else if (n >= 16) {
 		u128 a = *(const u128 *)from;
 		u128 b = *(const u128 *)((const char *)from + n - 16);

@@ -4,7 +4,7 @@
  * clock, no backend; it is compiled as it is into the library, the model
  * checker, the fuzzers and the tests.
  *
- * Each side writes its own entries (one cache line a message) and its own
+ * Each side writes its own entries (two cache lines a message) and its own
  * claims, a word per slot of the peer's entries that says what became of the
  * message there.  Positions are 64-bit numbers that start at depth; position s
  * lies in slot s % depth.  A sender takes a position when its slot is free,

@@ -41,8 +41,8 @@ FIXTURE_TEARDOWN(chan)
 TEST_F(chan, messages_of_all_sizes_arrive_as_they_were)
 {
 	static const size_t sizes[] = {
-		0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 4095, 4096, 4097,
-		65536, MIB - 1, MIB,
+		0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 95, 96, 97,
+		4095, 4096, 4097, 65536, MIB - 1, MIB,
 	};
 	struct async s = { .fn = do_send, .fd = self->fd[1] };
 	size_t i;

@@ -10,7 +10,7 @@
 TEST_F(call, requests_of_all_sizes_are_answered)
 {
 	static const size_t sizes[] = {
-		0, 1, 8, 31, 32, 33, 64, 4095, 4096, 65536, MIB,
+		0, 1, 8, 31, 32, 33, 64, 65, 96, 97, 4095, 4096, 65536, MIB,
 	};
 	pid_t pid = spawn_echo(self->fd[1], MIB);
 	size_t i;
@@ -217,7 +217,7 @@ TEST_F(call, a_request_that_does_not_fit_the_server_is_emsgsize)
 
 TEST_F(call, a_reply_that_does_not_fit_the_client_is_emsgsize)
 {
-	static const size_t sizes[] = { 9, 33, 100000 };
+	static const size_t sizes[] = { 9, 97, 100000 };
 	struct async c = a_call(self->fd[0], "ask", self->in);
 	uint64_t token;
 	char got[8];

@@ -80,9 +80,9 @@ static int scribble(int fd, uint64_t *ready, uint64_t seed)
 		/* The first two are where most is read. */
 		page = pages[rnd_below(&seed, 3) ? rnd_below(&seed, 2) :
 			     rnd_below(&seed, n)];
-		at = rnd_below(&seed, rnd_below(&seed, 4) ? 48 : PAGE / 8);
+		at = rnd_below(&seed, rnd_below(&seed, 4) ? 160 : PAGE / 8);
 		page[at] = scribble_word(page[at],
-					 page[rnd_below(&seed, 48)], &seed);
+					 page[rnd_below(&seed, 160)], &seed);
 		__atomic_store_n(ready, 1, __ATOMIC_RELEASE);
 		/* Leave what was written for a while, or not. */
 		for (at = rnd_below(&seed, 300); at; at--)

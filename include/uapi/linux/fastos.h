@@ -231,7 +231,7 @@ struct fos_line {
 	__u64 resv[5];
 };
 
-#define FOS_INLINE_BYTES		32
+#define FOS_INLINE_BYTES		96
 
 /* fos_entry.meta */
 #define FOS_META_KIND			0x3U
@@ -243,7 +243,8 @@ struct fos_line {
 #define FOS_META_ALL			0xfU
 
 /**
- * struct fos_entry - one message, one cache line, written by the sender
+ * struct fos_entry - one message, two cache lines, written by the sender;
+ *	up to 32 bytes need only the first
  * @seq:	position; stored last, with release.  Entry s lies in slot
  *		s % depth; the first one is s = depth.
  * @token:	of a FOS_META_CALL: FOS_TOKEN(); else 0
@@ -280,9 +281,9 @@ struct fos_entry {
  * slot that the caller has finished with, whether it read the reply or gave up.
  * A reply in my area is let go of when the peer has released its token.
  */
-#define FOS_CHAN_ENTRIES		64ULL
-#define FOS_CHAN_REPLIES(depth)		(FOS_CHAN_ENTRIES + 64ULL * (depth))
-#define FOS_CHAN_RELEASED(depth)	(FOS_CHAN_REPLIES(depth) + 64ULL * (depth))
+#define FOS_CHAN_ENTRIES		128ULL
+#define FOS_CHAN_REPLIES(depth)		(FOS_CHAN_ENTRIES + 128ULL * (depth))
+#define FOS_CHAN_RELEASED(depth)	(FOS_CHAN_REPLIES(depth) + 128ULL * (depth))
 #define FOS_CHAN_CONTROL_BYTES(depth) \
 	FOS_PAGE_ALIGN(FOS_CHAN_RELEASED(depth) + 8ULL * (depth))
 
