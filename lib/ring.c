@@ -25,7 +25,7 @@ static inline int64_t ahead_of(uint64_t word, uint64_t seq)
 
 static inline uint32_t peer_wants(const struct fos_ring *r)
 {
-	return LOAD(&r->m.peer_kside->need_wakeup);
+	return LOAD(r->m.peer_wants);
 }
 
 void fos_ring_init(struct fos_ring *r, const struct fos_ring_mem *m)
@@ -189,7 +189,7 @@ bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq)
 	uint64_t undecided = 0;
 	uint64_t i;
 
-	if (LOAD(&r->m.peer_kside->armed))
+	if (LOAD(r->m.peer_armed))
 		takers += r->m.depth;
 	for (i = seq - r->m.depth + 1; i <= seq; i++)
 		undecided += fos_ring_fate(r, i) == FOS_FATE_NONE;
@@ -356,7 +356,7 @@ void fos_ring_done(struct fos_ring *r, uint64_t seq, uint32_t *bell)
 
 uint32_t fos_ring_left_behind(const struct fos_ring *r)
 {
-	const uint32_t others = LOAD(&r->m.my_kside->need_wakeup) &
+	const uint32_t others = LOAD(r->m.my_wants) &
 				(FOS_WANT_MSG | FOS_WANT_CALL);
 
 	if (!others || fos_ring_is_idle(r, fos_ring_seen(r)))
@@ -443,10 +443,10 @@ uint64_t fos_ring_peer_turn(const struct fos_ring *r)
 bool fos_ring_peer_dead(const struct fos_ring *r)
 {
 	/* Acquire: what it published before is seen by the next scan. */
-	return LOAD_ACQ(&r->m.peer_kside->state) & FOS_STATE_DEAD;
+	return LOAD_ACQ(LOAD(&r->m.peer_state)) & FOS_STATE_DEAD;
 }
 
 uint64_t fos_ring_my_state(const struct fos_ring *r)
 {
-	return LOAD_ACQ(&r->m.my_kside->state);
+	return LOAD_ACQ(r->m.my_state);
 }

@@ -27,7 +27,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where the parts lie; a backend fills it in. */
+/**
+ * struct fos_ring_mem - where the parts lie; a backend fills it in
+ * @my_line .. @my_claims: of my control block, and my claims
+ * @my_wants: FOS_WANT_* of my sleepers and pollers
+ * @my_state: FOS_STATE_DEAD and the count of closes of my side
+ * @my_area: bodies of my longer messages
+ * @peer_line .. @peer_claims: the same of the peer, who may write anything there
+ * @peer_wants: what he must be rung for
+ * @peer_armed: 1: he polls for messages
+ * @peer_state: of his side; a backend may point it elsewhere when he dies
+ * @peer_area: bodies of his
+ * @depth: slots
+ * @area_bytes: of each area
+ */
 struct fos_ring_mem {
 	struct fos_line *my_line;
 	struct fos_entry *my_entries;
@@ -35,14 +48,17 @@ struct fos_ring_mem {
 	uint64_t *my_released;
 	uint64_t *my_claims;
 	unsigned char *my_area;
-	const struct fos_kside *my_kside;
+	const uint32_t *my_wants;
+	const uint64_t *my_state;
 	const struct fos_line *peer_line;
 	const struct fos_entry *peer_entries;
 	const struct fos_entry *peer_replies;
 	const uint64_t *peer_released;
 	const uint64_t *peer_claims;
 	const unsigned char *peer_area;
-	const struct fos_kside *peer_kside;
+	const uint32_t *peer_wants;
+	const uint32_t *peer_armed;
+	const uint64_t *peer_state;
 	uint32_t depth;
 	uint64_t area_bytes;
 };
