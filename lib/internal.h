@@ -15,6 +15,7 @@
 #include "backend.h"
 #include "calls.h"
 #include "fastos.h"
+#include "posix.h"
 #include "ring.h"
 #include "spin.h"
 
@@ -81,6 +82,7 @@ static inline ssize_t fos__ret(ssize_t ret)
  * @picked_at: when the last message was picked up, ns, if the policy is timed
  * @calls: reply slots of my calls
  * @owed: requests taken and not answered
+ * @posix: of the backend of that name
  *
  * The memory is never returned to malloc, so that a stale pointer in the table
  * of descriptors can be looked at; see fos__ep_get().
@@ -100,6 +102,7 @@ struct fos_ep {
 	uint64_t picked_at;
 	struct fos_calls calls;
 	struct fos_owed owed;
+	struct fos_posix posix;
 	struct fos_ring ring;
 };
 
@@ -117,6 +120,17 @@ void fos__ep_put(struct fos_ep *ep);
 /* Is @fd still @ep?  0, and the state that says so; -EBADF. */
 int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state);
 
+/* A channel on the module if it can be had, else without. */
+int fos__create(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
+		int fd[2]);
+
 uint32_t fos__online_cpus(void);
+uint64_t fos__now_ns(void);
+
+/* The lock of the table and the registry; and what the watcher does under it. */
+void fos__lock(void);
+void fos__unlock(void);
+/* A descriptor that @ep is known by, or -1. */
+int fos__ep_fd(const struct fos_ep *ep);
 
 #endif

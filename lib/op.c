@@ -6,6 +6,9 @@
 /* Looks at one word between two looks at everything. */
 #define POLLS_PER_CHECK	64
 
+/* ... of which so many are as long as what a peer does between two calls. */
+#define CHECKS_PER_ATTEND	32
+
 /* Waits in one call after which the deadline is looked at here as well. */
 #define MANY_WAITS	64
 
@@ -56,7 +59,8 @@ void op_ring(struct op *op)
 	if (!op->bell)
 		return;
 	if (!op_check(op))
-		op->ep->backend->bell_wait(op->fd, op->bell, 0, 0, 0);
+		op->ep->backend->bell_wait(op->ep, op->fd, op->bell, 0,
+					   0, 0);
 	else
 		/* By whoever next uses a descriptor that is left. */
 		__atomic_fetch_or(&op->ep->owed_bell, op->bell,
@@ -88,19 +92,6 @@ static uint64_t op_budget(const struct op *op)
 	return fos_spin_decide(&op->ep->spin, &s);
 }
 
-static bool wait_over(const struct op *op, uint32_t want, uint64_t arg)
-{
-	if (want & FOS_WANT_REPLY)
-		return fos_ring_has_reply(op->r, arg);
-	if (want & FOS_WANT_TAKE)
-		return fos_ring_fate(op->r, arg) != FOS_FATE_NONE;
-	if (want & FOS_WANT_ROOM)
-		return fos_ring_is_free(op->r, arg);
-	if (want & FOS_WANT_CLAIMS)
-		return fos_ring_claims_sum(op->r) != arg;
-	return fos_ring_seen(op->r) != arg;
-}
-
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -115,7 +106,7 @@ static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want, uint
 	const bool peek = (want & FOS_WANT_PUBLISHED) && !fos_ring_peek(op->r);
 	uint64_t budget = op_budget(op);
 	uint64_t until = FOS_DEADLINE_NONE;
-	unsigned int i;
+	unsigned int i, checks = 0;
 
 	if (!budget)
 		return false;
@@ -126,15 +117,17 @@ static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want, uint
 	for (;;) {
 		for (i = 0; i < POLLS_PER_CHECK; i++) {
 			if (peek ? fos_ring_peek(op->r) :
-				   wait_over(op, want, arg))
+				   fos_ring_wait_over(op->r, want, arg))
 				return true;
 			__builtin_ia32_pause();
 		}
-		if (wait_over(op, want, arg) || op_check(op) ||
+		if (fos_ring_wait_over(op->r, want, arg) || op_check(op) ||
 		    fos_ring_peer_dead(op->r))
 			return true;
 		if (until != FOS_DEADLINE_NONE && fos__now_ns() >= until)
 			return false;
+		if (!(++checks % CHECKS_PER_ATTEND) && op->ep->backend->attend)
+			op->ep->backend->attend(op->ep, op->fd, want, arg);
 		if (!op_budget(op))
 			return false;
 	}
@@ -163,7 +156,7 @@ int op_wait(struct op *op, uint32_t want, uint64_t arg)
 	}
 	bell = op->bell;
 	op->bell = 0;
-	return op->ep->backend->bell_wait(op->fd, bell, want, arg,
+	return op->ep->backend->bell_wait(op->ep, op->fd, bell, want, arg,
 					  op->deadline_ns);
 }
 
@@ -174,8 +167,7 @@ int op_withdraw(struct op *op, uint64_t seq)
 
 	if (ret)
 		return ret;
-	ret = op->ep->backend->withdraw(op->fd, op->ep->id, op->ep->side, seq,
-					&word);
+	ret = op->ep->backend->withdraw(op->ep, op->fd, seq, &word);
 	if (ret)
 		return ret;
 	return word == FOS_CLAIM(seq, FOS_CLAIM_WITHDRAWN);

@@ -167,6 +167,38 @@ bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq)
 	       (!ahead && (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN);
 }
 
+/*
+ * Whoever moves the word on first decides.  It is one round behind and not
+ * TAKEN, or rounds ahead when other threads of mine went on with the slot;
+ * anything else is a lie.  The peer may change it while we look, but not for
+ * ever.
+ */
+int fos_ring_withdraw(struct fos_ring *r, uint64_t seq, uint64_t *word)
+{
+	uint64_t *claim = &r->m.peer_claims[slot_of(r, seq)];
+	const uint64_t mine = FOS_CLAIM(seq, FOS_CLAIM_WITHDRAWN);
+	const int64_t round = 4 * (int64_t)r->m.depth;
+	int64_t ahead;
+	int tries;
+
+	*word = LOAD_ACQ(claim);
+	for (tries = 0; tries < 100; tries++) {
+		ahead = ahead_of(*word, seq);
+		if (ahead >= 0)
+			return ahead & (round - 1) ? -EPROTO : 0;
+		if (ahead != -round ||
+		    (*word & FOS_CLAIM_FATE) == FOS_CLAIM_TAKEN)
+			return -EPROTO;
+		if (__atomic_compare_exchange_n(claim, word, mine, false,
+						__ATOMIC_SEQ_CST,
+						__ATOMIC_ACQUIRE)) {
+			*word = mine;
+			return 0;
+		}
+	}
+	return -EPROTO;
+}
+
 uint64_t fos_ring_next(const struct fos_ring *r)
 {
 	return LOAD(&r->tail);
@@ -328,6 +360,21 @@ int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
 	return 0;
 }
 
+bool fos_ring_is_empty(struct fos_ring *r)
+{
+	uint64_t pos = LOAD(&r->head);
+	uint64_t end = pos + r->m.depth;
+	uint64_t word;
+
+	for (; pos < end; pos++) {
+		word = LOAD(&r->m.my_claims[slot_of(r, pos)]);
+		if (is_open(r, pos, word) &&
+		    LOAD_ACQ(&r->m.peer_entries[slot_of(r, pos)].seq) == pos)
+			return false;
+	}
+	return true;
+}
+
 bool fos_ring_claim(struct fos_ring *r, const struct fos_scan *s, uint64_t seq,
 		    unsigned int fate, uint32_t *bell)
 {
@@ -372,7 +419,11 @@ void fos_ring_enter_wait(struct fos_ring *r, uint32_t *bell)
 
 void fos_ring_leave_wait(struct fos_ring *r)
 {
-	__atomic_fetch_sub(&r->m.my_line->receivers, 1, __ATOMIC_RELAXED);
+	/*
+	 * The fence before a last look for what was left behind: a sender that
+	 * counted on us published before it.
+	 */
+	__atomic_fetch_sub(&r->m.my_line->receivers, 1, __ATOMIC_SEQ_CST);
 }
 
 /* ---- calls ------------------------------------------------------------ */
@@ -417,7 +468,22 @@ uint32_t fos_ring_reply(struct fos_ring *r, struct fos_entry *e,
 {
 	/* Also the full fence before reading need_wakeup. */
 	__atomic_exchange_n(&e->seq, token, __ATOMIC_SEQ_CST);
-	return peer_wants(r) & FOS_WANT_REPLY;
+	return peer_wants(r) & FOS_WANT_REPLY ? FOS_BELL_REPLY(token) : 0;
+}
+
+/* ---- waiting ---------------------------------------------------------- */
+
+bool fos_ring_wait_over(const struct fos_ring *r, uint32_t want, uint64_t arg)
+{
+	if (want & FOS_WANT_REPLY)
+		return fos_ring_has_reply(r, arg);
+	if (want & FOS_WANT_TAKE)
+		return fos_ring_fate(r, arg) != FOS_FATE_NONE;
+	if (want & FOS_WANT_ROOM)
+		return fos_ring_is_free(r, arg);
+	if (want & FOS_WANT_CLAIMS)
+		return fos_ring_claims_sum(r) != arg;
+	return fos_ring_seen(r) != arg;
 }
 
 /* ---- hints and death -------------------------------------------------- */
