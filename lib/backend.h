@@ -38,8 +38,8 @@ struct fos_mapping {
  * @attend: a thread of mine has polled for @want for long; may be NULL
  * @published: a message is on its way that no thread of mine waits for; may be
  *	NULL
- * @received: a receiving call ends; @nothing: it found nothing and was not to
- *	wait.  True: look again.  May be NULL
+ * @received: a receiving call ends, one that @waits or not; @nothing: it found
+ *	nothing and will not wait.  True: look again.  May be NULL
  */
 struct fos_backend {
 	const char *name;
@@ -58,7 +58,7 @@ struct fos_backend {
 			uint64_t *word);
 	void (*attend)(struct fos_ep *ep, int fd, uint32_t want, uint64_t arg);
 	void (*published)(struct fos_ep *ep, int fd);
-	bool (*received)(struct fos_ep *ep, int fd, bool nothing);
+	bool (*received)(struct fos_ep *ep, int fd, bool waits, bool nothing);
 };
 
 extern const struct fos_backend fos__backend_kernel, fos__backend_posix;

@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -135,41 +134,56 @@ static int posix_create(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
 /*
  * An endpoint is attached once.  What all its holders share is the socket, so
  * the mark is an option of it that means nothing else here; a lock of the
- * process on the socket makes it test-and-set.
+ * process on the socket makes it test-and-set.  By system call: fcntl() of libc
+ * is a cancellation point here.
  */
 #define UNUSED_MARK	1
 #define USED_MARK	2
 
-static int take_possession(int fd)
+static void set_lock(int fd, int cmd, short type)
 {
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int mark = USED_MARK, used = UNUSED_MARK;
-	socklen_t len = sizeof(mark);
-	int ret = 0;
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
 
-	/* By system call: fcntl() of libc is a cancellation point here. */
-	while (syscall(SYS_fcntl, fd, F_SETLKW, &lock) && errno == EINTR)
+	while (syscall(SYS_fcntl, fd, cmd, &lock) && errno == EINTR)
 		;
+}
+
+static int is_unused(int fd)
+{
+	int used = USED_MARK;
+	socklen_t len = sizeof(used);
+
 	if (getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &used, &len))
-		ret = -errno;
-	else if (used != UNUSED_MARK)
-		ret = -EBUSY;
-	else if (setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof(mark)))
-		ret = -errno;
-	lock.l_type = F_UNLCK;
-	fcntl(fd, F_SETLK, &lock);
+		return -errno;
+	return used == UNUSED_MARK ? 0 : -EBUSY;
+}
+
+/*
+ * The hello goes before the mark: who is killed in between has told the peer
+ * which process to look after.
+ */
+static int attach_locked(int fd, struct fos_core_query *q, struct fos_ep *ep)
+{
+	const int mark = USED_MARK;
+	int ret = is_unused(fd);
+
+	if (!ret)
+		ret = fos__posix_map(fd, q, ep);
+	if (!ret)
+		setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof(mark));
 	return ret;
 }
 
 static int posix_attach(int fd, struct fos_core_query *q, struct fos_ep *ep)
 {
-	int ret = take_possession(fd);
+	int ret;
 
-	if (ret)
-		return ret;
-	if (fos_spin_is_default(q->cookie))
+	set_lock(fd, F_SETLKW, F_WRLCK);
+	ret = attach_locked(fd, q, ep);
+	set_lock(fd, F_SETLK, F_UNLCK);
+	if (!ret && fos_spin_is_default(q->cookie))
 		q->wake_ns = fos__posix_wake_ns();
-	return fos__posix_map(fd, q, ep);
+	return ret;
 }
 
 static int posix_begin(struct fos_ep *ep, int fd)
@@ -239,14 +253,6 @@ static int posix_close(int fd, struct fos_ep *ep)
 	return close_fd(fd);
 }
 
-static void posix_detach(struct fos_ep *ep)
-{
-	if (ep->posix.pidfd >= 0)
-		close_fd(ep->posix.pidfd);
-	munmap(ep->map.base, ep->map.bytes);
-	pthread_mutex_destroy(&ep->posix.lock);
-}
-
 static int posix_withdraw(struct fos_ep *ep, int fd, uint64_t seq,
 			  uint64_t *word)
 {
@@ -267,7 +273,7 @@ const struct fos_backend fos__backend_posix = {
 	.close		= posix_close,
 	.attach		= posix_attach,
 	.begin		= posix_begin,
-	.detach		= posix_detach,
+	.detach		= fos__posix_unmap,
 	.bell_wait	= fos__posix_bell_wait,
 	.bell_self	= fos__posix_bell_self,
 	.withdraw	= posix_withdraw,

@@ -141,21 +141,25 @@ static void wake_next(struct op *op)
 }
 
 /* The backend's part at the end of a receiving call; true: look again. */
-static inline bool received(struct op *op, bool nothing)
+static inline bool received(struct op *op, bool waits, bool nothing)
 {
 	const struct fos_backend *backend = op->ep->backend;
 
 	return backend->received && !op_check(op) &&
-	       backend->received(op->ep, op->fd, nothing);
+	       backend->received(op->ep, op->fd, waits, nothing);
 }
 
+/* Until nothing new has come while the backend did its part. */
 static ssize_t receive_now(struct op *op, struct in *in)
 {
+	uint64_t seen;
 	ssize_t ret;
 
 	do {
+		seen = fos_ring_seen(op->r);
 		ret = take_anywhere(op, in);
-	} while (received(op, ret == -EAGAIN) && ret == -EAGAIN);
+	} while ((received(op, false, ret == -EAGAIN) ||
+		  seen != fos_ring_seen(op->r)) && ret == -EAGAIN);
 	return ret;
 }
 
@@ -169,7 +173,7 @@ ssize_t in_leave(struct op *op, ssize_t ret)
 	fos_ring_leave_wait(op->r);
 	if (op->waits)
 		wake_next(op);
-	received(op, false);
+	received(op, true, false);
 	return ret;
 }
 
@@ -194,7 +198,7 @@ ssize_t in_receive(struct op *op, struct in *in, int flags)
 		return receive_now(op, in);
 	ret = take_first(op, in);
 	if (ret != -EAGAIN) {
-		received(op, false);
+		received(op, true, false);
 		return ret;
 	}
 	in_enter(op);

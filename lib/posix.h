@@ -29,6 +29,9 @@
 
 struct fos_ep;
 
+/* What goes with a hello: my memory, my page, my process. */
+enum { POSIX_MEM, POSIX_PAGE, POSIX_PID, POSIX_FDS };
+
 /**
  * struct posix_side - what the kernel page says of a side, written by it alone
  * @wants: FOS_WANT_* of its sleepers
@@ -108,6 +111,8 @@ struct posix_hello {
 /* Make and map my memory, send the hello.  0; -ENOMEM, -EMFILE, -ENFILE. */
 int fos__posix_map(int fd, const struct fos_core_query *q, struct fos_ep *ep);
 
+void fos__posix_unmap(struct fos_ep *ep);
+
 /*
  * Take the peer's hello, if it has come: map it, and wake both sides, for what
  * was published before each knew the other rang nobody.  -EPROTO: it is none.
@@ -133,7 +138,7 @@ int fos__posix_bell_wait(struct fos_ep *ep, int fd, uint32_t bell,
 			 uint32_t want, uint64_t arg, uint64_t deadline_ns);
 int fos__posix_bell_self(struct fos_ep *ep, int fd, uint32_t bell);
 void fos__posix_call_pollers(struct fos_ep *ep, int fd);
-bool fos__posix_received(struct fos_ep *ep, int fd, bool nothing);
+bool fos__posix_received(struct fos_ep *ep, int fd, bool waits, bool nothing);
 void fos__posix_attend(struct fos_ep *ep, int fd, uint32_t want, uint64_t arg);
 
 /* Wake all that sleep on a page: its side, or the peer, has changed for good. */

@@ -10,9 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What goes with a hello. */
-enum { MEM, PAGE, PID, FDS };
-
 /*
  * One reservation: a gap, my memory, a gap, my page, a gap, the peer's memory,
  * a gap, his page, a gap.  Until the peer is met his parts are zeroes: no
@@ -31,11 +28,11 @@ static unsigned char *half(const struct fos_ep *ep, bool peers)
 	return base + GAP + (peers ? (ep->map.bytes - GAP) / 2 : 0);
 }
 
-static void close_all(int fds[FDS])
+static void close_all(int fds[POSIX_FDS])
 {
 	int i;
 
-	for (i = 0; i < FDS; i++)
+	for (i = 0; i < POSIX_FDS; i++)
 		if (fds[i] >= 0)
 			syscall(SYS_close, fds[i]);
 }
@@ -109,15 +106,15 @@ static int reserve(struct fos_ep *ep, size_t mem)
 	return -ENOMEM;
 }
 
-static int map_mine(struct fos_ep *ep, size_t mem, int fds[FDS])
+static int map_mine(struct fos_ep *ep, size_t mem, int fds[POSIX_FDS])
 {
 	unsigned char *mine = half(ep, false), *peers = half(ep, true);
 	const int rw = PROT_READ | PROT_WRITE;
 	int ret;
 
-	ret = map_at(mine, mem, rw, fds[MEM]);
+	ret = map_at(mine, mem, rw, fds[POSIX_MEM]);
 	if (!ret)
-		ret = map_at(mine + mem + GAP, FOS_PAGE_BYTES, rw, fds[PAGE]);
+		ret = map_at(mine + mem + GAP, FOS_PAGE_BYTES, rw, fds[POSIX_PAGE]);
 	if (!ret)
 		ret = map_at(peers, mem, PROT_READ, -1);
 	if (!ret)
@@ -126,30 +123,30 @@ static int map_mine(struct fos_ep *ep, size_t mem, int fds[FDS])
 }
 
 /* From now on nobody can map my memory to write, nor cut either short. */
-static int seal(int fds[FDS])
+static int seal(int fds[POSIX_FDS])
 {
 	const int size = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
-	if (fcntl(fds[MEM], F_ADD_SEALS, size | F_SEAL_FUTURE_WRITE) ||
-	    fcntl(fds[PAGE], F_ADD_SEALS, size))
+	if (fcntl(fds[POSIX_MEM], F_ADD_SEALS, size | F_SEAL_FUTURE_WRITE) ||
+	    fcntl(fds[POSIX_PAGE], F_ADD_SEALS, size))
 		return -errno;
 	return 0;
 }
 
 static int make_mine(struct fos_ep *ep, const struct fos_core_query *q,
-		     size_t mem, int fds[FDS])
+		     size_t mem, int fds[POSIX_FDS])
 {
 	uint64_t i;
 	int ret;
 
-	fds[MEM] = make_memfd("fastos", mem);
-	if (fds[MEM] < 0)
-		return fds[MEM];
-	fds[PAGE] = make_memfd("fastos-page", FOS_PAGE_BYTES);
-	if (fds[PAGE] < 0)
-		return fds[PAGE];
-	fds[PID] = syscall(SYS_pidfd_open, getpid(), 0);
-	if (fds[PID] < 0)
+	fds[POSIX_MEM] = make_memfd("fastos", mem);
+	if (fds[POSIX_MEM] < 0)
+		return fds[POSIX_MEM];
+	fds[POSIX_PAGE] = make_memfd("fastos-page", FOS_PAGE_BYTES);
+	if (fds[POSIX_PAGE] < 0)
+		return fds[POSIX_PAGE];
+	fds[POSIX_PID] = syscall(SYS_pidfd_open, getpid(), 0);
+	if (fds[POSIX_PID] < 0)
 		return -errno;
 	ret = map_mine(ep, mem, fds);
 	if (ret)
@@ -161,7 +158,7 @@ static int make_mine(struct fos_ep *ep, const struct fos_core_query *q,
 }
 
 /* A peer that is gone needs none: whoever looks for him will see that. */
-static void send_hello(int fd, const struct fos_core_query *q, int fds[FDS])
+static void send_hello(int fd, const struct fos_core_query *q, const int *fds)
 {
 	struct posix_hello hello = {
 		.magic = POSIX_MAGIC,
@@ -170,7 +167,7 @@ static void send_hello(int fd, const struct fos_core_query *q, int fds[FDS])
 		.area_bytes = q->area_bytes,
 	};
 	union {
-		char bytes[CMSG_SPACE(FDS * sizeof(int))];
+		char bytes[CMSG_SPACE(POSIX_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control = { 0 };
 	struct iovec iov = { &hello, sizeof(hello) };
@@ -184,15 +181,26 @@ static void send_hello(int fd, const struct fos_core_query *q, int fds[FDS])
 
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(FDS * sizeof(int));
-	memcpy(CMSG_DATA(c), fds, FDS * sizeof(int));
+	c->cmsg_len = CMSG_LEN(POSIX_FDS * sizeof(int));
+	memcpy(CMSG_DATA(c), fds, POSIX_FDS * sizeof(int));
 	syscall(SYS_sendmsg, fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void fos__posix_unmap(struct fos_ep *ep)
+{
+	struct fos_posix *p = &ep->posix;
+
+	if (p->pidfd >= 0)
+		syscall(SYS_close, p->pidfd);
+	if (ep->map.base)
+		munmap(ep->map.base, ep->map.bytes);
+	pthread_mutex_destroy(&p->lock);
 }
 
 int fos__posix_map(int fd, const struct fos_core_query *q, struct fos_ep *ep)
 {
 	const size_t mem = POSIX_MEM_BYTES(q->depth, q->area_bytes);
-	int fds[FDS] = { -1, -1, -1 };
+	int fds[POSIX_FDS] = { -1, -1, -1 };
 	int ret;
 
 	ep->posix = (struct fos_posix) { .fd = fd, .pidfd = -1 };
@@ -202,18 +210,18 @@ int fos__posix_map(int fd, const struct fos_core_query *q, struct fos_ep *ep)
 		ret = make_mine(ep, q, mem, fds);
 	if (!ret)
 		send_hello(fd, q, fds);
-	else if (ep->map.base)
-		munmap(ep->map.base, ep->map.bytes);
-	if (ret)
-		ep->map.base = NULL;
 	close_all(fds);
+	if (!ret)
+		return 0;
+	fos__posix_unmap(ep);
+	ep->map.base = NULL;
 	return ret;
 }
 
 /* ---- the peer's ------------------------------------------------------- */
 
 /* Take the descriptors that came with it; surplus ones are closed. */
-static void take_fds(struct msghdr *m, int fds[FDS])
+static void take_fds(struct msghdr *m, int fds[POSIX_FDS])
 {
 	struct cmsghdr *c;
 	size_t n, i;
@@ -225,7 +233,7 @@ static void take_fds(struct msghdr *m, int fds[FDS])
 		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (i = 0; i < n; i++) {
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
-			if (i < FDS && fds[i] < 0)
+			if (i < POSIX_FDS && fds[i] < 0)
 				fds[i] = fd;
 			else
 				syscall(SYS_close, fd);
@@ -233,10 +241,10 @@ static void take_fds(struct msghdr *m, int fds[FDS])
 	}
 }
 
-static int receive_hello(int fd, struct posix_hello *hello, int fds[FDS])
+static int receive_hello(int fd, struct posix_hello *hello, int fds[POSIX_FDS])
 {
 	union {
-		char bytes[CMSG_SPACE(2 * FDS * sizeof(int))];
+		char bytes[CMSG_SPACE(2 * POSIX_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = { hello, sizeof(*hello) };
@@ -248,10 +256,17 @@ static int receive_hello(int fd, struct posix_hello *hello, int fds[FDS])
 	};
 	ssize_t n;
 
-	n = syscall(SYS_recvmsg, fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	/* A peer that left something unread leaves an error; then comes the rest. */
+	do {
+		n = syscall(SYS_recvmsg, fd, &m,
+			    MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (n < 0 && (errno == ECONNRESET || errno == EINTR));
 	if (n < 0)
 		return -errno;
 	take_fds(&m, fds);
+	/* Nothing more will come. */
+	if (!n)
+		return -EAGAIN;
 	return n == sizeof(*hello) ? 0 : -EPROTO;
 }
 
@@ -266,7 +281,7 @@ static bool is_sealed(int fd, size_t bytes)
 }
 
 static int map_peers(struct fos_ep *ep, const struct posix_hello *hello,
-		     int fds[FDS])
+		     int fds[POSIX_FDS])
 {
 	const struct fos_ring_mem *m = &ep->map.mem;
 	const size_t mem = POSIX_MEM_BYTES(m->depth, m->area_bytes);
@@ -275,33 +290,34 @@ static int map_peers(struct fos_ep *ep, const struct posix_hello *hello,
 
 	if (hello->magic != POSIX_MAGIC || hello->side != !ep->side ||
 	    hello->depth != m->depth || hello->area_bytes != m->area_bytes ||
-	    !is_sealed(fds[MEM], mem) || !is_sealed(fds[PAGE], FOS_PAGE_BYTES))
+	    !is_sealed(fds[POSIX_MEM], mem) || !is_sealed(fds[POSIX_PAGE], FOS_PAGE_BYTES))
 		return -EPROTO;
 	/* The page first: who sees an entry can claim it. */
 	ret = map_at(peers + mem + GAP, FOS_PAGE_BYTES, PROT_READ | PROT_WRITE,
-		     fds[PAGE]);
-	return ret ? ret : map_at(peers, mem, PROT_READ, fds[MEM]);
+		     fds[POSIX_PAGE]);
+	return ret ? ret : map_at(peers, mem, PROT_READ, fds[POSIX_MEM]);
 }
 
 int fos__posix_meet(struct fos_ep *ep, int fd)
 {
-	int fds[FDS] = { -1, -1, -1 };
+	int fds[POSIX_FDS] = { -1, -1, -1 };
 	struct posix_hello hello;
 	int ret = receive_hello(fd, &hello, fds);
 
-	if (ret == -EAGAIN || ret == -ECONNRESET)
+	if (ret == -EAGAIN)
 		return 0;
 	if (!ret)
 		ret = map_peers(ep, &hello, fds);
 	if (!ret) {
-		ep->posix.met = true;
-		ep->posix.pidfd = fds[PID];
-		fds[PID] = -1;
+		ep->posix.pidfd = fds[POSIX_PID];
+		__atomic_store_n(&ep->posix.met, true, __ATOMIC_SEQ_CST);
+		fds[POSIX_PID] = -1;
 		fos__posix_watch_peer(ep, fd);
 		/* What was published before each knew the other rang nobody. */
 		fos__posix_wake_all(ep->posix.mine);
 		fos__posix_wake_all(ep->posix.peers);
-		fos__posix_call_pollers(ep, fd);
+		if (fos_ring_is_waiting(&ep->ring))
+			fos__posix_call_pollers(ep, fd);
 	}
 	close_all(fds);
 	return ret;

@@ -158,6 +158,17 @@ int fos_ring_fate(const struct fos_ring *r, uint64_t seq)
 	return -EPROTO;
 }
 
+bool fos_ring_is_waiting(const struct fos_ring *r)
+{
+	const uint64_t tail = LOAD(&r->tail);
+	uint64_t seq;
+
+	for (seq = tail - r->m.depth; seq < tail; seq++)
+		if (fos_ring_fate(r, seq) == FOS_FATE_NONE)
+			return true;
+	return false;
+}
+
 bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq)
 {
 	uint64_t word = LOAD_ACQ(&r->m.peer_claims[slot_of(r, seq)]);

@@ -128,6 +128,9 @@ void fos_ring_end_await(struct fos_ring *r, uint64_t seq);
  */
 int fos_ring_fate(const struct fos_ring *r, uint64_t seq);
 
+/* Is an entry of mine published, or about to be, and undecided? */
+bool fos_ring_is_waiting(const struct fos_ring *r);
+
 /* Has the peer let go of @seq and its block in my area? */
 bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq);
 
