@@ -69,6 +69,7 @@ void row_finish(struct row *row, bool icount)
 	row->vs_pipe = NAN;
 	if (row->status == RUN_OK) {
 		gsl_sort(row->sample, 1, n);
+		row->min = row->sample[0];
 		row->median = gsl_stats_median_from_sorted_data(row->sample,
 								1, n);
 		row->p99 = gsl_stats_quantile_from_sorted_data(row->sample, 1,
