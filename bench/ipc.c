@@ -27,6 +27,8 @@ static void cell_begin(struct cell *cell, const struct ipc_options *opt,
 		if (opt->engine[i])
 			cell_add(cell, ipc_engines[i], opt);
 	}
+	if (!opt->counts)
+		floor_begin(cell, opt);
 }
 
 /* A pass of its own: counting makes every trap slower. */
@@ -93,8 +95,10 @@ static int run_all(struct report *rep, struct run_result *res)
 		rep->no_traps = why;
 	for (size_t i = 0; fd >= 0 && i < rep->cells; i++)
 		count_traps(&rep->cell[i], tracepoint, res);
-	for (size_t i = 0; i < rep->cells; i++)
+	for (size_t i = 0; i < rep->cells; i++) {
+		floor_finish(&rep->cell[i], opt->icount);
 		cell_finish(&rep->cell[i]);
+	}
 	progress_end();
 	return exit_status(rep);
 }

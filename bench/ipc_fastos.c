@@ -105,7 +105,6 @@ static int chan_reply(struct ipc *c)
 }
 
 #define CHAN_OPERATIONS							\
-	.flags = IPC_FASTOS,						\
 	.open = chan_open,						\
 	.join = chan_join,						\
 	.recv = chan_reply_recv,	/* token 0: nothing to answer */ \
@@ -116,6 +115,7 @@ static int chan_reply(struct ipc *c)
 const struct ipc_engine ipc_fastos_spin = {
 	.name = "fastos-spin",
 	.what = "channel that polls; sleeps only beside a peer on its CPU",
+	.flags = IPC_FASTOS | IPC_POLLS,
 	.arg = FOS_SPIN_ALWAYS,
 	.call = chan_call,
 	CHAN_OPERATIONS,
@@ -124,6 +124,7 @@ const struct ipc_engine ipc_fastos_spin = {
 const struct ipc_engine ipc_fastos_fixed = {
 	.name = "fastos-fixed",
 	.what = "channel that polls for the cost of one sleep, then sleeps",
+	.flags = IPC_FASTOS | IPC_POLLS,
 	.arg = FOS_SPIN_FIXED,
 	.call = chan_call,
 	CHAN_OPERATIONS,
@@ -132,6 +133,7 @@ const struct ipc_engine ipc_fastos_fixed = {
 const struct ipc_engine ipc_fastos_block = {
 	.name = "fastos-block",
 	.what = "channel that sleeps at once",
+	.flags = IPC_FASTOS,
 	.arg = FOS_SPIN_BLOCK,
 	.call = chan_call,
 	CHAN_OPERATIONS,
@@ -140,6 +142,7 @@ const struct ipc_engine ipc_fastos_block = {
 const struct ipc_engine ipc_fastos_block_deadline = {
 	.name = "fastos-block-deadline",
 	.what = "the same, each call with a deadline 1 s ahead",
+	.flags = IPC_FASTOS,
 	.arg = FOS_SPIN_BLOCK,
 	.call = chan_call_deadline,
 	CHAN_OPERATIONS,

@@ -130,7 +130,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		parse_sizes(state, arg);
 		break;
 	case 'r':
-		opt->rounds = parse_number(state, arg, "--rounds", 1, MAX_ROUNDS);
+		opt->rounds = parse_number(state, arg, "--rounds", 1,
+					   MAX_ROUNDS);
 		break;
 	case 'n':
 		opt->iters = parse_number(state, arg, "--iters", 1, 1ULL << 40);

@@ -39,7 +39,7 @@ static json_t *row_json(const struct row *row)
 		return obj;
 	}
 	more = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-			 " s:o, s:o, s:I, s:I, s:i}",
+			 " s:o, s:o, s:o, s:o, s:I, s:I, s:i}",
 			 "median", json_num(row->median),
 			 "p99", json_num(row->p99), "ci95", json_num(row->ci),
 			 "round_medians", rounds,
@@ -50,11 +50,28 @@ static json_t *row_json(const struct row *row)
 			 "nivcsw", both(row->nivcsw), "ipis", ipi,
 			 "vs_best_posix", json_num(row->vs_posix),
 			 "vs_pipe", json_num(row->vs_pipe),
+			 "x_floor", json_num(row->x_floor),
+			 "x_raw", json_num(row->x_raw),
 			 "batch", (json_int_t)row->run.batch,
 			 "samples", (json_int_t)row->run.samples,
 			 "rounds", row->rounds);
 	json_object_update_new(obj, more);
 	return obj;
+}
+
+/* What the least of a round trip is made of; see floor.c. */
+static json_t *floor_json(const struct cell *cell)
+{
+	const struct floor *f = &cell->floor;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "sleeping", json_num(cell->floor_sleep),
+			 "polling", json_num(cell->floor_poll),
+			 "trap", json_num(f->trap),
+			 "switch", json_num(f->change),
+			 "wake", json_num(f->wake),
+			 "line", json_num(f->line),
+			 "copies", json_num(cell->work));
 }
 
 static json_t *cell_json(const struct cell *cell)
@@ -63,12 +80,12 @@ static json_t *cell_json(const struct cell *cell)
 
 	for (size_t i = 0; i < cell->rows; i++)
 		json_array_append_new(rows, row_json(&cell->row[i]));
-	return json_pack("{s:I, s:[ii], s:s, s:s?, s:o}",
+	return json_pack("{s:I, s:[ii], s:s, s:s?, s:o, s:o}",
 			 "size", (json_int_t)cell->size,
 			 "cpus", cell->cpu[CLIENT], cell->cpu[SERVER],
 			 "relation", cell->relation, "best_posix",
 			 cell->best_posix ? cell->best_posix->e->name : NULL,
-			 "engines", rows);
+			 "floor", floor_json(cell), "engines", rows);
 }
 
 int json_write(json_t *obj, FILE *f)
