@@ -12,7 +12,8 @@
 /* Also the order in which they run. */
 const struct ipc_engine *const ipc_engines[] = {
 	&ipc_fastos_spin, &ipc_fastos_fixed, &ipc_fastos_block,
-	&ipc_fastos_block_deadline, &ipc_pipe, &ipc_unix_stream, &ipc_unix_seqpacket,
+	&ipc_fastos_block_deadline, &ipc_posix_spin, &ipc_posix_fixed,
+	&ipc_posix_block, &ipc_pipe, &ipc_unix_stream, &ipc_unix_seqpacket,
 	&ipc_mq, &ipc_futex, &ipc_sem, &ipc_eventfd, &ipc_spin_shm, &ipc_null,
 	NULL
 };
@@ -66,7 +67,7 @@ static int exit_status(const struct report *rep)
 			if (row->status == RUN_FAILED ||
 			    (row->status == RUN_SKIPPED &&
 			     rep->opt->require_fastos &&
-			     (row->e->flags & IPC_FASTOS)))
+			     (row->e->flags & IPC_MODULE)))
 				return 1;
 		}
 	}

@@ -29,8 +29,8 @@ static const struct argp_option options[] = {
 	  "nanosecond is an instruction: count instructions", 0 },
 	{ "counts", O_COUNTS, NULL, 0, "show counts and no times: for several "
 	  "emulated CPUs, which run when the host lets them", 0 },
-	{ "require-fastos", O_REQUIRE, NULL, 0, "fail where fastos is absent",
-	  0 },
+	{ "require-fastos", O_REQUIRE, NULL, 0, "fail where the module of "
+	  "fastos is absent", 0 },
 	{ "lead", O_LEAD, "MS", 0, "CPU time that the server has used before "
 	  "it serves, in ms; 0 makes twins, which Linux before 6.6 treats "
 	  "unlike other pairs (default: 2 on one CPU, 4 on two, 8 on 8)", 0 },
