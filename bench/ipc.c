@@ -144,6 +144,8 @@ int cmd_ipc(int argc, char **argv)
 		perror(opt.json);
 		status = 1;
 	}
+	if (opt.plot && plot_write(&rep))
+		status = 1;
 	json_decref(rep.machine);
 	run_free(res);
 	free(rep.cell);

@@ -11,7 +11,7 @@
 #define SIZE_LIMIT	(1UL << 20)
 #define ICOUNT_ITERS	300
 
-enum { O_COUNTS = 256, O_ICOUNT, O_LEAD, O_LIST, O_REQUIRE, O_TIME };
+enum { O_COUNTS = 256, O_ICOUNT, O_LEAD, O_LIST, O_PLOT, O_REQUIRE, O_TIME };
 
 static const struct argp_option options[] = {
 	{ "cpus", 'c', "C,S", 0, "CPUs of client and server, as 0,0 or 0,1; "
@@ -25,6 +25,8 @@ static const struct argp_option options[] = {
 	  "into --time)", 0 },
 	{ "time", O_TIME, "MS", 0, "of a run, in ms (default: 50)", 0 },
 	{ "json", 'j', "FILE", 0, "write the figures to FILE as well", 0 },
+	{ "plot", O_PLOT, "FILE", 0, "draw the round trips into FILE, a .png "
+	  "or .svg, with gnuplot", 0 },
 	{ "icount", O_ICOUNT, NULL, 0, "this is a QEMU -icount guest, where a "
 	  "nanosecond is an instruction: count instructions", 0 },
 	{ "counts", O_COUNTS, NULL, 0, "show counts and no times: for several "
@@ -115,6 +117,14 @@ static void default_pairs(struct argp_state *state)
 		add_pair(state, cpu[CLIENT], cpu[SERVER]);
 }
 
+static void check_plot(struct argp_state *state, const char *file)
+{
+	char why[WHY_LEN];
+
+	if (plot_check(file, why))
+		argp_failure(state, 1, 0, "--plot: %s", why);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct ipc_options *opt = state->input;
@@ -138,6 +148,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case 'j':
 		opt->json = arg;
+		break;
+	case O_PLOT:
+		check_plot(state, arg);
+		opt->plot = arg;
 		break;
 	case O_TIME:
 		opt->time_ms = parse_number(state, arg, "--time", 1, 3600000);
