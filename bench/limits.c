@@ -269,11 +269,13 @@ static void print_report(const struct limits_run *run, const json_t *machine)
 		printf("  CPUs         %d and %d: %s\n", cell->cpu[CLIENT],
 		       cell->cpu[SERVER], cell->relation);
 	snprintf(par, sizeof(par), "Everything was measured in %u rounds, in "
-		 "turn; what takes less than 100 readings of the clock, in "
-		 "batches, so that min and p99 are of their means. The "
+		 "turn%s, so that min and p99 are of their means. The "
 		 "measuring loop is subtracted. memcpy: the same two buffers "
 		 "again and again, hot where they fit into a cache. "
-		 "fosbench(1) has the details.", run->opt.rounds);
+		 "fosbench(1) has the details.", run->opt.rounds,
+		 run->opt.icount ? ", and, but for timer, in batches of 10" :
+		 "; what takes less than 100 readings of the clock, in "
+		 "batches");
 	printf("\n");
 	print_wrapped(0, 0, par);
 	if (run->warning)
