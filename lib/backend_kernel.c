@@ -138,6 +138,7 @@ static int kernel_attach(int fd, struct fos_core_query *q, struct fos_ep *ep)
 	base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (base == MAP_FAILED)
 		return errno == ESHUTDOWN ? -EBADF : -errno;
+	ep->tag = FOS_ADVICE_TAG(q->id, q->side);
 	ep->map.base = base;
 	ep->map.bytes = bytes;
 	fill_mem(&ep->map.mem, q, base);
@@ -149,18 +150,30 @@ static void kernel_detach(struct fos_ep *ep)
 	munmap(ep->map.base, ep->map.bytes);
 }
 
+/* The number is another file's by now: pipes and plain files say so. */
+static FOS_COLD int advise_failed(int err)
+{
+	return err == EINVAL || err == ESPIPE || err == ENODEV ? -EBADF : -err;
+}
+
+static inline int advise(int fd, uint64_t arg, uint64_t deadline_ns, int advice)
+{
+	const int err = posix_fadvise(fd, arg, deadline_ns, advice);
+
+	return fos_unlikely(err) ? advise_failed(err) : 0;
+}
+
 static int kernel_bell_wait(struct fos_ep *ep, int fd, uint32_t bell,
 			    uint32_t want, uint64_t arg, uint64_t deadline_ns)
 {
-	(void)ep;
-	return -posix_fadvise(fd, arg, deadline_ns,
-			      FOS_ADVICE(bell & FOS_WANT_ALL, want));
+	return advise(fd, arg, deadline_ns, ep->tag |
+		      FOS_ADVICE(bell & FOS_WANT_ALL, want));
 }
 
 static int kernel_bell_self(struct fos_ep *ep, int fd, uint32_t bell)
 {
-	(void)ep;
-	return -posix_fadvise(fd, 0, 0, FOS_ADVICE(bell, 0) | FOS_ADVICE_SELF);
+	return advise(fd, 0, 0,
+		      ep->tag | FOS_ADVICE(bell, 0) | FOS_ADVICE_SELF);
 }
 
 static int kernel_withdraw(struct fos_ep *ep, int fd, uint64_t seq,
@@ -174,7 +187,7 @@ static int kernel_withdraw(struct fos_ep *ep, int fd, uint64_t seq,
 	int ret = do_ioctl(fd, FOS_IOC_CHAN_WITHDRAW, &a);
 
 	*word = a.word;
-	return ret;
+	return ret == -ENOTTY || ret == -EINVAL ? -EBADF : ret;
 }
 
 const struct fos_backend fos__backend_kernel = {

@@ -109,14 +109,15 @@ static int answer(struct op *op, struct out *out)
 {
 	int ret;
 
-	if (fos_ring_is_released(op->r, out->token))
+	if (fos_ring_is_stale(op->r, out->token))
 		return -ESTALE;
 	if (fos_ring_peer_dead(op->r))
 		return -EPIPE;
 	ret = out_place_reply(op, out);
-	if (!ret)
-		out_publish_reply(op, out);
-	return ret;
+	if (ret)
+		return ret;
+	out_publish_reply(op, out);
+	return fos_ring_is_given_up(op->r, out->token) ? -ESTALE : 0;
 }
 
 static int reply(struct op *op, uint64_t token, const void *rsp, size_t n)
@@ -135,7 +136,8 @@ static int reply(struct op *op, uint64_t token, const void *rsp, size_t n)
 	if (!fos__owed_begin(owed, token))
 		return -ESTALE;
 	ret = answer(op, &out);
-	if (fos_unlikely(ret == -ENOBUFS))
+	/* EBADF: another descriptor may do. */
+	if (fos_unlikely(ret == -ENOBUFS || ret == -EBADF))
 		fos__owed_keep(owed, token);
 	else
 		fos__owed_end(owed, token);
@@ -244,8 +246,7 @@ static FOS_COLD ssize_t call_give_up(struct op *op, const struct call *c,
 	if (ret == 1)
 		return why;
 	op->delivered = !ret || fos_ring_fate(op->r, seq) != FOS_FATE_NONE;
-	fos_ring_release(op->r, c->token, &op->bell);
-	if (fos_ring_has_reply(op->r, c->token))
+	if (!fos_ring_give_up(op->r, c->token, &op->bell))
 		return call_reply(op, c);
 	if (ret < 0)
 		return ret;

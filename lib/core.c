@@ -154,7 +154,7 @@ static void ep_set_up(struct fos_ep *ep, const struct fos_core_query *q)
 {
 	ep->picked_at = 0;
 	ep->owed_bell = 0;
-	ep->stuck_for = 0;
+	ep->stuck = false;
 	pthread_mutex_init(&ep->area_lock, NULL);
 	fos_ring_init(&ep->ring, &ep->map.mem);
 	fos_area_init(&ep->area, q->area_bytes, 2 * q->depth);
@@ -278,15 +278,43 @@ static struct fd_slot *slot_make(int fd)
 	return slot_of(fd);
 }
 
-int fos__ep_fd(const struct fos_ep *ep)
+static bool fd_is(int fd, const struct fos_ep *ep)
+{
+	struct fos_core_query q;
+
+	return !ep->backend->query(fd, &q) && q.id == ep->id &&
+	       q.side == ep->side;
+}
+
+/* The first that the table has and that passes @but. */
+static int find_fd(const struct fos_ep *ep, int but)
 {
 	size_t i, j;
+	int fd;
 
-	for (i = 0; i < CHUNKS; i++)
-		for (j = 0; table[i] && j < CHUNK; j++)
-			if (table[i][j].ep == ep)
-				return i * CHUNK + j;
+	for (i = 0; i < CHUNKS; i++) {
+		for (j = 0; table[i] && j < CHUNK; j++) {
+			fd = i * CHUNK + j;
+			if (table[i][j].ep == ep && fd != but && fd_is(fd, ep))
+				return fd;
+		}
+	}
 	return -1;
+}
+
+int fos__ep_fd(const struct fos_ep *ep)
+{
+	return find_fd(ep, -1);
+}
+
+FOS_COLD int fos__ep_other_fd(const struct fos_ep *ep, int fd)
+{
+	int other;
+
+	fos__lock();
+	other = find_fd(ep, fd);
+	fos__unlock();
+	return other;
 }
 
 static struct fos_ep *registry_find(const struct fos_core_query *q)
@@ -386,10 +414,8 @@ int fos__ep_get(int fd, struct fos_ep **out, uint64_t *state)
 FOS_COLD int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state)
 {
 	uint64_t now = fos_ring_my_state(&ep->ring);
-	struct fos_core_query q;
 
-	if ((now & FOS_STATE_DEAD) || ep->backend->query(fd, &q) ||
-	    q.id != ep->id || q.side != ep->side)
+	if ((now & FOS_STATE_DEAD) || !fd_is(fd, ep))
 		return -EBADF;
 	*state = now;
 	return 0;

@@ -61,6 +61,7 @@ static bool take(struct op *op, const struct fos_scan *s,
 /* Take the next message of these kinds; -EAGAIN: there is none. */
 static ssize_t take_next(struct op *op, struct in *in, uint64_t seen)
 {
+	uint32_t refused = 0;
 	struct fos_found f;
 	struct fos_scan s;
 	int ret;
@@ -73,8 +74,11 @@ static ssize_t take_next(struct op *op, struct in *in, uint64_t seen)
 				return ret;
 			continue;
 		}
-		if (f.len > in->cap) {
+		if (fos_unlikely(f.len > in->cap)) {
 			refuse(op, &s, &f);
+			/* A peer who goes on so does not stop the clock. */
+			if (++refused > op->r->m.depth)
+				return -EAGAIN;
 			continue;
 		}
 		if (!take(op, &s, &f, in))
@@ -149,17 +153,16 @@ static inline bool received(struct op *op, bool waits, bool nothing)
 	       backend->received(op->ep, op->fd, waits, nothing);
 }
 
-/* Until nothing new has come while the backend did its part. */
+/* Once more, if something came while the backend did its part. */
 static ssize_t receive_now(struct op *op, struct in *in)
 {
-	uint64_t seen;
-	ssize_t ret;
+	const uint64_t seen = fos_ring_seen(op->r);
+	ssize_t ret = take_anywhere(op, in);
+	bool again;
 
-	do {
-		seen = fos_ring_seen(op->r);
+	again = received(op, false, ret == -EAGAIN);
+	if (ret == -EAGAIN && (again || seen != fos_ring_seen(op->r)))
 		ret = take_anywhere(op, in);
-	} while ((received(op, false, ret == -EAGAIN) ||
-		  seen != fos_ring_seen(op->r)) && ret == -EAGAIN);
 	return ret;
 }
 

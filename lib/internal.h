@@ -72,13 +72,14 @@ static inline ssize_t fos__ret(ssize_t ret)
  * @backend: what it stands on
  * @id: of the channel
  * @side: of the channel
+ * @tag: FOS_ADVICE_TAG()
  * @map: the shared memory
  * @ring: the protocol
  * @area_lock: protects @area
  * @area: my transmit area
  * @spin: the waiting policy
  * @owed_bell: what a call could not ring because its descriptor was closed
- * @stuck_for: what a reply has waited for in vain, see out_place_reply()
+ * @stuck: a reply has waited in vain, see out_place_reply()
  * @picked_at: when the last message was picked up, ns, if the policy is timed
  * @calls: reply slots of my calls
  * @owed: requests taken and not answered
@@ -93,12 +94,13 @@ struct fos_ep {
 	const struct fos_backend *backend;
 	uint64_t id;
 	uint32_t side;
+	uint32_t tag;
 	struct fos_mapping map;
 	pthread_mutex_t area_lock;
 	struct fos_area area;
 	struct fos_spin spin;
 	uint32_t owed_bell;
-	uint64_t stuck_for;
+	bool stuck;
 	uint64_t picked_at;
 	struct fos_calls calls;
 	struct fos_owed owed;
@@ -130,7 +132,9 @@ uint64_t fos__now_ns(void);
 /* The lock of the table and the registry; and what the watcher does under it. */
 void fos__lock(void);
 void fos__unlock(void);
-/* A descriptor that @ep is known by, or -1. */
+/* With it: a descriptor that @ep is known by, or -1. */
 int fos__ep_fd(const struct fos_ep *ep);
+/* Without: one that is not @fd, and still is the endpoint. */
+int fos__ep_other_fd(const struct fos_ep *ep, int fd);
 
 #endif

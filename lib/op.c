@@ -54,17 +54,30 @@ int op_begin(struct op *op, int fd, const struct timespec *deadline)
 	return 0;
 }
 
+static int ring_by(struct op *op, int fd)
+{
+	return op->ep->backend->bell_wait(op->ep, fd, op->bell, 0, 0, 0);
+}
+
+/*
+ * The caller's descriptor was closed under him, but the endpoint may live on:
+ * by another one that is known, or by whoever next uses one that is not.
+ */
+static FOS_COLD void ring_otherwise(struct op *op)
+{
+	const int fd = fos__ep_other_fd(op->ep, op->fd);
+
+	if (fd < 0 || ring_by(op, fd) == -EBADF)
+		__atomic_fetch_or(&op->ep->owed_bell, op->bell,
+				  __ATOMIC_RELAXED);
+}
+
 void op_ring(struct op *op)
 {
 	if (!op->bell)
 		return;
-	if (!op_check(op))
-		op->ep->backend->bell_wait(op->ep, op->fd, op->bell, 0,
-					   0, 0);
-	else
-		/* By whoever next uses a descriptor that is left. */
-		__atomic_fetch_or(&op->ep->owed_bell, op->bell,
-				  __ATOMIC_RELAXED);
+	if (op_check(op) || ring_by(op, op->fd) == -EBADF)
+		ring_otherwise(op);
 	op->bell = 0;
 }
 
@@ -156,18 +169,21 @@ int op_wait(struct op *op, uint32_t want, uint64_t arg)
 	}
 	bell = op->bell;
 	op->bell = 0;
-	return op->ep->backend->bell_wait(op->ep, op->fd, bell, want, arg,
-					  op->deadline_ns);
+	ret = op->ep->backend->bell_wait(op->ep, op->fd, bell, want, arg,
+					 op->deadline_ns);
+	if (fos_unlikely(ret == -EBADF))
+		op->bell |= bell;
+	return ret;
 }
 
 int op_withdraw(struct op *op, uint64_t seq)
 {
 	uint64_t word;
-	int ret = op_check(op);
+	int ret, fd = op->fd;
 
-	if (ret)
-		return ret;
-	ret = op->ep->backend->withdraw(op->ep, op->fd, seq, &word);
+	if (fos_unlikely(op_check(op)))
+		fd = fos__ep_other_fd(op->ep, fd);
+	ret = op->ep->backend->withdraw(op->ep, fd, seq, &word);
 	if (ret)
 		return ret;
 	return word == FOS_CLAIM(seq, FOS_CLAIM_WITHDRAWN);

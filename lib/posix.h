@@ -68,6 +68,7 @@ struct posix_page {
  * @pidfd: of the peer's process, or -1
  * @met: the peer's hello is mapped
  * @debt: bytes that were sent but had not come when they were to be drained
+ * @waits: sleeps so far
  * @lock: protects @sleepers
  * @sleepers: how many want each FOS_WANT_*
  * @side: mine
@@ -79,6 +80,7 @@ struct fos_posix {
 	int pidfd;
 	bool met;
 	uint32_t debt;
+	uint32_t waits;
 	pthread_mutex_t lock;
 	uint32_t sleepers[8];
 	struct posix_side *side;

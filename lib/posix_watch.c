@@ -62,8 +62,7 @@ static int current_fd(const struct fos_ep *ep)
 
 	if (fos__posix_is(fd, ep->id))
 		return fd;
-	fd = fos__ep_fd(ep);
-	return fd >= 0 && fos__posix_is(fd, ep->id) ? fd : -1;
+	return fos__ep_fd(ep);
 }
 
 /* An event of an endpoint that has been detached meanwhile means nothing. */

@@ -12,6 +12,9 @@
 
 #define KIND(meta)	((meta) & FOS_META_KIND)
 
+/* Of one walk: through the ring, again from the head for each gap, and room. */
+#define STEPS_PER_SLOT	16
+
 static inline uint32_t slot_of(const struct fos_ring *r, uint64_t seq)
 {
 	return seq & r->mask;
@@ -25,7 +28,8 @@ static inline int64_t ahead_of(uint64_t word, uint64_t seq)
 
 static inline uint32_t peer_wants(const struct fos_ring *r)
 {
-	return LOAD(r->m.peer_wants);
+	/* With the exchange before it, a full fence between the two. */
+	return __atomic_load_n(r->m.peer_wants, __ATOMIC_SEQ_CST);
 }
 
 void fos_ring_init(struct fos_ring *r, const struct fos_ring_mem *m)
@@ -281,6 +285,26 @@ static void move_head(struct fos_ring *r, uint64_t seq)
 }
 
 /*
+ * The lowest undecided position, by all words at once: other threads have gone
+ * on by a round or more, or the peer, where he can write here, has lied.
+ */
+static void jump_head(struct fos_ring *r)
+{
+	uint64_t head = LOAD(&r->head);
+	uint64_t low = UINT64_MAX, next;
+	uint32_t slot;
+
+	for (slot = 0; slot < r->m.depth; slot++) {
+		next = FOS_CLAIM_SEQ(LOAD(&r->m.my_claims[slot])) + r->m.depth;
+		if (next < low)
+			low = next;
+	}
+	if (low > head)
+		__atomic_compare_exchange_n(&r->head, &head, low, false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/*
  * May @seq be decided now?  Not if it has been, and not while a thread of mine
  * still reads its slot.
  */
@@ -290,8 +314,10 @@ static bool is_open(struct fos_ring *r, uint64_t seq, uint64_t word)
 
 	if ((word & ~FOS_CLAIM_FATE) == before)
 		return word != before;
-	if (ahead_of(word, seq) >= 0)
+	if (word - FOS_CLAIM(seq, 0) <= FOS_CLAIM_FATE)
 		move_head(r, seq);
+	else if (ahead_of(word, seq) > 0)
+		jump_head(r);
 	return false;
 }
 
@@ -340,7 +366,14 @@ int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
 	const uint64_t *claim;
 	bool ok;
 
-	for (; s->pos < LOAD(&r->head) + r->m.depth; s->pos++) {
+	/*
+	 * After so many steps all that was there at the beginning has been seen;
+	 * a peer who writes faster than we read does not keep us.
+	 */
+	for (; s->steps < STEPS_PER_SLOT * r->m.depth; s->pos++) {
+		s->steps++;
+		if (s->pos >= LOAD(&r->head) + r->m.depth)
+			return 0;
 		e = &r->m.peer_entries[slot_of(r, s->pos)];
 		claim = &r->m.my_claims[slot_of(r, s->pos)];
 		s->word = LOAD(claim);
@@ -456,17 +489,52 @@ bool fos_ring_read_reply(const struct fos_ring *r, uint64_t token,
 	       KIND(f->meta) == FOS_META_REPLY && !(f->meta & ~FOS_META_ALL);
 }
 
-void fos_ring_release(struct fos_ring *r, uint64_t token, uint32_t *bell)
+static void set_released(struct fos_ring *r, uint64_t token, uint64_t how,
+			 uint32_t *bell)
 {
 	/* The fence before reading need_wakeup, and a last look for a reply. */
-	__atomic_exchange_n(&r->m.my_released[reply_slot(r, token)], token,
-			    __ATOMIC_SEQ_CST);
+	__atomic_exchange_n(&r->m.my_released[reply_slot(r, token)],
+			    token | how, __ATOMIC_SEQ_CST);
 	*bell |= peer_wants(r) & FOS_WANT_CLAIMS;
+}
+
+void fos_ring_release(struct fos_ring *r, uint64_t token, uint32_t *bell)
+{
+	set_released(r, token, 0, bell);
+}
+
+bool fos_ring_give_up(struct fos_ring *r, uint64_t token, uint32_t *bell)
+{
+	set_released(r, token, FOS_RELEASED_GIVING_UP, bell);
+	if (fos_ring_has_reply(r, token))
+		return false;
+	set_released(r, token, FOS_RELEASED_GIVEN_UP, bell);
+	return true;
+}
+
+static uint64_t released(const struct fos_ring *r, uint64_t token)
+{
+	return __atomic_load_n(&r->m.peer_released[reply_slot(r, token)],
+			       __ATOMIC_SEQ_CST);
 }
 
 bool fos_ring_is_released(const struct fos_ring *r, uint64_t token)
 {
-	return LOAD_ACQ(&r->m.peer_released[reply_slot(r, token)]) >= token;
+	const uint64_t word = released(r, token);
+
+	return FOS_RELEASED_TOKEN(word) > token ||
+	       (FOS_RELEASED_TOKEN(word) == token &&
+		!(word & FOS_RELEASED_GIVING_UP));
+}
+
+bool fos_ring_is_stale(const struct fos_ring *r, uint64_t token)
+{
+	return FOS_RELEASED_TOKEN(released(r, token)) >= token;
+}
+
+bool fos_ring_is_given_up(const struct fos_ring *r, uint64_t token)
+{
+	return released(r, token) == (token | FOS_RELEASED_GIVEN_UP);
 }
 
 struct fos_entry *fos_ring_reply_entry(struct fos_ring *r, uint64_t token)

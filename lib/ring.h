@@ -181,6 +181,7 @@ struct fos_found {
  * @pos: next position to look at
  * @end: where the peer's count of events says it ends
  * @checked: up to here, what lies behind a gap has been looked at twice
+ * @steps: positions looked at
  * @gap: an unpublished position was passed
  * @word: claim word of the entry last returned, for fos_ring_claim()
  */
@@ -189,6 +190,7 @@ struct fos_scan {
 	uint64_t end;
 	uint64_t checked;
 	uint64_t word;
+	uint32_t steps;
 	bool gap;
 };
 
@@ -260,14 +262,21 @@ bool fos_ring_has_reply(const struct fos_ring *r, uint64_t token);
 bool fos_ring_read_reply(const struct fos_ring *r, uint64_t token,
 			 struct fos_found *f);
 
-/*
- * I have finished with @token: read its reply, or gave up.  Who gives up looks
- * once more afterwards: the reply was there, or its sender will be told.
- */
+/* I have read the reply to @token, or shall never look for it. */
 void fos_ring_release(struct fos_ring *r, uint64_t token, uint32_t *bell);
+
+/*
+ * I shall not wait for the reply to @token.  False: it is there after all, to be
+ * read and released.  True: its sender is told, unless he sent it just now.
+ */
+bool fos_ring_give_up(struct fos_ring *r, uint64_t token, uint32_t *bell);
 
 /* Has the peer finished with it?  Then its reply's block is mine again. */
 bool fos_ring_is_released(const struct fos_ring *r, uint64_t token);
+
+/* Is a reply to it of no use any more?  And: did he go without one? */
+bool fos_ring_is_stale(const struct fos_ring *r, uint64_t token);
+bool fos_ring_is_given_up(const struct fos_ring *r, uint64_t token);
 
 /* Where my reply to the peer's request @token goes: to be filled in, all but seq. */
 struct fos_entry *fos_ring_reply_entry(struct fos_ring *r, uint64_t token);
