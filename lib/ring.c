@@ -12,6 +12,9 @@
 
 #define KIND(meta)	((meta) & FOS_META_KIND)
 
+/* Of a position that a token can carry. */
+#define SEQ_BITS	54
+
 /* Of one walk: through the ring, again from the head for each gap, and room. */
 #define STEPS_PER_SLOT	16
 
@@ -162,17 +165,6 @@ int fos_ring_fate(const struct fos_ring *r, uint64_t seq)
 	return -EPROTO;
 }
 
-bool fos_ring_is_waiting(const struct fos_ring *r)
-{
-	const uint64_t tail = LOAD(&r->tail);
-	uint64_t seq;
-
-	for (seq = tail - r->m.depth; seq < tail; seq++)
-		if (fos_ring_fate(r, seq) == FOS_FATE_NONE)
-			return true;
-	return false;
-}
-
 bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq)
 {
 	uint64_t word = LOAD_ACQ(&r->m.peer_claims[slot_of(r, seq)]);
@@ -232,7 +224,7 @@ uint64_t fos_ring_claims_sum(const struct fos_ring *r)
 
 bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq)
 {
-	uint64_t takers = LOAD(&r->m.peer_line->receivers);
+	uint64_t takers = FOS_RECEIVERS(LOAD(&r->m.peer_line->receivers));
 	uint64_t undecided = 0;
 	uint64_t i;
 
@@ -348,6 +340,9 @@ static bool copy_message(const struct fos_ring *r, const struct fos_entry *e,
 	if (!copy_header(r, e, f) ||
 	    (f->meta & ~(FOS_META_AREA | FOS_META_CALL)))
 		return false;
+	/* Above that are marks; nobody comes so far by counting. */
+	if (f->seq >> SEQ_BITS)
+		return false;
 	return !(f->meta & FOS_META_CALL) ||
 	       f->token - FOS_TOKEN(f->seq, 0) < r->m.depth;
 }
@@ -455,19 +450,33 @@ uint32_t fos_ring_left_behind(const struct fos_ring *r)
 	return others;
 }
 
-void fos_ring_enter_wait(struct fos_ring *r, uint32_t *bell)
+static inline uint32_t receiver(bool serves)
 {
-	__atomic_fetch_add(&r->m.my_line->receivers, 1, __ATOMIC_SEQ_CST);
+	return serves ? 1 + FOS_RECEIVER_SERVES : 1;
+}
+
+void fos_ring_enter_wait(struct fos_ring *r, bool serves, uint32_t *bell)
+{
+	__atomic_fetch_add(&r->m.my_line->receivers, receiver(serves),
+			   __ATOMIC_SEQ_CST);
 	*bell |= peer_wants(r) & FOS_WANT_RECEIVER;
 }
 
-void fos_ring_leave_wait(struct fos_ring *r)
+void fos_ring_leave_wait(struct fos_ring *r, bool serves)
 {
 	/*
 	 * The fence before a last look for what was left behind: a sender that
 	 * counted on us published before it.
 	 */
-	__atomic_fetch_sub(&r->m.my_line->receivers, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_sub(&r->m.my_line->receivers, receiver(serves),
+			   __ATOMIC_SEQ_CST);
+}
+
+bool fos_ring_is_attended(const struct fos_ring *r, bool call)
+{
+	const uint32_t word = LOAD_ACQ(&r->m.peer_line->receivers);
+
+	return call ? FOS_SERVERS(word) : FOS_RECEIVERS(word);
 }
 
 /* ---- calls ------------------------------------------------------------ */
