@@ -100,7 +100,9 @@ ssize_t op_end(struct op *op, ssize_t ret)
 /* Tell the peer where we run: it does not poll beside us. */
 static void op_hint(struct op *op)
 {
-	fos_ring_set_hints(op->r, sched_getcpu(), op->ep->spin.turn_ns);
+	fos_ring_set_hints(op->r, sched_getcpu(),
+			   __atomic_load_n(&op->ep->spin.turn_ns,
+					   __ATOMIC_RELAXED));
 }
 
 static uint64_t op_budget(const struct op *op)

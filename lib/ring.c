@@ -18,6 +18,20 @@
 /* Of one walk: through the ring, again from the head for each gap, and room. */
 #define STEPS_PER_SLOT	16
 
+/*
+ * A checker of races sees one process.  What goes through the peer's hands, from
+ * the thread that published to the one that finds its slot free, it is told.
+ */
+#ifdef __SANITIZE_THREAD__
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+#define HANDED_OUT(e)	__tsan_release((void *)(e))
+#define HANDED_BACK(e)	__tsan_acquire((void *)(e))
+#else
+#define HANDED_OUT(e)	((void)(e))
+#define HANDED_BACK(e)	((void)(e))
+#endif
+
 static inline uint32_t slot_of(const struct fos_ring *r, uint64_t seq)
 {
 	return seq & r->mask;
@@ -73,7 +87,7 @@ static uint64_t count_free(const struct fos_ring *r, uint64_t from)
 	uint64_t seq = from;
 
 	while (seq < from + (depth + 1) / 2 && slot_is_free(r, seq - depth))
-		seq++;
+		HANDED_BACK(&r->m.my_entries[slot_of(r, seq++)]);
 	return seq - from;
 }
 
@@ -119,6 +133,7 @@ uint32_t fos_ring_publish(struct fos_ring *r, struct fos_entry *e,
 {
 	uint32_t done = FOS_WANT_MSG << KIND(e->meta);
 
+	HANDED_OUT(e);
 	/* The entry before its seq: pairs with the acquire in the scan. */
 	STORE_REL(&e->seq, seq);
 	/*
@@ -170,6 +185,7 @@ bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq)
 	uint64_t word = LOAD_ACQ(&r->m.peer_claims[slot_of(r, seq)]);
 	int64_t ahead = ahead_of(word, seq);
 
+	HANDED_BACK(&r->m.my_entries[slot_of(r, seq)]);
 	return ahead > 0 ||
 	       (!ahead && (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN);
 }
@@ -531,6 +547,7 @@ bool fos_ring_is_released(const struct fos_ring *r, uint64_t token)
 {
 	const uint64_t word = released(r, token);
 
+	HANDED_BACK(&r->m.my_replies[reply_slot(r, token)]);
 	return FOS_RELEASED_TOKEN(word) > token ||
 	       (FOS_RELEASED_TOKEN(word) == token &&
 		!(word & FOS_RELEASED_GIVING_UP));
@@ -554,6 +571,7 @@ struct fos_entry *fos_ring_reply_entry(struct fos_ring *r, uint64_t token)
 uint32_t fos_ring_reply(struct fos_ring *r, struct fos_entry *e,
 			uint64_t token)
 {
+	HANDED_OUT(e);
 	/* Also the full fence before reading need_wakeup. */
 	__atomic_exchange_n(&e->seq, token, __ATOMIC_SEQ_CST);
 	return peer_wants(r) & FOS_WANT_REPLY ? FOS_BELL_REPLY(token) : 0;
