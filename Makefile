@@ -25,6 +25,8 @@ DEMO ?= ipc --require-fastos
 DEMO_TWO := fastos-spin,fastos-block,pipe,unix-seqpacket,futex+shm,eventfd+shm
 
 CFLAGS ?= -O2 -g
+# Guests have no libraries; sanitizers want theirs shared (STATIC=).
+STATIC ?= -static
 FOS_CFLAGS := -std=gnu11 -Wall -Wextra -fvisibility=hidden -fPIC -pthread \
 	-D_GNU_SOURCE -MMD -MP
 CACHE := $(or $(FASTOS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fastos)
@@ -227,7 +229,7 @@ $(BUILD)/flags: FORCE
 
 # The library is one object, optimised as a whole: a call runs through four
 # files, and their borders cost a tenth of it. (clang only joins the files.)
-ifeq ($(findstring clang,$(CC)),)
+ifeq ($(findstring clang,$(CC))$(findstring -fsanitize,$(CFLAGS)),)
 lto := -flto
 lto_link := -flto=1 -flinker-output=nolto-rel
 endif
@@ -277,7 +279,7 @@ $(KSELFTEST)/kselftest_harness.h:
 
 # Every test function has parameters that few use.
 harness := -isystem $(KSELFTEST) -Wno-unused-parameter
-compile_static = $(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) $(LDFLAGS) -static
+compile_static = $(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) $(LDFLAGS) $(STATIC)
 
 $(abi_bin): $(BUILD)/bin/fos-%: selftests/%.c $(BUILD)/flags \
 		| $(KSELFTEST)/kselftest_harness.h
