@@ -3,13 +3,20 @@
  * fosbench: what its files share.
  *
  *   fosbench.c	command line, one command a capability
- *   ipc.c	command "ipc": which engine runs when;  ipc_options.c
+ *   ipc.c	command "ipc";  ipc_options.c
+ *   limits.c	command "limits": what this machine charges
+ *   options.c	what both command lines share
+ *   cell.c	which engine runs when
  *   measure.c	the one measuring loop: two processes, one engine
  *   counts.c	traps and IPIs
  *   stats.c	medians, percentiles, ratios
- *   machine.c	what this machine is
- *   report.c	the tables;  json.c  the same for programs;  progress.c
+ *   floor.c	the least that a round trip can cost here
+ *   machine.c	what this machine is;  cgroup.c  how much of it is ours
+ *   report.c	the tables;  json.c  the same for programs;  plot.c
+ *   progress.c	a line while it works
  *   null.c, ipc_posix.c, ipc_shm.c, ipc_fastos.c	engines
+ *   probe.c, probe_pair.c	engines that do one thing only, for limits.c
+ *			and floor.c
  */
 #ifndef FOSBENCH_BENCH_H
 #define FOSBENCH_BENCH_H
@@ -36,6 +43,9 @@ enum {
 	IPC_FASTOS	= 1 << 1,
 	IPC_TWO_CPUS	= 1 << 2,	/* never sleeps: senseless on one CPU */
 	IPC_NULL	= 1 << 3,	/* transfers nothing */
+	IPC_POLLS	= 1 << 4,	/* need not sleep where there are two CPUs */
+	IPC_MODULE	= 1 << 5,	/* absent without the kernel module */
+	IPC_ALONE	= 1 << 6,	/* has a client only */
 };
 
 /* An open() that finds its engine missing on this machine returns this. */
@@ -76,6 +86,7 @@ extern const struct ipc_engine *const ipc_engines[];	/* NULL ends it */
 /* An engine at work. */
 struct ipc {
 	const struct ipc_engine *e;
+	const int *cpu;			/* of both sides */
 	size_t size;
 	char *tx;			/* private to the side */
 	char *rx;
@@ -102,6 +113,9 @@ extern const struct ipc_engine ipc_fastos_spin;
 extern const struct ipc_engine ipc_fastos_block;
 extern const struct ipc_engine ipc_fastos_fixed;
 extern const struct ipc_engine ipc_fastos_block_deadline;
+extern const struct ipc_engine ipc_posix_spin;
+extern const struct ipc_engine ipc_posix_block;
+extern const struct ipc_engine ipc_posix_fixed;
 extern const struct ipc_engine ipc_pipe;
 extern const struct ipc_engine ipc_unix_stream;
 extern const struct ipc_engine ipc_unix_seqpacket;
@@ -111,6 +125,22 @@ extern const struct ipc_engine ipc_eventfd;
 extern const struct ipc_engine ipc_sem;
 extern const struct ipc_engine ipc_spin_shm;
 extern const struct ipc_engine ipc_null;
+
+/* Not for --engines: each call does one thing; see probe.c. */
+#define TIMER_NS	100000
+
+extern const struct ipc_engine probe_loop;
+extern const struct ipc_engine probe_trap;
+extern const struct ipc_engine probe_barrier;
+extern const struct ipc_engine probe_ipi;
+extern const struct ipc_engine probe_fault;
+extern const struct ipc_engine probe_pte;
+extern const struct ipc_engine probe_timer;
+extern const struct ipc_engine probe_memcpy;	/* arg: bytes */
+extern const struct ipc_engine probe_copies;
+extern const struct ipc_engine probe_switch;
+extern const struct ipc_engine probe_wake;
+extern const struct ipc_engine probe_line;
 
 /* ---- counts ----------------------------------------------------------- */
 
@@ -180,6 +210,7 @@ struct row {
 	enum run_status status;
 	char why[WHY_LEN + 32];
 	struct run run;
+	uint64_t time_ms;	/* of a run */
 	double *sample;		/* of all rounds, until row_finish() */
 	size_t samples;
 	unsigned int rounds;
@@ -187,6 +218,7 @@ struct row {
 	double round_cpu[SIDES][MAX_ROUNDS];
 
 	double median;
+	double min;
 	double p99;
 	double ci;		/* 95 %, half width; NAN for one round */
 	double cpu[SIDES];
@@ -197,6 +229,16 @@ struct row {
 	double metric;		/* what rows are ranked by */
 	double vs_posix;	/* times better than the best of POSIX, or NAN */
 	double vs_pipe;
+	double x_floor;		/* times the floor, or NAN */
+	double x_raw;		/* times spin-shm, or NAN */
+};
+
+/* What a pair of CPUs charges; NAN: not measured. */
+struct floor {
+	double trap;
+	double change;		/* of the CPU to another process */
+	double wake;		/* of a process on the other CPU */
+	double line;		/* a cache line to the other CPU */
 };
 
 struct cell {
@@ -204,10 +246,24 @@ struct cell {
 	int cpu[SIDES];
 	char relation[64];
 	size_t rows;
+	size_t probes;		/* of the floor: rows behind the others */
 	struct row row[MAX_ENGINES];
 	const struct row *best_posix;
+	const struct row *raw;	/* spin-shm */
+	struct floor floor;
+	double work;		/* copying and reading, both sides */
+	double floor_sleep;	/* of a round trip, or NAN */
+	double floor_poll;
 };
 
+struct ipc_options;
+
+struct row *cell_add(struct cell *cell, const struct ipc_engine *e,
+		     const struct ipc_options *opt);
+void cell_measure(struct cell *cell, const struct ipc_options *opt,
+		  struct run_result *res);
+void cell_step(const struct cell *cell, const struct row *row,
+	       const char *what, unsigned int round);
 void row_add_round(struct row *row, const struct run_result *res);
 void row_finish(struct row *row, bool icount);
 void cell_finish(struct cell *cell);
@@ -226,6 +282,7 @@ struct ipc_options {
 	bool counts;		/* show no times */
 	bool require_fastos;
 	const char *json;
+	const char *plot;
 };
 
 int ipc_parse(int argc, char **argv, struct ipc_options *opt);
@@ -243,9 +300,19 @@ struct report {
 void report_print(const struct report *rep);
 void print_wrapped(size_t column, size_t indent, const char *words);
 int report_json(const struct report *rep, FILE *f);
+json_t *json_num(double x);			/* null for NAN */
+int json_write(json_t *obj, FILE *f);		/* closes f, frees obj */
+int plot_check(const char *file, char *why);	/* 0, or -1 and a reason */
+int plot_write(const struct report *rep);
+
+/* Adds its probes to a cell, which are measured in turn with the rest. */
+void floor_begin(struct cell *cell, const struct ipc_options *opt);
+void floor_finish(struct cell *cell, bool icount);
 
 /* ---- the rest --------------------------------------------------------- */
 
+/* CPUs that the tightest cgroup grants us; NAN: no limit. */
+double cgroup_cpus(void);
 json_t *machine_describe(void);
 void machine_relation(const int cpu[SIDES], char *buf, size_t len);
 void machine_print(const json_t *machine);
@@ -257,7 +324,16 @@ void progress_begin(size_t steps, bool quiet);
 void progress_step(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void progress_end(void);
 
+struct argp_state;
+
+uint64_t parse_number(struct argp_state *state, const char *arg,
+		      const char *what, uint64_t min, uint64_t max);
+void parse_pair(struct argp_state *state, const char *arg, int cpu[SIDES]);
+/* The first two that we may use; twice the first if there is no second. */
+void first_pair(int cpu[SIDES]);
+
 int cmd_ipc(int argc, char **argv);
+int cmd_limits(int argc, char **argv);
 
 static inline uint64_t now_ns(void)
 {

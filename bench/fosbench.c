@@ -17,6 +17,7 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "ipc", "fosbench ipc", cmd_ipc },
+	{ "limits", "fosbench limits", cmd_limits },
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -51,7 +52,9 @@ static const struct argp argp = {
 	.args_doc = "COMMAND [OPTION...]",
 	.doc = "Measure fastos beside what POSIX offers, on this machine.\v"
 	       "Commands:\n"
-	       "  ipc    round trips between two processes\n\n"
+	       "  ipc     round trips between two processes\n"
+	       "  limits  what this machine charges for a trap, a context "
+	       "switch, ...\n\n"
 	       "'fosbench COMMAND --help' tells the options of a command.",
 };
 

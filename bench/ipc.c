@@ -7,54 +7,16 @@
 
 #include "bench.h"
 
-#define CALIBRATE_RUNS	6
 #define TRAP_ROUNDS	1000
-#define ICOUNT_WARM	30
 
 /* Also the order in which they run. */
 const struct ipc_engine *const ipc_engines[] = {
 	&ipc_fastos_spin, &ipc_fastos_fixed, &ipc_fastos_block,
-	&ipc_fastos_block_deadline, &ipc_pipe, &ipc_unix_stream,
-	&ipc_unix_seqpacket, &ipc_mq, &ipc_futex, &ipc_sem, &ipc_eventfd,
-	&ipc_spin_shm, &ipc_null, NULL
+	&ipc_fastos_block_deadline, &ipc_posix_spin, &ipc_posix_fixed,
+	&ipc_posix_block, &ipc_pipe, &ipc_unix_stream, &ipc_unix_seqpacket,
+	&ipc_mq, &ipc_futex, &ipc_sem, &ipc_eventfd, &ipc_spin_shm, &ipc_null,
+	NULL
 };
-
-/* ---- one cell --------------------------------------------------------- */
-
-/* How many round trips fill the time, and how many make one sample. */
-static void calibrate(struct row *row, const struct ipc_options *opt,
-		      struct run_result *res)
-{
-	double budget = opt->time_ms * 1e6, ns = 0, clock;
-	uint64_t n = 32, start = now_ns();
-
-	for (int i = 0; i < 1000; i++)
-		(void)now_ns();
-	clock = (now_ns() - start) / 1000.;
-	for (int i = 0; i < CALIBRATE_RUNS; i++) {
-		row->run.warm = n / 4 + 1;
-		row->run.batch = n;
-		row->run.samples = 1;
-		run_once(&row->run, res);
-		row->status = res->status;
-		memcpy(row->why, res->why, sizeof(row->why));
-		if (res->status != RUN_OK)
-			return;
-		ns = res->sample[0] > 1 ? res->sample[0] : 1;
-		if (ns * n > budget / 10)
-			break;
-		n = budget / 8 / ns < 50. * n ? budget / 8 / ns + 1 : 50 * n;
-	}
-	n = opt->iters ? opt->iters : budget / ns;
-	if (n < 32 && !opt->iters)
-		n = 32;
-	/* Reading the clock adds 1 % at most. */
-	row->run.batch = 100 * clock / ns + 1;
-	if (row->run.batch < n / MAX_SAMPLES + 1)
-		row->run.batch = n / MAX_SAMPLES + 1;
-	row->run.samples = n / row->run.batch ? n / row->run.batch : 1;
-	row->run.warm = n / 20 < 20 ? 20 : n / 20 > 2000 ? 2000 : n / 20;
-}
 
 static void cell_begin(struct cell *cell, const struct ipc_options *opt,
 		       size_t pair, size_t size)
@@ -63,62 +25,11 @@ static void cell_begin(struct cell *cell, const struct ipc_options *opt,
 	cell->size = size;
 	machine_relation(cell->cpu, cell->relation, sizeof(cell->relation));
 	for (size_t i = 0; ipc_engines[i]; i++) {
-		struct row *row = &cell->row[cell->rows];
-
-		if (!opt->engine[i])
-			continue;
-		cell->rows++;
-		row->e = ipc_engines[i];
-		row->run = (struct run) {
-			.e = row->e,
-			.size = size,
-			.cpu = { cell->cpu[CLIENT], cell->cpu[SERVER] },
-			.warm = ICOUNT_WARM,
-			.batch = opt->iters,
-			.samples = 1,
-			.lead_ns = opt->lead_ms * 1000000,
-			.tracepoint = -1,
-		};
+		if (opt->engine[i])
+			cell_add(cell, ipc_engines[i], opt);
 	}
-}
-
-static void step(const struct cell *cell, const struct row *row,
-		 const char *what, unsigned int round)
-{
-	char buf[32] = "";
-
-	if (row->status != RUN_OK) {
-		progress_step(NULL);
-		return;
-	}
-	if (round)
-		snprintf(buf, sizeof(buf), " %u", round);
-	progress_step("CPUs %d,%d  %zu bytes  %s%s: %s", cell->cpu[CLIENT],
-		      cell->cpu[SERVER], cell->size, what, buf, row->e->name);
-}
-
-static void measure(struct cell *cell, const struct ipc_options *opt,
-		    struct run_result *res)
-{
-	if (!opt->icount) {
-		for (size_t i = 0; i < cell->rows; i++) {
-			step(cell, &cell->row[i], "calibration", 0);
-			calibrate(&cell->row[i], opt, res);
-		}
-	}
-	for (unsigned int r = 1; r <= opt->rounds; r++) {
-		for (size_t i = 0; i < cell->rows; i++) {
-			struct row *row = &cell->row[i];
-
-			step(cell, row, "round", r);
-			if (row->status != RUN_OK)
-				continue;
-			run_once(&row->run, res);
-			row_add_round(row, res);
-		}
-	}
-	for (size_t i = 0; i < cell->rows; i++)
-		row_finish(&cell->row[i], opt->icount);
+	if (!opt->counts)
+		floor_begin(cell, opt);
 }
 
 /* A pass of its own: counting makes every trap slower. */
@@ -129,7 +40,7 @@ static void count_traps(struct cell *cell, int tracepoint,
 		struct row *row = &cell->row[i];
 		struct run run = row->run;
 
-		step(cell, row, "traps", 0);
+		cell_step(cell, row, "traps", 0);
 		if (row->status != RUN_OK)
 			continue;
 		run.tracepoint = tracepoint;
@@ -156,7 +67,7 @@ static int exit_status(const struct report *rep)
 			if (row->status == RUN_FAILED ||
 			    (row->status == RUN_SKIPPED &&
 			     rep->opt->require_fastos &&
-			     (row->e->flags & IPC_FASTOS)))
+			     (row->e->flags & IPC_MODULE)))
 				return 1;
 		}
 	}
@@ -173,10 +84,10 @@ static int run_all(struct report *rep, struct run_result *res)
 		for (size_t s = 0; s < opt->sizes; s++, i++)
 			cell_begin(&rep->cell[i], opt, p, opt->size[s]);
 	}
-	progress_begin(rep->cells * rep->cell[0].rows *
+	progress_begin(rep->cells * (rep->cell[0].rows + rep->cell[0].probes) *
 		       (opt->rounds + 1 + !opt->icount), opt->icount);
 	for (size_t i = 0; i < rep->cells; i++)
-		measure(&rep->cell[i], opt, res);
+		cell_measure(&rep->cell[i], opt, res);
 	tracepoint = traps_tracepoint(why);
 	fd = tracepoint < 0 ? -1 : traps_open(tracepoint, why);
 	if (fd >= 0)
@@ -185,8 +96,10 @@ static int run_all(struct report *rep, struct run_result *res)
 		rep->no_traps = why;
 	for (size_t i = 0; fd >= 0 && i < rep->cells; i++)
 		count_traps(&rep->cell[i], tracepoint, res);
-	for (size_t i = 0; i < rep->cells; i++)
+	for (size_t i = 0; i < rep->cells; i++) {
+		floor_finish(&rep->cell[i], opt->icount);
 		cell_finish(&rep->cell[i]);
+	}
 	progress_end();
 	return exit_status(rep);
 }
@@ -231,6 +144,8 @@ int cmd_ipc(int argc, char **argv)
 		perror(opt.json);
 		status = 1;
 	}
+	if (opt.plot && plot_write(&rep))
+		status = 1;
 	json_decref(rep.machine);
 	run_free(res);
 	free(rep.cell);

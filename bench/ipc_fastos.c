@@ -2,6 +2,8 @@
 /* Engines on fastos channels: fos_call() and fos_reply_recv(). */
 #include <errno.h>
 #include <fastos.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bench.h"
@@ -23,24 +25,58 @@ static int chan_absent(struct ipc *c, int reason)
 	char why[WHY_LEN];
 
 	snprintf(why, sizeof(why), "%s (%s)", reason == ENOENT ? "no module" :
-		 "no fastos here", strerrorname_np(reason));
+		 "no use of the module", strerrorname_np(reason));
 	return ipc_skip(c, why);
 }
 
-static int chan_open(struct ipc *c)
+/* Does the descriptor belong to the module?  It tells so in fdinfo. */
+static bool of_module(int fd)
+{
+	char line[256];
+	bool found = false;
+	FILE *f;
+
+	snprintf(line, sizeof(line), "/proc/self/fdinfo/%d", fd);
+	f = fopen(line, "re");
+	while (f && fgets(line, sizeof(line), f))
+		found = found || !strncmp(line, "fastos:", strlen("fastos:"));
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* In an environment that names the backend. */
+static int chan_make(struct ipc *c, bool module)
 {
 	struct fos_chan_attr attr = { .spin = c->e->arg };
 	struct fos_caps caps;
 
 	if (fos_query(&caps, sizeof(caps)))
 		return ipc_fail(c, "fos_query");
-	if (caps.backend == FOS_BACKEND_NONE)
+	if (module && caps.backend != FOS_BACKEND_KERNEL)
 		return chan_absent(c, caps.reason);
 	if (attr.spin == FOS_SPIN_FIXED)
 		attr.spin_ns = ipc_fastos_fixed_ns();
-	if (fos_channel(c->fd, &attr))
+	if (!fos_channel(c->fd, &attr)) {
+		if (of_module(c->fd[0]) == module)
+			return 0;
+	} else if (errno != ENOENT && errno != EACCES) {
 		return ipc_fail(c, "fos_channel");
-	return 0;
+	} else if (module) {
+		return chan_absent(c, errno);
+	}
+	return ipc_skip(c, "this libfastos knows no FOS_BACKEND=posix");
+}
+
+static int chan_open(struct ipc *c)
+{
+	bool module = c->e->flags & IPC_MODULE;
+	int ret;
+
+	setenv("FOS_BACKEND", module ? "kernel" : "posix", 1);
+	ret = chan_make(c, module);
+	unsetenv("FOS_BACKEND");
+	return ret;
 }
 
 static int chan_join(struct ipc *c, int side)
@@ -105,7 +141,6 @@ static int chan_reply(struct ipc *c)
 }
 
 #define CHAN_OPERATIONS							\
-	.flags = IPC_FASTOS,						\
 	.open = chan_open,						\
 	.join = chan_join,						\
 	.recv = chan_reply_recv,	/* token 0: nothing to answer */ \
@@ -113,9 +148,12 @@ static int chan_reply(struct ipc *c)
 	.reply = chan_reply,						\
 	.close = chan_close
 
+/* ---- channels of the module ------------------------------------------- */
+
 const struct ipc_engine ipc_fastos_spin = {
 	.name = "fastos-spin",
 	.what = "channel that polls; sleeps only beside a peer on its CPU",
+	.flags = IPC_FASTOS | IPC_MODULE | IPC_POLLS,
 	.arg = FOS_SPIN_ALWAYS,
 	.call = chan_call,
 	CHAN_OPERATIONS,
@@ -124,6 +162,7 @@ const struct ipc_engine ipc_fastos_spin = {
 const struct ipc_engine ipc_fastos_fixed = {
 	.name = "fastos-fixed",
 	.what = "channel that polls for the cost of one sleep, then sleeps",
+	.flags = IPC_FASTOS | IPC_MODULE | IPC_POLLS,
 	.arg = FOS_SPIN_FIXED,
 	.call = chan_call,
 	CHAN_OPERATIONS,
@@ -132,6 +171,7 @@ const struct ipc_engine ipc_fastos_fixed = {
 const struct ipc_engine ipc_fastos_block = {
 	.name = "fastos-block",
 	.what = "channel that sleeps at once",
+	.flags = IPC_FASTOS | IPC_MODULE,
 	.arg = FOS_SPIN_BLOCK,
 	.call = chan_call,
 	CHAN_OPERATIONS,
@@ -140,7 +180,37 @@ const struct ipc_engine ipc_fastos_block = {
 const struct ipc_engine ipc_fastos_block_deadline = {
 	.name = "fastos-block-deadline",
 	.what = "the same, each call with a deadline 1 s ahead",
+	.flags = IPC_FASTOS | IPC_MODULE,
 	.arg = FOS_SPIN_BLOCK,
 	.call = chan_call_deadline,
+	CHAN_OPERATIONS,
+};
+
+/* ---- the same without the module -------------------------------------- */
+
+const struct ipc_engine ipc_posix_spin = {
+	.name = "fastos-posix-spin",
+	.what = "fastos-spin without the module, by FOS_BACKEND=posix",
+	.flags = IPC_FASTOS | IPC_POLLS,
+	.arg = FOS_SPIN_ALWAYS,
+	.call = chan_call,
+	CHAN_OPERATIONS,
+};
+
+const struct ipc_engine ipc_posix_fixed = {
+	.name = "fastos-posix-fixed",
+	.what = "fastos-fixed without the module",
+	.flags = IPC_FASTOS | IPC_POLLS,
+	.arg = FOS_SPIN_FIXED,
+	.call = chan_call,
+	CHAN_OPERATIONS,
+};
+
+const struct ipc_engine ipc_posix_block = {
+	.name = "fastos-posix-block",
+	.what = "fastos-block without the module",
+	.flags = IPC_FASTOS,
+	.arg = FOS_SPIN_BLOCK,
+	.call = chan_call,
 	CHAN_OPERATIONS,
 };

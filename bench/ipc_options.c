@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Options of fosbench ipc. */
 #include <argp.h>
-#include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,7 +11,7 @@
 #define SIZE_LIMIT	(1UL << 20)
 #define ICOUNT_ITERS	300
 
-enum { O_COUNTS = 256, O_ICOUNT, O_LEAD, O_LIST, O_REQUIRE, O_TIME };
+enum { O_COUNTS = 256, O_ICOUNT, O_LEAD, O_LIST, O_PLOT, O_REQUIRE, O_TIME };
 
 static const struct argp_option options[] = {
 	{ "cpus", 'c', "C,S", 0, "CPUs of client and server, as 0,0 or 0,1; "
@@ -27,12 +25,14 @@ static const struct argp_option options[] = {
 	  "into --time)", 0 },
 	{ "time", O_TIME, "MS", 0, "of a run, in ms (default: 50)", 0 },
 	{ "json", 'j', "FILE", 0, "write the figures to FILE as well", 0 },
+	{ "plot", O_PLOT, "FILE", 0, "draw the round trips into FILE, a .png "
+	  "or .svg, with gnuplot", 0 },
 	{ "icount", O_ICOUNT, NULL, 0, "this is a QEMU -icount guest, where a "
 	  "nanosecond is an instruction: count instructions", 0 },
 	{ "counts", O_COUNTS, NULL, 0, "show counts and no times: for several "
 	  "emulated CPUs, which run when the host lets them", 0 },
-	{ "require-fastos", O_REQUIRE, NULL, 0, "fail where fastos is absent",
-	  0 },
+	{ "require-fastos", O_REQUIRE, NULL, 0, "fail where the module of "
+	  "fastos is absent", 0 },
 	{ "lead", O_LEAD, "MS", 0, "CPU time that the server has used before "
 	  "it serves, in ms; 0 makes twins, which Linux before 6.6 treats "
 	  "unlike other pairs (default: 2 on one CPU, 4 on two, 8 on 8)", 0 },
@@ -46,28 +46,6 @@ static void list_engines(void)
 		printf("%-22s %s\n", (*e)->name, (*e)->what);
 }
 
-static uint64_t number(struct argp_state *state, const char *arg,
-		       const char *what, uint64_t min, uint64_t max)
-{
-	uint64_t n;
-	char *end;
-
-	errno = 0;
-	n = strtoull(arg, &end, 10);
-	if (*end == 'k' || *end == 'K') {
-		n <<= 10;
-		end++;
-	} else if (*end == 'm' || *end == 'M') {
-		n <<= 20;
-		end++;
-	}
-	if (errno || *end || end == arg || n < min || n > max)
-		argp_error(state, "%s: %s is not a number from %llu to %llu",
-			   what, arg, (unsigned long long)min,
-			   (unsigned long long)max);
-	return n;
-}
-
 static void parse_sizes(struct argp_state *state, char *arg)
 {
 	struct ipc_options *opt = state->input;
@@ -77,8 +55,8 @@ static void parse_sizes(struct argp_state *state, char *arg)
 	for (; word; word = strtok_r(NULL, ",", &save)) {
 		if (opt->sizes == MAX_SIZES)
 			argp_error(state, "more than %d sizes", MAX_SIZES);
-		opt->size[opt->sizes++] = number(state, word, "--sizes",
-						 SIZE_MIN, SIZE_LIMIT);
+		opt->size[opt->sizes++] = parse_number(state, word, "--sizes",
+						       SIZE_MIN, SIZE_LIMIT);
 	}
 }
 
@@ -111,19 +89,9 @@ static void add_pair(struct argp_state *state, int client, int server)
 
 static void parse_cpus(struct argp_state *state, const char *arg)
 {
-	cpu_set_t set;
-	int cpu[SIDES], end = 0;
+	int cpu[SIDES];
 
-	if (sscanf(arg, "%d,%d%n", &cpu[CLIENT], &cpu[SERVER], &end) != 2 ||
-	    arg[end])
-		argp_error(state, "--cpus: %s is not like 0,1", arg);
-	sched_getaffinity(0, sizeof(set), &set);
-	for (int side = 0; side < SIDES; side++) {
-		if (cpu[side] < 0 || cpu[side] >= CPU_SETSIZE ||
-		    !CPU_ISSET(cpu[side], &set))
-			argp_error(state, "CPU %d is not ours to use",
-				   cpu[side]);
-	}
+	parse_pair(state, arg, cpu);
 	add_pair(state, cpu[CLIENT], cpu[SERVER]);
 }
 
@@ -141,18 +109,20 @@ static uint64_t default_lead(void)
 /* The same CPU; and two, if we may use two. */
 static void default_pairs(struct argp_state *state)
 {
-	int first = -1;
-	cpu_set_t set;
+	int cpu[SIDES];
 
-	sched_getaffinity(0, sizeof(set), &set);
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &set))
-			continue;
-		add_pair(state, first < 0 ? cpu : first, cpu);
-		if (first >= 0)
-			return;
-		first = cpu;
-	}
+	first_pair(cpu);
+	add_pair(state, cpu[CLIENT], cpu[CLIENT]);
+	if (cpu[SERVER] != cpu[CLIENT])
+		add_pair(state, cpu[CLIENT], cpu[SERVER]);
+}
+
+static void check_plot(struct argp_state *state, const char *file)
+{
+	char why[WHY_LEN];
+
+	if (plot_check(file, why))
+		argp_failure(state, 1, 0, "--plot: %s", why);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -170,16 +140,21 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		parse_sizes(state, arg);
 		break;
 	case 'r':
-		opt->rounds = number(state, arg, "--rounds", 1, MAX_ROUNDS);
+		opt->rounds = parse_number(state, arg, "--rounds", 1,
+					   MAX_ROUNDS);
 		break;
 	case 'n':
-		opt->iters = number(state, arg, "--iters", 1, 1ULL << 40);
+		opt->iters = parse_number(state, arg, "--iters", 1, 1ULL << 40);
 		break;
 	case 'j':
 		opt->json = arg;
 		break;
+	case O_PLOT:
+		check_plot(state, arg);
+		opt->plot = arg;
+		break;
 	case O_TIME:
-		opt->time_ms = number(state, arg, "--time", 1, 3600000);
+		opt->time_ms = parse_number(state, arg, "--time", 1, 3600000);
 		break;
 	case O_ICOUNT:
 		opt->icount = true;
@@ -191,7 +166,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opt->require_fastos = true;
 		break;
 	case O_LEAD:
-		opt->lead_ms = number(state, arg, "--lead", 0, 1000);
+		opt->lead_ms = parse_number(state, arg, "--lead", 0, 1000);
 		break;
 	case O_LIST:
 		list_engines();

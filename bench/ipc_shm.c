@@ -241,8 +241,8 @@ SHM_OPERATIONS(spin);
 
 const struct ipc_engine ipc_spin_shm = {
 	.name = "spin-shm",
-	.what = "shared memory, polled for ever: the floor; two CPUs only",
-	.flags = IPC_TWO_CPUS,
+	.what = "shared memory, polled for ever: raw polling; two CPUs only",
+	.flags = IPC_TWO_CPUS | IPC_POLLS,
 	.open = shm_open_pair,
 	.call = spin_call,
 	.recv = spin_recv,

@@ -6,15 +6,15 @@
 #include "bench.h"
 
 /* JSON knows no NAN: what was not measured is null. */
-static json_t *real(double x)
+json_t *json_num(double x)
 {
 	return isfinite(x) ? json_real(x) : json_null();
 }
 
 static json_t *both(const double x[SIDES])
 {
-	return json_pack("{s:o, s:o}", "client", real(x[CLIENT]),
-			 "server", real(x[SERVER]));
+	return json_pack("{s:o, s:o}", "client", json_num(x[CLIENT]),
+			 "server", json_num(x[SERVER]));
 }
 
 static json_t *row_json(const struct row *row)
@@ -24,9 +24,9 @@ static json_t *row_json(const struct row *row)
 	unsigned int flags = row->e->flags;
 
 	for (unsigned int r = 0; r < row->rounds; r++)
-		json_array_append_new(rounds, real(row->round_median[r]));
+		json_array_append_new(rounds, json_num(row->round_median[r]));
 	for (int i = 0; i < IPI_KINDS; i++)
-		json_object_set_new(ipi, ipi_name[i], real(row->ipi[i]));
+		json_object_set_new(ipi, ipi_name[i], json_num(row->ipi[i]));
 	obj = json_pack("{s:s, s:s, s:s}", "name", row->e->name,
 			"class", flags & IPC_POSIX ? "posix" :
 			flags & IPC_FASTOS ? "fastos" :
@@ -39,20 +39,39 @@ static json_t *row_json(const struct row *row)
 		return obj;
 	}
 	more = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-			 " s:o, s:o, s:I, s:I, s:i}",
-			 "median", real(row->median), "p99", real(row->p99),
-			 "ci95", real(row->ci), "round_medians", rounds,
-			 "cpu_total", real(row->cpu[CLIENT] + row->cpu[SERVER]),
+			 " s:o, s:o, s:o, s:o, s:I, s:I, s:i}",
+			 "median", json_num(row->median),
+			 "p99", json_num(row->p99), "ci95", json_num(row->ci),
+			 "round_medians", rounds,
+			 "cpu_total", json_num(row->cpu[CLIENT] +
+					       row->cpu[SERVER]),
 			 "cpu", both(row->cpu), "traps", both(row->traps),
 			 "nvcsw", both(row->nvcsw),
 			 "nivcsw", both(row->nivcsw), "ipis", ipi,
-			 "vs_best_posix", real(row->vs_posix),
-			 "vs_pipe", real(row->vs_pipe),
+			 "vs_best_posix", json_num(row->vs_posix),
+			 "vs_pipe", json_num(row->vs_pipe),
+			 "x_floor", json_num(row->x_floor),
+			 "x_raw", json_num(row->x_raw),
 			 "batch", (json_int_t)row->run.batch,
 			 "samples", (json_int_t)row->run.samples,
 			 "rounds", row->rounds);
 	json_object_update_new(obj, more);
 	return obj;
+}
+
+/* What the least of a round trip is made of; see floor.c. */
+static json_t *floor_json(const struct cell *cell)
+{
+	const struct floor *f = &cell->floor;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "sleeping", json_num(cell->floor_sleep),
+			 "polling", json_num(cell->floor_poll),
+			 "trap", json_num(f->trap),
+			 "switch", json_num(f->change),
+			 "wake", json_num(f->wake),
+			 "line", json_num(f->line),
+			 "copies", json_num(cell->work));
 }
 
 static json_t *cell_json(const struct cell *cell)
@@ -61,19 +80,31 @@ static json_t *cell_json(const struct cell *cell)
 
 	for (size_t i = 0; i < cell->rows; i++)
 		json_array_append_new(rows, row_json(&cell->row[i]));
-	return json_pack("{s:I, s:[ii], s:s, s:s?, s:o}",
+	return json_pack("{s:I, s:[ii], s:s, s:s?, s:o, s:o}",
 			 "size", (json_int_t)cell->size,
 			 "cpus", cell->cpu[CLIENT], cell->cpu[SERVER],
 			 "relation", cell->relation, "best_posix",
 			 cell->best_posix ? cell->best_posix->e->name : NULL,
-			 "engines", rows);
+			 "floor", floor_json(cell), "engines", rows);
+}
+
+int json_write(json_t *obj, FILE *f)
+{
+	int ret = -1;
+
+	if (obj)
+		ret = json_dumpf(obj, f, JSON_INDENT(2) |
+				 JSON_REAL_PRECISION(10));
+	json_decref(obj);
+	if (fputc('\n', f) == EOF)
+		ret = -1;
+	return fclose(f) ? -1 : ret;
 }
 
 /* Closes f. 0, or -1 and errno. */
 int report_json(const struct report *rep, FILE *f)
 {
 	json_t *cells = json_array(), *all;
-	int ret = -1;
 
 	for (size_t i = 0; i < rep->cells; i++)
 		json_array_append_new(cells, cell_json(&rep->cell[i]));
@@ -88,11 +119,5 @@ int report_json(const struct report *rep, FILE *f)
 			"no_traps_because", rep->no_traps,
 			"warning", rep->warning,
 			"machine", rep->machine, "cells", cells);
-	if (all)
-		ret = json_dumpf(all, f, JSON_INDENT(2) |
-				 JSON_REAL_PRECISION(10));
-	json_decref(all);
-	if (fputc('\n', f) == EOF)
-		ret = -1;
-	return fclose(f) ? -1 : ret;
+	return json_write(all, f);
 }

@@ -97,13 +97,16 @@ static json_t *mitigations(void)
 static json_t *fastos(void)
 {
 	struct fos_caps caps;
-	bool kernel;
+	const char *backend = "posix";
 
 	if (fos_query(&caps, sizeof(caps)))
 		return json_pack("{s:s}", "backend", "unknown");
-	kernel = caps.backend == FOS_BACKEND_KERNEL;
+	if (caps.backend == FOS_BACKEND_KERNEL)
+		backend = "kernel";
+	else if (caps.backend == FOS_BACKEND_NONE)
+		backend = "none";
 	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I}",
-			 "backend", kernel ? "kernel" : "none",
+			 "backend", backend,
 			 "reason", caps.reason ?
 				strerrorname_np(caps.reason) : "",
 			 "features", (json_int_t)caps.features,
@@ -143,6 +146,7 @@ json_t *machine_describe(void)
 	add_file(m, "cpuidle", CPU_DIR "/cpuidle/current_driver");
 	add_file(m, "clock", "/sys/devices/system/clocksource/clocksource0"
 		 "/current_clocksource");
+	json_object_set_new(m, "cpu_quota", json_num(cgroup_cpus()));
 	json_object_set_new(m, "mitigations", mitigations());
 	json_object_set_new(m, "fastos", fastos());
 	return m;
@@ -225,10 +229,13 @@ static void print_mitigations(const json_t *list)
 
 static void print_fastos(const json_t *f)
 {
-	const char *reason = str(f, "reason");
+	const char *backend = str(f, "backend"), *reason = str(f, "reason");
+	bool kernel = !strcmp(backend, "kernel");
 
-	if (!strcmp(str(f, "backend"), "kernel"))
-		printf("kernel module; a sleep and wake-up takes %.1f us\n",
+	if (kernel || !strcmp(backend, "posix"))
+		printf("%s%s%s; a sleep and wake-up takes %.1f us\n",
+		       kernel ? "kernel module" : "POSIX backend, no module (",
+		       kernel ? "" : reason, kernel ? "" : ")",
 		       json_integer_value(json_object_get(f, "wake_ns")) /
 		       1e3);
 	else if (reason && !strcmp(reason, "ENOENT"))
@@ -240,6 +247,7 @@ static void print_fastos(const json_t *f)
 void machine_print(const json_t *m)
 {
 	const json_t *load = json_object_get(m, "load");
+	const json_t *quota = json_object_get(m, "cpu_quota");
 	const char *hyper = str(m, "hypervisor"), *package;
 	double load1 = json_number_value(json_array_get(load, 0));
 	int cpus = json_integer_value(json_object_get(m, "cpus"));
@@ -265,6 +273,9 @@ void machine_print(const json_t *m)
 	       json_number_value(json_array_get(load, 2)),
 	       load1 > 0.5 * cpus ? "  BUSY: the times are not to be trusted" :
 	       "");
+	if (json_is_real(quota))
+		printf("  quota        %.2f CPUs (cgroup): beyond it, all "
+		       "stands still\n", json_number_value(quota));
 	printf("  fastos       ");
 	print_fastos(json_object_get(m, "fastos"));
 	printf("  date         %s\n", str(m, "date"));

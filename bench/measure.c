@@ -330,6 +330,7 @@ void run_once(const struct run *run, struct run_result *res)
 {
 	struct ipc c = {
 		.e = run->e,
+		.cpu = run->cpu,
 		.size = run->size,
 		.fd = { -1, -1, -1, -1 },
 		.why = res->why,
@@ -346,7 +347,9 @@ void run_once(const struct run *run, struct run_result *res)
 	if (ret) {
 		res->status = ret == IPC_SKIP ? RUN_SKIPPED : RUN_FAILED;
 	} else {
-		for (int side = SERVER; side >= CLIENT; side--) {
+		int last = run->e->flags & IPC_ALONE ? CLIENT : SERVER;
+
+		for (int side = last; side >= CLIENT; side--) {
 			pid[side] = fork();
 			if (!pid[side])
 				side_main(&c, side, run, res, self);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The figures for people: at most 100 columns, best first. */
+/* The figures for people: at most 102 columns, best first. */
 #include <argp.h>
 #include <math.h>
 #include <stdlib.h>
@@ -115,13 +115,15 @@ static void print_header(const struct report *rep)
 		printf("  %-21s %7s %7s %7s\n", "for one round trip", "traps",
 		       "switch", "IPI/1k");
 	else if (rep->opt->icount)
-		printf("  %-21s %8s %8s %8s %8s  %-13s %7s %6s %6s %7s\n",
+		printf("  %-21s %7s %7s %7s %7s %7s  %-13s %7s %5s %6s %6s\n",
 		       "instructions", "both", "client", "server", "elapsed",
-		       "vs best POSIX", "vs pipe", "traps", "switch", "IPI/1k");
+		       "x floor", "vs best POSIX", "vs pipe", "traps",
+		       "switch", "IPI/1k");
 	else
-		printf("  %-21s %8s %8s %5s %8s  %-13s %7s %6s %6s %7s\n",
-		       emulated ? "us, emulated" : "us", "median", "p99", "+-%", "CPU",
-		       "vs best POSIX", "vs pipe", "traps", "switch", "IPI/1k");
+		printf("  %-21s %7s %6s %5s %7s %7s  %-13s %7s %5s %6s %6s\n",
+		       emulated ? "us, emulated" : "us", "median", "p99",
+		       "+-%", "CPU", "x floor", "vs best POSIX", "vs pipe",
+		       "traps", "switch", "IPI/1k");
 }
 
 static void print_row(const struct report *rep, const struct cell *cell,
@@ -139,21 +141,22 @@ static void print_row(const struct report *rep, const struct cell *cell,
 	}
 	printf("  %-21s ", row->e->name);
 	if (rep->opt->icount)
-		printf("%8s %8s %8s %8s", instructions(cpu, t[0]),
+		printf("%7s %7s %7s %7s", instructions(cpu, t[0]),
 		       instructions(row->cpu[CLIENT], t[1]),
 		       instructions(row->cpu[SERVER], t[2]),
 		       instructions(row->median, t[3]));
 	else
-		printf("%8s %8s %5s %8s", us(row->median, t[0]),
+		printf("%7s %6s %5s %7s", us(row->median, t[0]),
 		       us(row->p99, t[1]), percent(row->ci, row->median, t[2]),
 		       us(cpu, t[3]));
 	if (row->e->flags & IPC_NULL) {
 		printf("  the measuring loop alone\n");
 		return;
 	}
-	printf("  %-13s %7s %6s %6s %7s\n", against(rep, cell, row, t[4]),
-	       times(row->vs_pipe, t[5]), count(sum(row->traps), t[6]),
-	       count(csw, t[7]), count(ipis(row), t[8]));
+	printf(" %7s  %-13s %7s %5s %6s %6s\n", times(row->x_floor, t[9]),
+	       against(rep, cell, row, t[4]), times(row->vs_pipe, t[5]),
+	       count(sum(row->traps), t[6]), count(csw, t[7]),
+	       count(ipis(row), t[8]));
 }
 
 static int rank_counts(const void *a, const void *b)
@@ -205,6 +208,47 @@ static void print_absent(const struct cell *cell, enum run_status status,
 	}
 }
 
+/* Of what the floors are made: "2 x (trap 0.15 + switch 4.41) + copies 0.01" */
+static void print_floors(const struct report *rep, const struct cell *cell)
+{
+	bool two = cell->cpu[CLIENT] != cell->cpu[SERVER];
+	const struct floor *f = &cell->floor;
+	text t[4];
+
+	if (!isnan(cell->floor_sleep))
+		printf("  floor, sleeping: %s = 2 x (trap %s + %s %s) + "
+		       "copies %s\n", figure(rep, cell->floor_sleep, t[0]),
+		       figure(rep, f->trap, t[1]), two ? "wake" : "switch",
+		       figure(rep, two ? f->wake : f->change, t[2]),
+		       figure(rep, cell->work, t[3]));
+	if (!isnan(cell->floor_poll))
+		printf("  floor, polling: %s = 2 x cache line %s + copies "
+		       "%s\n", figure(rep, cell->floor_poll, t[0]),
+		       figure(rep, f->line, t[1]),
+		       figure(rep, cell->work, t[2]));
+}
+
+/* Those that poll against polling with nothing around it. */
+static void print_raw(const struct report *rep, const struct row **row,
+		      size_t n, const struct cell *cell)
+{
+	bool any = false;
+	text t;
+
+	for (size_t i = 0; i < n; i++) {
+		if (isnan(row[i]->x_raw) || row[i] == cell->raw)
+			continue;
+		if (!any)
+			printf("  x raw (%s %s):", cell->raw->e->name,
+			       figure(rep, cell->raw->metric, t));
+		printf("%s %s %s", any ? "," : "", row[i]->e->name,
+		       times(row[i]->x_raw, t));
+		any = true;
+	}
+	if (any)
+		printf("\n");
+}
+
 static void print_cell(const struct report *rep, const struct cell *cell)
 {
 	const struct row *row[MAX_ENGINES];
@@ -226,6 +270,10 @@ static void print_cell(const struct report *rep, const struct cell *cell)
 		print_header(rep);
 	for (size_t i = 0; i < n; i++)
 		print_row(rep, cell, row[i]);
+	if (!rep->opt->counts) {
+		print_floors(rep, cell);
+		print_raw(rep, row, n, cell);
+	}
 	print_absent(cell, RUN_SKIPPED, "skipped");
 	print_absent(cell, RUN_FAILED, "FAILED");
 }
@@ -302,8 +350,10 @@ static void print_legend(const struct report *rep)
 			      "100 readings of the clock are timed in "
 			      "batches. ");
 	snprintf(par + n, sizeof(par) - n,
-		 "vs: how many times %s than the best of POSIX, and than "
-		 "pipe. traps, switch: system calls and context switches of "
+		 "x floor: times the least that this machine charges for one "
+		 "(below each table; of the polling kind for what polls on "
+		 "two CPUs). vs: how many times %s than the best of POSIX, "
+		 "and than pipe. traps, switch: system calls and context switches of "
 		 "both sides, for one round trip. IPI/1k: interrupts (RES, "
 		 "CAL, TLB) to their CPUs, of whatever cause, in 1,000.%s%s%s",
 		 opt->icount ? "fewer" : "faster",

@@ -67,8 +67,11 @@ void row_finish(struct row *row, bool icount)
 		row->traps[side] = NAN;
 	row->vs_posix = NAN;
 	row->vs_pipe = NAN;
+	row->x_floor = NAN;
+	row->x_raw = NAN;
 	if (row->status == RUN_OK) {
 		gsl_sort(row->sample, 1, n);
+		row->min = row->sample[0];
 		row->median = gsl_stats_median_from_sorted_data(row->sample,
 								1, n);
 		row->p99 = gsl_stats_quantile_from_sorted_data(row->sample, 1,
@@ -89,9 +92,18 @@ void row_finish(struct row *row, bool icount)
 	row->sample = NULL;
 }
 
+/* What no engine of its kind can undercut; see fosbench(1). */
+static double row_floor(const struct cell *cell, const struct row *row)
+{
+	if (cell->cpu[CLIENT] != cell->cpu[SERVER] &&
+	    (row->e->flags & IPC_POLLS))
+		return cell->floor_poll;
+	return cell->floor_sleep;
+}
+
 void cell_finish(struct cell *cell)
 {
-	const struct row *best = NULL, *pipe = NULL;
+	const struct row *best = NULL, *pipe = NULL, *raw = NULL;
 
 	for (size_t i = 0; i < cell->rows; i++) {
 		const struct row *row = &cell->row[i];
@@ -103,6 +115,8 @@ void cell_finish(struct cell *cell)
 			best = row;
 		if (row->e == &ipc_pipe)
 			pipe = row;
+		if (row->e == &ipc_spin_shm)
+			raw = row;
 	}
 	for (size_t i = 0; i < cell->rows; i++) {
 		struct row *row = &cell->row[i];
@@ -113,6 +127,10 @@ void cell_finish(struct cell *cell)
 			row->vs_posix = best->metric / row->metric;
 		if (pipe)
 			row->vs_pipe = pipe->metric / row->metric;
+		row->x_floor = row->metric / row_floor(cell, row);
+		if (raw && (row->e->flags & IPC_POLLS))
+			row->x_raw = row->metric / raw->metric;
 	}
 	cell->best_posix = best;
+	cell->raw = raw;
 }

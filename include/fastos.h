@@ -63,15 +63,33 @@ struct fos_chan_attr {
 
 #define FOS_BACKEND_NONE	0	/* no fastos on this machine */
 #define FOS_BACKEND_KERNEL	1	/* the module */
+#define FOS_BACKEND_POSIX	2	/* sockets, shared memory and futexes */
 
-#define FOS_CAP_CHAN		(1ULL << 0)	/* channels work */
-#define FOS_CAP_CLAIMS_KERNEL	(1ULL << 1)	/* the kernel settles withdrawals */
+/* Channels work. */
+#define FOS_CAP_CHAN		(1ULL << 0)
+/* The kernel settles withdrawals: a peer cannot lie about them. */
+#define FOS_CAP_CLAIMS_KERNEL	(1ULL << 1)
+/*
+ * poll() tells just what is so, and who polls for messages is somebody who waits
+ * for them (FOS_NONBLOCK).  Without: POLLIN may be false, POLLOUT always is, and
+ * only a receive with FOS_NONBLOCK that found nothing announces a poll.
+ */
+#define FOS_CAP_POLL_EXACT	(1ULL << 2)
+/*
+ * close(), dup2() and munmap() are noticed at once.  Without: use fos_close();
+ * what closes behind it is noticed when a call next sleeps.
+ */
+#define FOS_CAP_CLOSE_EXACT	(1ULL << 3)
+/* exec() hangs up though the descriptor, or a forked copy, stays open. */
+#define FOS_CAP_EXEC_HANGUP	(1ULL << 4)
 
 /**
  * struct fos_caps - what fastos can do on this machine
  * @features:	FOS_CAP_* bits
  * @backend:	FOS_BACKEND_* that new objects get
- * @reason:	errno that opening /dev/fastos gave, 0 if it is in use
+ * @reason:	why it is not the module: errno that opening /dev/fastos gave,
+ *		ECANCELED: FOS_BACKEND=posix in the environment, EINVAL: nonsense
+ *		there; 0: it is
  * @depth_max:	largest channel depth
  * @wake_ns:	cost of one sleep and wake-up here, in ns
  * @area_max:	largest area, in bytes
@@ -90,8 +108,10 @@ struct fos_caps {
  * @caps:	filled in
  * @size:	sizeof(*caps); a longer struct is zeroed behind what is known
  *
- * Never blocks.  Without the module it succeeds with FOS_BACKEND_NONE and the
- * reason.
+ * New objects stand on the module, or on POSIX if it is missing or forbidden
+ * (ENOENT, EACCES); FOS_BACKEND=kernel or posix in the environment leaves no
+ * choice.  FOS_BACKEND_NONE: they cannot be made at all.  The first call of a
+ * process without the module measures @wake_ns, for some milliseconds.
  *
  * Return: 0; -1 with EINVAL (@size is 0 or @caps NULL).
  */
@@ -107,8 +127,8 @@ int fos_query(struct fos_caps *caps, size_t size);
  *
  * Return: 0; -1 with
  * EINVAL: a field of @attr is out of range or reserved and not zero;
- * ENOENT, EACCES: no module loaded, or no permission for /dev/fastos (be in
- * group fastos); EMFILE, ENFILE: too many descriptors; EDQUOT: this user has
+ * ENOENT, EACCES: FOS_BACKEND=kernel, but no module loaded, or no permission for
+ * /dev/fastos (be in group fastos); EMFILE, ENFILE: too many descriptors; EDQUOT: this user has
  * too many channels or pages; ENOMEM.
  */
 int fos_channel(int fd[2], const struct fos_chan_attr *attr);

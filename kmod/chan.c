@@ -172,6 +172,8 @@ static int fos_chan_mmap(struct file *file, struct vm_area_struct *vma)
 	ret = fos_ep_attach(ep);
 	if (ret)
 		return ret;
+	/* Who slept here before it was somebody's has no business here now. */
+	fos_ep_wake_all(ep);
 	fos_count(chan_attaches);
 	trace_chan_attach(ep->chan->region.obj.id, ep->side);
 	return 0;
@@ -223,6 +225,15 @@ static bool fos_ep_is_mine(struct fos_ep *ep)
 	return !mm || mm == current->mm;
 }
 
+/*
+ * Nor may a worker of io_uring, which has ->fadvise too: it would hand out the
+ * request to restart as a result.
+ */
+static bool fos_ep_may_sleep(struct fos_ep *ep)
+{
+	return fos_ep_is_mine(ep) && !(current->flags & PF_IO_WORKER);
+}
+
 static bool fos_bell_wait_ok(u32 bell, u32 want)
 {
 	return !(bell & ~FOS_WANT_ALL) &&
@@ -245,7 +256,7 @@ static long fos_chan_bell_wait(struct fos_ep *ep, unsigned int cmd,
 	if ((a.flags & ~FOS_BELL_SELF) || a.resv ||
 	    !fos_bell_wait_ok(a.bell, a.want))
 		return -EINVAL;
-	if (a.want && !fos_ep_is_mine(ep))
+	if (a.want && !fos_ep_may_sleep(ep))
 		return -EPERM;
 	w = (struct fos_waiter) {
 		.want = a.want,
@@ -269,7 +280,8 @@ static int fos_chan_fadvise(struct file *file, loff_t offset, loff_t len,
 			    int advice)
 {
 	const u32 self = advice & FOS_ADVICE_SELF;
-	const u32 what = advice ^ (FOS_ADVICE_BELL_WAIT | self);
+	const u32 tag = advice & FOS_ADVICE_TAG_MASK;
+	const u32 what = advice ^ (FOS_ADVICE_BELL_WAIT | self | tag);
 	struct fos_ep *ep = file->private_data;
 	const u32 bell = what & FOS_WANT_ALL;
 	struct fos_waiter w __uninitialized;
@@ -278,7 +290,9 @@ static int fos_chan_fadvise(struct file *file, loff_t offset, loff_t len,
 	if ((what & ~(FOS_WANT_ALL << 8 | FOS_WANT_ALL)) ||
 	    !fos_want_is_simple(w.want))
 		return -EINVAL;
-	if (w.want && !fos_ep_is_mine(ep))
+	if (tag && tag != ep->tag)
+		return -EBADF;
+	if (w.want && !fos_ep_may_sleep(ep))
 		return -EPERM;
 	w.woken = false;
 	w.seen = offset;
@@ -494,6 +508,8 @@ static void fos_chan_discard(struct fos_chan *chan)
 /* Two files, one inode: the channel lives until both are gone. */
 static int fos_chan_open(struct fos_chan *chan, struct file *file[2])
 {
+	u32 side;
+
 	file[0] = fos_region_open(&chan->region, &fos_chan_fops);
 	if (IS_ERR(file[0])) {
 		fos_chan_discard(chan);
@@ -506,6 +522,8 @@ static int fos_chan_open(struct fos_chan *chan, struct file *file[2])
 		return PTR_ERR(file[1]);
 	}
 	file[1]->private_data = &chan->ep[1];
+	for (side = 0; side < 2; side++)
+		chan->ep[side].tag = FOS_ADVICE_TAG(chan->region.obj.id, side);
 	return 0;
 }
 

@@ -44,6 +44,7 @@ struct fos_user;
  * @wants: what need_wakeup says
  * @armed: FOS_WANT_* that pollers wait for
  * @state: FOS_STATE_DEAD and the count of closes, as published
+ * @tag: FOS_ADVICE_TAG()
  * @pollq: poll and epoll
  * @control: where its control block lies in the region
  * @line: its line, in the control pages
@@ -61,6 +62,7 @@ struct fos_ep {
 	u32 wants;
 	u32 armed;
 	u64 state;
+	u32 tag;
 	u32 control;
 	struct fos_line *line;
 	struct fos_kside *kside;

@@ -34,6 +34,8 @@ static int fos_init_fs_context(struct fs_context *fc)
 	if (!ctx)
 		return -ENOMEM;
 	ctx->ops = &fos_super_ops;
+	/* Or a process with READ_IMPLIES_EXEC asks for executable mappings. */
+	fc->s_iflags |= SB_I_NOEXEC;
 	return 0;
 }
 

@@ -151,12 +151,12 @@ void fos_region_destroy(struct fos_region *region)
 	unsigned long idx;
 
 	for (idx = 0; idx < region->npages; idx++) {
+		if (!(idx % 1024))
+			cond_resched();
 		if (!region->pages[idx])
 			continue;
 		put_page(region->pages[idx]);
 		atomic_long_dec(&fos_live_pages);
-		if (!(idx % 1024))
-			cond_resched();
 	}
 	kvfree(region->pages);
 }

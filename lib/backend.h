@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * backend: what an object stands on.  Each object has its own table, chosen
- * when it is made or first met; nothing else in the library knows the module.
+ * when it is made or first met; nothing else in the library knows the module or
+ * the sockets.
  * All functions return 0 or -errno.
  */
 #ifndef FOS_BACKEND_H
@@ -9,6 +10,8 @@
 
 #include "fastos.h"
 #include "ring.h"
+
+struct fos_ep;
 
 /* An attached endpoint's memory. */
 struct fos_mapping {
@@ -19,33 +22,45 @@ struct fos_mapping {
 
 /**
  * struct fos_backend - operations
+ * @name: as in FOS_BACKEND
  * @probe: can objects be made?  Fills in @caps.
  * @create: a channel; both fds are O_CLOEXEC
  * @query: what is this fd?  -EBADF: nothing of ours
- * @close: a descriptor; no cancellation point
- * @attach: map the endpoint, make this process its owner; -EBUSY another one
- *	is; -EBADF it is dead
- * @detach: undo it: hang up
+ * @close: a descriptor; no cancellation point; with the library's lock.  @ep:
+ *	what this process has attached, or NULL
+ * @attach: map the endpoint, make this process its owner, complete @q; -EBUSY
+ *	another one is; -EBADF it is dead
+ * @begin: @ep is set up, the library's lock held; may be NULL
+ * @detach: undo attach: hang up
  * @bell_wait: FOS_IOC_CHAN_BELL_WAIT; @arg is seen or seq
  * @bell_self: ring my own side's sleepers
  * @withdraw: FOS_IOC_CHAN_WITHDRAW
+ * @attend: a thread of mine has polled for @want for long; may be NULL
+ * @published: a message is on its way that no thread of mine waits for; may be
+ *	NULL
+ * @received: a receiving call ends, one that @waits or not; @nothing: it found
+ *	nothing and will not wait.  True: look again.  May be NULL
  */
 struct fos_backend {
+	const char *name;
 	int (*probe)(struct fos_caps *caps);
 	int (*create)(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
 		      int fd[2]);
 	int (*query)(int fd, struct fos_core_query *q);
-	int (*close)(int fd);
-	int (*attach)(int fd, const struct fos_core_query *q,
-		      struct fos_mapping *map);
-	void (*detach)(struct fos_mapping *map);
-	int (*bell_wait)(int fd, uint32_t bell, uint32_t want, uint64_t arg,
-			 uint64_t deadline_ns);
-	int (*bell_self)(int fd, uint32_t bell);
-	int (*withdraw)(int fd, uint64_t id, uint32_t side, uint64_t seq,
+	int (*close)(int fd, struct fos_ep *ep);
+	int (*attach)(int fd, struct fos_core_query *q, struct fos_ep *ep);
+	int (*begin)(struct fos_ep *ep, int fd);
+	void (*detach)(struct fos_ep *ep);
+	int (*bell_wait)(struct fos_ep *ep, int fd, uint32_t bell,
+			 uint32_t want, uint64_t arg, uint64_t deadline_ns);
+	int (*bell_self)(struct fos_ep *ep, int fd, uint32_t bell);
+	int (*withdraw)(struct fos_ep *ep, int fd, uint64_t seq,
 			uint64_t *word);
+	void (*attend)(struct fos_ep *ep, int fd, uint32_t want, uint64_t arg);
+	void (*published)(struct fos_ep *ep, int fd);
+	bool (*received)(struct fos_ep *ep, int fd, bool waits, bool nothing);
 };
 
-extern const struct fos_backend fos__backend_kernel;
+extern const struct fos_backend fos__backend_kernel, fos__backend_posix;
 
 #endif

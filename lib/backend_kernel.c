@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The module: the only file that knows /dev/fastos and its system calls. */
-#include "backend.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,9 +24,16 @@ static int open_node(void)
 	return fd < 0 ? -errno : fd;
 }
 
-static int kernel_close(int fd)
+static int close_fd(int fd)
 {
 	return syscall(SYS_close, fd) ? -errno : 0;
+}
+
+static int kernel_close(int fd, struct fos_ep *ep)
+{
+	/* The kernel decides whether it was the last: it sets the state. */
+	(void)ep;
+	return close_fd(fd);
 }
 
 static int kernel_probe(struct fos_caps *caps)
@@ -38,13 +45,14 @@ static int kernel_probe(struct fos_caps *caps)
 	if (fd < 0)
 		return fd;
 	ret = do_ioctl(fd, FOS_IOC_CORE_QUERY, &q);
-	kernel_close(fd);
+	close_fd(fd);
 	if (ret)
 		return ret;
 	if (q.abi != FOS_ABI)
 		return -EPROTO;
 	if (q.features & FOS_FEAT_CHAN)
-		caps->features |= FOS_CAP_CHAN;
+		caps->features |= FOS_CAP_CHAN | FOS_CAP_POLL_EXACT |
+				  FOS_CAP_CLOSE_EXACT | FOS_CAP_EXEC_HANGUP;
 	if (q.features & FOS_FEAT_CLAIMS_KERNEL)
 		caps->features |= FOS_CAP_CLAIMS_KERNEL;
 	caps->backend = FOS_BACKEND_KERNEL;
@@ -68,7 +76,7 @@ static int kernel_create(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
 	if (node < 0)
 		return node;
 	ret = do_ioctl(node, FOS_IOC_CHAN_CREATE, &a);
-	kernel_close(node);
+	close_fd(node);
 	if (ret)
 		return ret;
 	fd[0] = a.fd[0];
@@ -122,8 +130,7 @@ static void fill_mem(struct fos_ring_mem *m, const struct fos_core_query *q,
 	};
 }
 
-static int kernel_attach(int fd, const struct fos_core_query *q,
-			 struct fos_mapping *map)
+static int kernel_attach(int fd, struct fos_core_query *q, struct fos_ep *ep)
 {
 	size_t bytes = FOS_CHAN_MAP_BYTES(q->depth, q->area_bytes);
 	void *base;
@@ -131,39 +138,60 @@ static int kernel_attach(int fd, const struct fos_core_query *q,
 	base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (base == MAP_FAILED)
 		return errno == ESHUTDOWN ? -EBADF : -errno;
-	map->base = base;
-	map->bytes = bytes;
-	fill_mem(&map->mem, q, base);
+	ep->tag = FOS_ADVICE_TAG(q->id, q->side);
+	ep->map.base = base;
+	ep->map.bytes = bytes;
+	fill_mem(&ep->map.mem, q, base);
 	return 0;
 }
 
-static void kernel_detach(struct fos_mapping *map)
+static void kernel_detach(struct fos_ep *ep)
 {
-	munmap(map->base, map->bytes);
+	munmap(ep->map.base, ep->map.bytes);
 }
 
-static int kernel_bell_wait(int fd, uint32_t bell, uint32_t want, uint64_t arg,
-			    uint64_t deadline_ns)
+/* The number is another file's by now: pipes and plain files say so. */
+static FOS_COLD int advise_failed(int err)
 {
-	return -posix_fadvise(fd, arg, deadline_ns, FOS_ADVICE(bell, want));
+	return err == EINVAL || err == ESPIPE || err == ENODEV ? -EBADF : -err;
 }
 
-static int kernel_bell_self(int fd, uint32_t bell)
+static inline int advise(int fd, uint64_t arg, uint64_t deadline_ns, int advice)
 {
-	return -posix_fadvise(fd, 0, 0, FOS_ADVICE(bell, 0) | FOS_ADVICE_SELF);
+	const int err = posix_fadvise(fd, arg, deadline_ns, advice);
+
+	return fos_unlikely(err) ? advise_failed(err) : 0;
 }
 
-static int kernel_withdraw(int fd, uint64_t id, uint32_t side, uint64_t seq,
+static int kernel_bell_wait(struct fos_ep *ep, int fd, uint32_t bell,
+			    uint32_t want, uint64_t arg, uint64_t deadline_ns)
+{
+	return advise(fd, arg, deadline_ns, ep->tag |
+		      FOS_ADVICE(bell & FOS_WANT_ALL, want));
+}
+
+static int kernel_bell_self(struct fos_ep *ep, int fd, uint32_t bell)
+{
+	return advise(fd, 0, 0,
+		      ep->tag | FOS_ADVICE(bell, 0) | FOS_ADVICE_SELF);
+}
+
+static int kernel_withdraw(struct fos_ep *ep, int fd, uint64_t seq,
 			   uint64_t *word)
 {
-	struct fos_chan_withdraw a = { .id = id, .seq = seq, .side = side };
+	struct fos_chan_withdraw a = {
+		.id = ep->id,
+		.seq = seq,
+		.side = ep->side,
+	};
 	int ret = do_ioctl(fd, FOS_IOC_CHAN_WITHDRAW, &a);
 
 	*word = a.word;
-	return ret;
+	return ret == -ENOTTY || ret == -EINVAL ? -EBADF : ret;
 }
 
 const struct fos_backend fos__backend_kernel = {
+	.name		= "kernel",
 	.probe		= kernel_probe,
 	.create		= kernel_create,
 	.query		= kernel_query,

@@ -86,8 +86,8 @@ void fos__call_end(struct fos_calls *c, uint32_t slot)
 
 /* ---- the peer's ------------------------------------------------------- */
 
-/* In place of a token whose reply is being written; no token is so small. */
-#define WRITING		1ULL
+/* Beside a token whose reply is being written. */
+#define WRITING		(1ULL << 63)
 
 static inline uint64_t *owed_slot(struct fos_owed *o, uint64_t token)
 {
@@ -114,9 +114,9 @@ void fos__owed_add(struct fos_owed *o, uint64_t token)
 	for (;;) {
 		old = LOAD_ACQ(slot);
 		/* A later request was taken by a faster thread: ours is stale. */
-		if (fos_unlikely(old >= token))
+		if (fos_unlikely(!(old & WRITING) && old >= token))
 			return;
-		if (fos_unlikely(old == WRITING))
+		if (fos_unlikely(old & WRITING))
 			clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
 		else if (cas(slot, old, token))
 			return;
@@ -125,7 +125,13 @@ void fos__owed_add(struct fos_owed *o, uint64_t token)
 
 bool fos__owed_begin(struct fos_owed *o, uint64_t token)
 {
-	return token > WRITING && cas(owed_slot(o, token), token, WRITING);
+	return token && !(token & WRITING) &&
+	       cas(owed_slot(o, token), token, token | WRITING);
+}
+
+bool fos__owed_is_writing(const struct fos_owed *o, uint64_t token)
+{
+	return LOAD_ACQ(&o->token[FOS_TOKEN_SLOT(token)]) == (token | WRITING);
 }
 
 void fos__owed_end(struct fos_owed *o, uint64_t token)

@@ -54,6 +54,8 @@ void fos__owed_add(struct fos_owed *o, uint64_t token);
 
 /* Before writing its reply; false: it is not owed (any more). */
 bool fos__owed_begin(struct fos_owed *o, uint64_t token);
+/* Is its reply being written? */
+bool fos__owed_is_writing(const struct fos_owed *o, uint64_t token);
 /* It was replied to, or cannot be; or: it is still owed. */
 void fos__owed_end(struct fos_owed *o, uint64_t token);
 void fos__owed_keep(struct fos_owed *o, uint64_t token);

@@ -72,8 +72,11 @@ static ssize_t send_nonblock(struct op *op, struct out *out)
 	if (ret)
 		return ret;
 	out_publish(op, out);
-	if (fos_ring_has_taker(op->r, out->seq))
+	if (fos_ring_has_taker(op->r, out->seq)) {
+		if (op->ep->backend->published && !op_check(op))
+			op->ep->backend->published(op->ep, op->fd);
 		return out->len;
+	}
 	ret = send_give_up(op, out->seq, -EAGAIN);
 	return ret ? ret : (ssize_t)out->len;
 }
@@ -106,14 +109,15 @@ static int answer(struct op *op, struct out *out)
 {
 	int ret;
 
-	if (fos_ring_is_released(op->r, out->token))
+	if (fos_ring_is_stale(op->r, out->token))
 		return -ESTALE;
 	if (fos_ring_peer_dead(op->r))
 		return -EPIPE;
 	ret = out_place_reply(op, out);
-	if (!ret)
-		out_publish_reply(op, out);
-	return ret;
+	if (ret)
+		return ret;
+	out_publish_reply(op, out);
+	return fos_ring_is_given_up(op->r, out->token) ? -ESTALE : 0;
 }
 
 static int reply(struct op *op, uint64_t token, const void *rsp, size_t n)
@@ -132,7 +136,8 @@ static int reply(struct op *op, uint64_t token, const void *rsp, size_t n)
 	if (!fos__owed_begin(owed, token))
 		return -ESTALE;
 	ret = answer(op, &out);
-	if (fos_unlikely(ret == -ENOBUFS))
+	/* EBADF: another descriptor may do. */
+	if (fos_unlikely(ret == -ENOBUFS || ret == -EBADF))
 		fos__owed_keep(owed, token);
 	else
 		fos__owed_end(owed, token);
@@ -172,6 +177,17 @@ FOS_HOT FOS_API ssize_t fos_recv(int fd, void *buf, size_t len, int flags)
 	return op_end(&op, in_receive(&op, &in, flags));
 }
 
+/* *@token is 0 as soon as there is nothing to answer any more. */
+static int reply_first(struct op *op, uint64_t *token, const void *rsp,
+		       size_t n)
+{
+	int ret = reply(op, *token, rsp, n);
+
+	if (ret != -EMSGSIZE && ret != -ENOBUFS)
+		*token = 0;
+	return ret;
+}
+
 FOS_HOT FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
 				       size_t n, void *req, size_t cap,
 				       const struct timespec *deadline)
@@ -189,18 +205,14 @@ FOS_HOT FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
 	ret = op_begin(&op, fd, deadline);
 	if (ret)
 		return fos__ret(ret);
-	if (*token) {
-		ret = reply(&op, *token, rsp, n);
-		if (ret == -EMSGSIZE || ret == -ENOBUFS)
-			return op_end(&op, ret);
-		*token = 0;
-		if (ret)
-			return op_end(&op, ret);
-	}
-	ret = in_receive(&op, &in, 0);
+	/* Before the reply: whoever got it finds us waiting for his next one. */
+	in_enter(&op);
+	ret = *token ? reply_first(&op, token, rsp, n) : 0;
+	if (!ret)
+		ret = in_receive_entered(&op, &in);
 	if (ret >= 0)
 		*token = in.token;
-	return op_end(&op, ret);
+	return op_end(&op, in_leave(&op, ret));
 }
 
 /* ---- call ------------------------------------------------------------- */
@@ -234,8 +246,7 @@ static FOS_COLD ssize_t call_give_up(struct op *op, const struct call *c,
 	if (ret == 1)
 		return why;
 	op->delivered = !ret || fos_ring_fate(op->r, seq) != FOS_FATE_NONE;
-	fos_ring_release(op->r, c->token, &op->bell);
-	if (fos_ring_has_reply(op->r, c->token))
+	if (!fos_ring_give_up(op->r, c->token, &op->bell))
 		return call_reply(op, c);
 	if (ret < 0)
 		return ret;
@@ -344,7 +355,6 @@ FOS_API int fos_channel(int fd[2], const struct fos_chan_attr *attr)
 		a.depth = DEFAULT_DEPTH;
 	if (!a.area_bytes)
 		a.area_bytes = DEFAULT_AREA;
-	return fos__ret(fos__backend_kernel.create(a.depth,
-				FOS_PAGE_ALIGN(a.area_bytes),
-				fos_spin_pack(a.spin, a.spin_ns), fd));
+	return fos__ret(fos__create(a.depth, FOS_PAGE_ALIGN(a.area_bytes),
+				    fos_spin_pack(a.spin, a.spin_ns), fd));
 }

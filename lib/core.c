@@ -49,6 +49,16 @@ enum { FORK_CHILD, FORK_RESETTING, FORK_READY };
 static uint32_t fork_unset = FORK_CHILD;
 static uint32_t *fork_word = &fork_unset;
 
+void fos__lock(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void fos__unlock(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
 static void forget_everything(void)
 {
 	size_t i;
@@ -59,6 +69,7 @@ static void forget_everything(void)
 			memset(table[i], 0, CHUNK * sizeof(*table[i]));
 	registry = NULL;
 	pool = NULL;
+	fos__posix_forget_watcher();
 }
 
 /* First use in this process, or in a child of it. */
@@ -124,24 +135,35 @@ static bool same_object(const struct fos_core_query *a,
 }
 
 /* Map @fd, if it is still what @q says when that is done. */
-static int map_checked(int fd, const struct fos_core_query *q,
-		       const struct fos_backend *backend,
-		       struct fos_mapping *map)
+static int map_checked(int fd, struct fos_core_query *q, struct fos_ep *ep)
 {
 	struct fos_core_query now;
 	int ret;
 
-	ret = backend->attach(fd, q, map);
+	ret = ep->backend->attach(fd, q, ep);
 	if (ret)
 		return ret;
-	if (!backend->query(fd, &now) && same_object(&now, q))
+	if (!ep->backend->query(fd, &now) && same_object(&now, q))
 		return 0;
-	backend->detach(map);
-	map->base = NULL;
+	ep->backend->detach(ep);
+	ep->map.base = NULL;
 	return -EBADF;
 }
 
-static int ep_attach(int fd, const struct fos_core_query *q,
+static void ep_set_up(struct fos_ep *ep, const struct fos_core_query *q)
+{
+	ep->picked_at = 0;
+	ep->owed_bell = 0;
+	ep->stuck = false;
+	pthread_mutex_init(&ep->area_lock, NULL);
+	fos_ring_init(&ep->ring, &ep->map.mem);
+	fos_area_init(&ep->area, q->area_bytes, 2 * q->depth);
+	fos_spin_unpack(&ep->spin, q->cookie, q->wake_ns);
+	fos__calls_init(&ep->calls, q->depth);
+	fos__owed_init(&ep->owed);
+}
+
+static int ep_attach(int fd, struct fos_core_query *q,
 		     const struct fos_backend *backend, struct fos_ep **out)
 {
 	struct fos_ep *ep = ep_alloc();
@@ -149,43 +171,45 @@ static int ep_attach(int fd, const struct fos_core_query *q,
 
 	if (!ep)
 		return -ENOMEM;
-	ret = map_checked(fd, q, backend, &ep->map);
-	if (ret) {
-		ep->next = pool;
-		pool = ep;
-		return ret;
-	}
 	ep->backend = backend;
 	ep->id = q->id;
 	ep->side = q->side;
-	ep->picked_at = 0;
-	ep->owed_bell = 0;
-	ep->stuck_for = 0;
-	pthread_mutex_init(&ep->area_lock, NULL);
-	fos_ring_init(&ep->ring, &ep->map.mem);
-	fos_area_init(&ep->area, q->area_bytes, 2 * q->depth);
-	fos_spin_unpack(&ep->spin, q->cookie, q->wake_ns);
-	fos__calls_init(&ep->calls, q->depth);
-	fos__owed_init(&ep->owed);
+	ret = map_checked(fd, q, ep);
+	if (ret)
+		goto err_pool;
+	ep_set_up(ep, q);
+	if (backend->begin) {
+		ret = backend->begin(ep, fd);
+		if (ret)
+			goto err_detach;
+	}
 	/* Added, not set: somebody may just be counting a stale pointer. */
 	__atomic_add_fetch(&ep->users, 1, __ATOMIC_SEQ_CST);
 	ep->next = registry;
 	registry = ep;
 	*out = ep;
 	return 0;
+
+err_detach:
+	backend->detach(ep);
+	ep->map.base = NULL;
+err_pool:
+	ep->next = pool;
+	pool = ep;
+	return ret;
 }
 
 static FOS_COLD void ep_release(struct fos_ep *ep)
 {
-	pthread_mutex_lock(&lock);
+	fos__lock();
 	/* Not if it was a stale pointer's count: that one is pooled already. */
 	if (!LOAD(&ep->users) && ep->map.base) {
-		ep->backend->detach(&ep->map);
+		ep->backend->detach(ep);
 		ep->map.base = NULL;
 		ep->next = pool;
 		pool = ep;
 	}
-	pthread_mutex_unlock(&lock);
+	fos__unlock();
 }
 
 void fos__ep_put(struct fos_ep *ep)
@@ -213,18 +237,18 @@ static void sweep_dead(void)
 {
 	struct fos_ep *ep, *next;
 
-	pthread_mutex_lock(&lock);
+	fos__lock();
 	for (ep = registry; ep; ep = next) {
 		next = ep->next;
 		if (!(fos_ring_my_state(&ep->ring) & FOS_STATE_DEAD))
 			continue;
 		ep_unregister(ep);
-		pthread_mutex_unlock(&lock);
+		fos__unlock();
 		fos__ep_put(ep);
-		pthread_mutex_lock(&lock);
+		fos__lock();
 		next = registry;
 	}
-	pthread_mutex_unlock(&lock);
+	fos__unlock();
 }
 
 /* ---- descriptors ------------------------------------------------------ */
@@ -254,6 +278,45 @@ static struct fd_slot *slot_make(int fd)
 	return slot_of(fd);
 }
 
+static bool fd_is(int fd, const struct fos_ep *ep)
+{
+	struct fos_core_query q;
+
+	return !ep->backend->query(fd, &q) && q.id == ep->id &&
+	       q.side == ep->side;
+}
+
+/* The first that the table has and that passes @but. */
+static int find_fd(const struct fos_ep *ep, int but)
+{
+	size_t i, j;
+	int fd;
+
+	for (i = 0; i < CHUNKS; i++) {
+		for (j = 0; table[i] && j < CHUNK; j++) {
+			fd = i * CHUNK + j;
+			if (table[i][j].ep == ep && fd != but && fd_is(fd, ep))
+				return fd;
+		}
+	}
+	return -1;
+}
+
+int fos__ep_fd(const struct fos_ep *ep)
+{
+	return find_fd(ep, -1);
+}
+
+FOS_COLD int fos__ep_other_fd(const struct fos_ep *ep, int fd)
+{
+	int other;
+
+	fos__lock();
+	other = find_fd(ep, fd);
+	fos__unlock();
+	return other;
+}
+
 static struct fos_ep *registry_find(const struct fos_core_query *q)
 {
 	struct fos_ep *ep;
@@ -264,21 +327,31 @@ static struct fos_ep *registry_find(const struct fos_core_query *q)
 	return NULL;
 }
 
+/* What an endpoint stands on; NULL: it is none. */
+static const struct fos_backend *backend_of(int fd, struct fos_core_query *q)
+{
+	if (!fos__backend_kernel.query(fd, q))
+		return &fos__backend_kernel;
+	if (!fos__backend_posix.query(fd, q))
+		return &fos__backend_posix;
+	return NULL;
+}
+
 /*
  * The state is read before the descriptor is asked: a close in between makes
  * the next call ask again.
  */
 static int resolve_locked(int fd, struct fos_ep **out, uint64_t *state)
 {
-	const struct fos_backend *backend = &fos__backend_kernel;
+	const struct fos_backend *backend;
 	struct fos_core_query q, again;
 	struct fd_slot *slot;
 	struct fos_ep *ep;
 	int ret;
 
-	ret = backend->query(fd, &q);
-	if (ret)
-		return ret;
+	backend = backend_of(fd, &q);
+	if (!backend)
+		return -EBADF;
 	slot = slot_make(fd);
 	if (!slot)
 		return -ENOMEM;
@@ -309,9 +382,9 @@ static FOS_COLD int resolve(int fd, struct fos_ep **ep, uint64_t *state)
 	if (ret)
 		return ret;
 	sweep_dead();
-	pthread_mutex_lock(&lock);
+	fos__lock();
 	ret = resolve_locked(fd, ep, state);
-	pthread_mutex_unlock(&lock);
+	fos__unlock();
 	return ret;
 }
 
@@ -341,10 +414,8 @@ int fos__ep_get(int fd, struct fos_ep **out, uint64_t *state)
 FOS_COLD int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state)
 {
 	uint64_t now = fos_ring_my_state(&ep->ring);
-	struct fos_core_query q;
 
-	if ((now & FOS_STATE_DEAD) || ep->backend->query(fd, &q) ||
-	    q.id != ep->id || q.side != ep->side)
+	if ((now & FOS_STATE_DEAD) || !fd_is(fd, ep))
 		return -EBADF;
 	*state = now;
 	return 0;
@@ -352,17 +423,16 @@ FOS_COLD int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state)
 
 static int close_locked(int fd)
 {
+	const struct fos_backend *backend;
 	struct fd_slot *slot = slot_of(fd);
 	struct fos_core_query q;
-	int ret;
 
-	ret = fos__backend_kernel.query(fd, &q);
-	if (ret)
-		return ret;
+	backend = backend_of(fd, &q);
+	if (!backend)
+		return -EBADF;
 	if (slot)
 		STORE(&slot->ep, NULL);
-	/* The kernel decides whether it was the last: it sets the state. */
-	return fos__backend_kernel.close(fd);
+	return backend->close(fd, registry_find(&q));
 }
 
 FOS_API int fos_close(int fd)
@@ -371,20 +441,76 @@ FOS_API int fos_close(int fd)
 
 	if (ret)
 		return fos__ret(ret);
-	pthread_mutex_lock(&lock);
+	fos__lock();
 	ret = close_locked(fd);
-	pthread_mutex_unlock(&lock);
+	fos__unlock();
 	sweep_dead();
 	return fos__ret(ret);
 }
 
+/* ---- what new objects stand on ---------------------------------------- */
+
+/* FOS_BACKEND of the environment: a backend, NULL: any.  -EINVAL. */
+static int wanted_backend(const struct fos_backend **wanted)
+{
+	const char *name = secure_getenv("FOS_BACKEND");
+
+	*wanted = NULL;
+	if (!name || !*name)
+		return 0;
+	if (!strcmp(name, fos__backend_kernel.name))
+		*wanted = &fos__backend_kernel;
+	else if (!strcmp(name, fos__backend_posix.name))
+		*wanted = &fos__backend_posix;
+	return *wanted ? 0 : -EINVAL;
+}
+
+/* The module is missing or forbidden; any other error is to be seen. */
+static bool does_without(const struct fos_backend *wanted, int why)
+{
+	return !wanted && (why == -ENOENT || why == -EACCES);
+}
+
+int fos__create(uint32_t depth, uint64_t area_bytes, uint64_t cookie, int fd[2])
+{
+	const struct fos_backend *wanted;
+	int ret = wanted_backend(&wanted);
+
+	if (!ret && wanted != &fos__backend_posix) {
+		ret = fos__backend_kernel.create(depth, area_bytes, cookie, fd);
+		if (!does_without(wanted, ret))
+			return ret;
+		ret = 0;
+	}
+	return ret ? ret : fos__backend_posix.create(depth, area_bytes, cookie,
+						     fd);
+}
+
+static void probe(struct fos_caps *caps)
+{
+	const struct fos_backend *wanted;
+	int ret = wanted_backend(&wanted);
+
+	*caps = (struct fos_caps) { .reason = -ret };
+	if (ret)
+		return;
+	caps->reason = ECANCELED;
+	if (wanted != &fos__backend_posix) {
+		ret = fos__backend_kernel.probe(caps);
+		caps->reason = -ret;
+		if (!does_without(wanted, ret))
+			return;
+	}
+	fos__backend_posix.probe(caps);
+}
+
 FOS_API int fos_query(struct fos_caps *caps, size_t size)
 {
-	struct fos_caps c = { .backend = FOS_BACKEND_NONE };
+	struct fos_caps c;
 
 	if (!caps || !size)
 		return fos__ret(-EINVAL);
-	c.reason = -fos__backend_kernel.probe(&c);
+	probe(&c);
 	memset(caps, 0, size);
 	memcpy(caps, &c, size < sizeof(c) ? size : sizeof(c));
 	return 0;

@@ -61,6 +61,7 @@ static bool take(struct op *op, const struct fos_scan *s,
 /* Take the next message of these kinds; -EAGAIN: there is none. */
 static ssize_t take_next(struct op *op, struct in *in, uint64_t seen)
 {
+	uint32_t refused = 0;
 	struct fos_found f;
 	struct fos_scan s;
 	int ret;
@@ -73,8 +74,11 @@ static ssize_t take_next(struct op *op, struct in *in, uint64_t seen)
 				return ret;
 			continue;
 		}
-		if (f.len > in->cap) {
+		if (fos_unlikely(f.len > in->cap)) {
 			refuse(op, &s, &f);
+			/* A peer who goes on so does not stop the clock. */
+			if (++refused > op->r->m.depth)
+				return -EAGAIN;
 			continue;
 		}
 		if (!take(op, &s, &f, in))
@@ -137,27 +141,71 @@ static void wake_next(struct op *op)
 	const uint32_t others = fos_ring_left_behind(op->r);
 
 	if (fos_unlikely(others) && !op_check(op))
-		op->ep->backend->bell_self(op->fd, others);
+		op->ep->backend->bell_self(op->ep, op->fd, others);
+}
+
+/* The backend's part at the end of a receiving call; true: look again. */
+static inline bool received(struct op *op, bool waits, bool nothing)
+{
+	const struct fos_backend *backend = op->ep->backend;
+
+	return backend->received && !op_check(op) &&
+	       backend->received(op->ep, op->fd, waits, nothing);
+}
+
+/* Once more, if something came while the backend did its part. */
+static ssize_t receive_now(struct op *op, struct in *in)
+{
+	const uint64_t seen = fos_ring_seen(op->r);
+	ssize_t ret = take_anywhere(op, in);
+	bool again;
+
+	again = received(op, false, ret == -EAGAIN);
+	if (ret == -EAGAIN && (again || seen != fos_ring_seen(op->r)))
+		ret = take_anywhere(op, in);
+	return ret;
+}
+
+void in_enter(struct op *op)
+{
+	fos_ring_enter_wait(op->r, &op->bell);
+}
+
+ssize_t in_leave(struct op *op, ssize_t ret)
+{
+	fos_ring_leave_wait(op->r);
+	if (op->waits)
+		wake_next(op);
+	received(op, true, false);
+	return ret;
+}
+
+/* First a look at one line; the peer's counters cost another. */
+static inline ssize_t take_first(struct op *op, struct in *in)
+{
+	return fos_ring_peek(op->r) ? take_next(op, in, 0) : -EAGAIN;
+}
+
+ssize_t in_receive_entered(struct op *op, struct in *in)
+{
+	const ssize_t ret = take_first(op, in);
+
+	return ret == -EAGAIN ? receive_wait(op, in) : ret;
 }
 
 ssize_t in_receive(struct op *op, struct in *in, int flags)
 {
 	ssize_t ret;
 
-	/* First a look at one line; the peer's counters cost another. */
-	if (fos_ring_peek(op->r)) {
-		ret = take_next(op, in, 0);
-		if (ret != -EAGAIN)
-			return ret;
-	}
 	if (flags & FOS_NONBLOCK)
-		return take_anywhere(op, in);
-	fos_ring_enter_wait(op->r, &op->bell);
-	ret = receive_wait(op, in);
-	fos_ring_leave_wait(op->r);
-	if (op->waits)
-		wake_next(op);
-	return ret;
+		return receive_now(op, in);
+	ret = take_first(op, in);
+	if (ret != -EAGAIN) {
+		received(op, true, false);
+		return ret;
+	}
+	in_enter(op);
+	return in_leave(op, receive_wait(op, in));
 }
 
 ssize_t in_reply(struct op *op, uint64_t token, void *buf, size_t cap)

@@ -15,6 +15,7 @@
 #include "backend.h"
 #include "calls.h"
 #include "fastos.h"
+#include "posix.h"
 #include "ring.h"
 #include "spin.h"
 
@@ -71,16 +72,18 @@ static inline ssize_t fos__ret(ssize_t ret)
  * @backend: what it stands on
  * @id: of the channel
  * @side: of the channel
+ * @tag: FOS_ADVICE_TAG()
  * @map: the shared memory
  * @ring: the protocol
  * @area_lock: protects @area
  * @area: my transmit area
  * @spin: the waiting policy
  * @owed_bell: what a call could not ring because its descriptor was closed
- * @stuck_for: what a reply has waited for in vain, see out_place_reply()
+ * @stuck: a reply has waited in vain, see out_place_reply()
  * @picked_at: when the last message was picked up, ns, if the policy is timed
  * @calls: reply slots of my calls
  * @owed: requests taken and not answered
+ * @posix: of the backend of that name
  *
  * The memory is never returned to malloc, so that a stale pointer in the table
  * of descriptors can be looked at; see fos__ep_get().
@@ -91,15 +94,17 @@ struct fos_ep {
 	const struct fos_backend *backend;
 	uint64_t id;
 	uint32_t side;
+	uint32_t tag;
 	struct fos_mapping map;
 	pthread_mutex_t area_lock;
 	struct fos_area area;
 	struct fos_spin spin;
 	uint32_t owed_bell;
-	uint64_t stuck_for;
+	bool stuck;
 	uint64_t picked_at;
 	struct fos_calls calls;
 	struct fos_owed owed;
+	struct fos_posix posix;
 	struct fos_ring ring;
 };
 
@@ -117,6 +122,19 @@ void fos__ep_put(struct fos_ep *ep);
 /* Is @fd still @ep?  0, and the state that says so; -EBADF. */
 int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state);
 
+/* A channel on the module if it can be had, else without. */
+int fos__create(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
+		int fd[2]);
+
 uint32_t fos__online_cpus(void);
+uint64_t fos__now_ns(void);
+
+/* The lock of the table and the registry; and what the watcher does under it. */
+void fos__lock(void);
+void fos__unlock(void);
+/* With it: a descriptor that @ep is known by, or -1. */
+int fos__ep_fd(const struct fos_ep *ep);
+/* Without: one that is not @fd, and still is the endpoint. */
+int fos__ep_other_fd(const struct fos_ep *ep, int fd);
 
 #endif

@@ -6,6 +6,9 @@
 /* Looks at one word between two looks at everything. */
 #define POLLS_PER_CHECK	64
 
+/* ... of which so many are as long as what a peer does between two calls. */
+#define CHECKS_PER_ATTEND	32
+
 /* Waits in one call after which the deadline is looked at here as well. */
 #define MANY_WAITS	64
 
@@ -51,16 +54,30 @@ int op_begin(struct op *op, int fd, const struct timespec *deadline)
 	return 0;
 }
 
+static int ring_by(struct op *op, int fd)
+{
+	return op->ep->backend->bell_wait(op->ep, fd, op->bell, 0, 0, 0);
+}
+
+/*
+ * The caller's descriptor was closed under him, but the endpoint may live on:
+ * by another one that is known, or by whoever next uses one that is not.
+ */
+static FOS_COLD void ring_otherwise(struct op *op)
+{
+	const int fd = fos__ep_other_fd(op->ep, op->fd);
+
+	if (fd < 0 || ring_by(op, fd) == -EBADF)
+		__atomic_fetch_or(&op->ep->owed_bell, op->bell,
+				  __ATOMIC_RELAXED);
+}
+
 void op_ring(struct op *op)
 {
 	if (!op->bell)
 		return;
-	if (!op_check(op))
-		op->ep->backend->bell_wait(op->fd, op->bell, 0, 0, 0);
-	else
-		/* By whoever next uses a descriptor that is left. */
-		__atomic_fetch_or(&op->ep->owed_bell, op->bell,
-				  __ATOMIC_RELAXED);
+	if (op_check(op) || ring_by(op, op->fd) == -EBADF)
+		ring_otherwise(op);
 	op->bell = 0;
 }
 
@@ -88,19 +105,6 @@ static uint64_t op_budget(const struct op *op)
 	return fos_spin_decide(&op->ep->spin, &s);
 }
 
-static bool wait_over(const struct op *op, uint32_t want, uint64_t arg)
-{
-	if (want & FOS_WANT_REPLY)
-		return fos_ring_has_reply(op->r, arg);
-	if (want & FOS_WANT_TAKE)
-		return fos_ring_fate(op->r, arg) != FOS_FATE_NONE;
-	if (want & FOS_WANT_ROOM)
-		return fos_ring_is_free(op->r, arg);
-	if (want & FOS_WANT_CLAIMS)
-		return fos_ring_claims_sum(op->r) != arg;
-	return fos_ring_seen(op->r) != arg;
-}
-
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -115,7 +119,7 @@ static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want, uint
 	const bool peek = (want & FOS_WANT_PUBLISHED) && !fos_ring_peek(op->r);
 	uint64_t budget = op_budget(op);
 	uint64_t until = FOS_DEADLINE_NONE;
-	unsigned int i;
+	unsigned int i, checks = 0;
 
 	if (!budget)
 		return false;
@@ -126,15 +130,17 @@ static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want, uint
 	for (;;) {
 		for (i = 0; i < POLLS_PER_CHECK; i++) {
 			if (peek ? fos_ring_peek(op->r) :
-				   wait_over(op, want, arg))
+				   fos_ring_wait_over(op->r, want, arg))
 				return true;
 			__builtin_ia32_pause();
 		}
-		if (wait_over(op, want, arg) || op_check(op) ||
+		if (fos_ring_wait_over(op->r, want, arg) || op_check(op) ||
 		    fos_ring_peer_dead(op->r))
 			return true;
 		if (until != FOS_DEADLINE_NONE && fos__now_ns() >= until)
 			return false;
+		if (!(++checks % CHECKS_PER_ATTEND) && op->ep->backend->attend)
+			op->ep->backend->attend(op->ep, op->fd, want, arg);
 		if (!op_budget(op))
 			return false;
 	}
@@ -163,19 +169,21 @@ int op_wait(struct op *op, uint32_t want, uint64_t arg)
 	}
 	bell = op->bell;
 	op->bell = 0;
-	return op->ep->backend->bell_wait(op->fd, bell, want, arg,
-					  op->deadline_ns);
+	ret = op->ep->backend->bell_wait(op->ep, op->fd, bell, want, arg,
+					 op->deadline_ns);
+	if (fos_unlikely(ret == -EBADF))
+		op->bell |= bell;
+	return ret;
 }
 
 int op_withdraw(struct op *op, uint64_t seq)
 {
 	uint64_t word;
-	int ret = op_check(op);
+	int ret, fd = op->fd;
 
-	if (ret)
-		return ret;
-	ret = op->ep->backend->withdraw(op->fd, op->ep->id, op->ep->side, seq,
-					&word);
+	if (fos_unlikely(op_check(op)))
+		fd = fos__ep_other_fd(op->ep, fd);
+	ret = op->ep->backend->withdraw(op->ep, fd, seq, &word);
 	if (ret)
 		return ret;
 	return word == FOS_CLAIM(seq, FOS_CLAIM_WITHDRAWN);

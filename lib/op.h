@@ -32,8 +32,6 @@ struct op {
 	uint64_t deadline_ns;
 };
 
-uint64_t fos__now_ns(void);
-
 int op_begin(struct op *op, int fd, const struct timespec *deadline);
 /* Ring what is owed, leave; the public result. */
 ssize_t op_end(struct op *op, ssize_t ret);

@@ -14,11 +14,18 @@ static inline bool is_reply(const struct out *out)
 	return (out->meta & FOS_META_KIND) == FOS_META_REPLY;
 }
 
-static bool owner_is_done(void *ring, uint64_t owner)
+/*
+ * A caller who gave up releases the block of his reply, but not before it has
+ * been written: we may be at it just now.
+ */
+static bool owner_is_done(void *arg, uint64_t owner)
 {
+	struct fos_ep *ep = arg;
+
 	if (owner & OWNER_TOKEN)
-		return fos_ring_is_released(ring, owner & ~OWNER_TOKEN);
-	return fos_ring_is_free(ring, owner);
+		return fos_ring_is_released(&ep->ring, owner & ~OWNER_TOKEN) &&
+		       !fos__owed_is_writing(&ep->owed, owner & ~OWNER_TOKEN);
+	return fos_ring_is_free(&ep->ring, owner);
 }
 
 static int place_slot(struct op *op, struct out *out, struct room *room)
@@ -34,7 +41,7 @@ static bool find_block(struct op *op, struct out *out, uint32_t *at)
 {
 	struct fos_area *area = &op->ep->area;
 
-	fos_area_sweep(area, owner_is_done, op->r);
+	fos_area_sweep(area, owner_is_done, op->ep);
 	return fos_area_find(area, out->len, &out->offset, at);
 }
 
@@ -59,6 +66,8 @@ place_block(struct op *op, struct out *out, struct room *room)
 		owner = out->seq;
 	}
 	fos_area_insert(&op->ep->area, at, out->offset, out->len, owner);
+	if (is_reply(out))
+		__atomic_store_n(&op->ep->stuck, false, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -112,8 +121,9 @@ int out_place_wait(struct op *op, struct out *out)
 
 /*
  * The area is full of what the peer has yet to read, perhaps because its
- * readers were preempted.  They get a few time slices, once: a client that is
- * stopped must not cost as much for each of its replies.
+ * readers were preempted.  They get a few time slices, once until a block has
+ * found room again: a client that is stopped, or releases nothing of use, must
+ * not cost as much for each of its replies.
  */
 static FOS_COLD int out_wait_briefly(struct op *op, struct out *out,
 				     struct room *room)
@@ -121,7 +131,7 @@ static FOS_COLD int out_wait_briefly(struct op *op, struct out *out,
 	const uint64_t deadline_ns = op->deadline_ns;
 	int ret;
 
-	if (__atomic_load_n(&op->ep->stuck_for, __ATOMIC_RELAXED) == room->arg)
+	if (__atomic_load_n(&op->ep->stuck, __ATOMIC_RELAXED))
 		return -ENOBUFS;
 	op->deadline_ns = fos__now_ns() + PATIENCE_NS;
 	do {
@@ -130,7 +140,7 @@ static FOS_COLD int out_wait_briefly(struct op *op, struct out *out,
 	op->deadline_ns = deadline_ns;
 	if (ret != -ETIMEDOUT)
 		return ret;
-	__atomic_store_n(&op->ep->stuck_for, room->arg, __ATOMIC_RELAXED);
+	__atomic_store_n(&op->ep->stuck, true, __ATOMIC_RELAXED);
 	return -ENOBUFS;
 }
 

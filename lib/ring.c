@@ -12,6 +12,9 @@
 
 #define KIND(meta)	((meta) & FOS_META_KIND)
 
+/* Of one walk: through the ring, again from the head for each gap, and room. */
+#define STEPS_PER_SLOT	16
+
 static inline uint32_t slot_of(const struct fos_ring *r, uint64_t seq)
 {
 	return seq & r->mask;
@@ -25,7 +28,8 @@ static inline int64_t ahead_of(uint64_t word, uint64_t seq)
 
 static inline uint32_t peer_wants(const struct fos_ring *r)
 {
-	return LOAD(r->m.peer_wants);
+	/* With the exchange before it, a full fence between the two. */
+	return __atomic_load_n(r->m.peer_wants, __ATOMIC_SEQ_CST);
 }
 
 void fos_ring_init(struct fos_ring *r, const struct fos_ring_mem *m)
@@ -158,6 +162,17 @@ int fos_ring_fate(const struct fos_ring *r, uint64_t seq)
 	return -EPROTO;
 }
 
+bool fos_ring_is_waiting(const struct fos_ring *r)
+{
+	const uint64_t tail = LOAD(&r->tail);
+	uint64_t seq;
+
+	for (seq = tail - r->m.depth; seq < tail; seq++)
+		if (fos_ring_fate(r, seq) == FOS_FATE_NONE)
+			return true;
+	return false;
+}
+
 bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq)
 {
 	uint64_t word = LOAD_ACQ(&r->m.peer_claims[slot_of(r, seq)]);
@@ -165,6 +180,38 @@ bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq)
 
 	return ahead > 0 ||
 	       (!ahead && (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN);
+}
+
+/*
+ * Whoever moves the word on first decides.  It is one round behind and not
+ * TAKEN, or rounds ahead when other threads of mine went on with the slot;
+ * anything else is a lie.  The peer may change it while we look, but not for
+ * ever.
+ */
+int fos_ring_withdraw(struct fos_ring *r, uint64_t seq, uint64_t *word)
+{
+	uint64_t *claim = &r->m.peer_claims[slot_of(r, seq)];
+	const uint64_t mine = FOS_CLAIM(seq, FOS_CLAIM_WITHDRAWN);
+	const int64_t round = 4 * (int64_t)r->m.depth;
+	int64_t ahead;
+	int tries;
+
+	*word = LOAD_ACQ(claim);
+	for (tries = 0; tries < 100; tries++) {
+		ahead = ahead_of(*word, seq);
+		if (ahead >= 0)
+			return ahead & (round - 1) ? -EPROTO : 0;
+		if (ahead != -round ||
+		    (*word & FOS_CLAIM_FATE) == FOS_CLAIM_TAKEN)
+			return -EPROTO;
+		if (__atomic_compare_exchange_n(claim, word, mine, false,
+						__ATOMIC_SEQ_CST,
+						__ATOMIC_ACQUIRE)) {
+			*word = mine;
+			return 0;
+		}
+	}
+	return -EPROTO;
 }
 
 uint64_t fos_ring_next(const struct fos_ring *r)
@@ -238,6 +285,26 @@ static void move_head(struct fos_ring *r, uint64_t seq)
 }
 
 /*
+ * The lowest undecided position, by all words at once: other threads have gone
+ * on by a round or more, or the peer, where he can write here, has lied.
+ */
+static void jump_head(struct fos_ring *r)
+{
+	uint64_t head = LOAD(&r->head);
+	uint64_t low = UINT64_MAX, next;
+	uint32_t slot;
+
+	for (slot = 0; slot < r->m.depth; slot++) {
+		next = FOS_CLAIM_SEQ(LOAD(&r->m.my_claims[slot])) + r->m.depth;
+		if (next < low)
+			low = next;
+	}
+	if (low > head)
+		__atomic_compare_exchange_n(&r->head, &head, low, false,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/*
  * May @seq be decided now?  Not if it has been, and not while a thread of mine
  * still reads its slot.
  */
@@ -247,8 +314,10 @@ static bool is_open(struct fos_ring *r, uint64_t seq, uint64_t word)
 
 	if ((word & ~FOS_CLAIM_FATE) == before)
 		return word != before;
-	if (ahead_of(word, seq) >= 0)
+	if (word - FOS_CLAIM(seq, 0) <= FOS_CLAIM_FATE)
 		move_head(r, seq);
+	else if (ahead_of(word, seq) > 0)
+		jump_head(r);
 	return false;
 }
 
@@ -297,7 +366,14 @@ int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
 	const uint64_t *claim;
 	bool ok;
 
-	for (; s->pos < LOAD(&r->head) + r->m.depth; s->pos++) {
+	/*
+	 * After so many steps all that was there at the beginning has been seen;
+	 * a peer who writes faster than we read does not keep us.
+	 */
+	for (; s->steps < STEPS_PER_SLOT * r->m.depth; s->pos++) {
+		s->steps++;
+		if (s->pos >= LOAD(&r->head) + r->m.depth)
+			return 0;
 		e = &r->m.peer_entries[slot_of(r, s->pos)];
 		claim = &r->m.my_claims[slot_of(r, s->pos)];
 		s->word = LOAD(claim);
@@ -326,6 +402,21 @@ int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
 		return ok ? 1 : -EPROTO;
 	}
 	return 0;
+}
+
+bool fos_ring_is_empty(struct fos_ring *r)
+{
+	uint64_t pos = LOAD(&r->head);
+	uint64_t end = pos + r->m.depth;
+	uint64_t word;
+
+	for (; pos < end; pos++) {
+		word = LOAD(&r->m.my_claims[slot_of(r, pos)]);
+		if (is_open(r, pos, word) &&
+		    LOAD_ACQ(&r->m.peer_entries[slot_of(r, pos)].seq) == pos)
+			return false;
+	}
+	return true;
 }
 
 bool fos_ring_claim(struct fos_ring *r, const struct fos_scan *s, uint64_t seq,
@@ -372,7 +463,11 @@ void fos_ring_enter_wait(struct fos_ring *r, uint32_t *bell)
 
 void fos_ring_leave_wait(struct fos_ring *r)
 {
-	__atomic_fetch_sub(&r->m.my_line->receivers, 1, __ATOMIC_RELAXED);
+	/*
+	 * The fence before a last look for what was left behind: a sender that
+	 * counted on us published before it.
+	 */
+	__atomic_fetch_sub(&r->m.my_line->receivers, 1, __ATOMIC_SEQ_CST);
 }
 
 /* ---- calls ------------------------------------------------------------ */
@@ -394,17 +489,52 @@ bool fos_ring_read_reply(const struct fos_ring *r, uint64_t token,
 	       KIND(f->meta) == FOS_META_REPLY && !(f->meta & ~FOS_META_ALL);
 }
 
-void fos_ring_release(struct fos_ring *r, uint64_t token, uint32_t *bell)
+static void set_released(struct fos_ring *r, uint64_t token, uint64_t how,
+			 uint32_t *bell)
 {
 	/* The fence before reading need_wakeup, and a last look for a reply. */
-	__atomic_exchange_n(&r->m.my_released[reply_slot(r, token)], token,
-			    __ATOMIC_SEQ_CST);
+	__atomic_exchange_n(&r->m.my_released[reply_slot(r, token)],
+			    token | how, __ATOMIC_SEQ_CST);
 	*bell |= peer_wants(r) & FOS_WANT_CLAIMS;
+}
+
+void fos_ring_release(struct fos_ring *r, uint64_t token, uint32_t *bell)
+{
+	set_released(r, token, 0, bell);
+}
+
+bool fos_ring_give_up(struct fos_ring *r, uint64_t token, uint32_t *bell)
+{
+	set_released(r, token, FOS_RELEASED_GIVING_UP, bell);
+	if (fos_ring_has_reply(r, token))
+		return false;
+	set_released(r, token, FOS_RELEASED_GIVEN_UP, bell);
+	return true;
+}
+
+static uint64_t released(const struct fos_ring *r, uint64_t token)
+{
+	return __atomic_load_n(&r->m.peer_released[reply_slot(r, token)],
+			       __ATOMIC_SEQ_CST);
 }
 
 bool fos_ring_is_released(const struct fos_ring *r, uint64_t token)
 {
-	return LOAD_ACQ(&r->m.peer_released[reply_slot(r, token)]) >= token;
+	const uint64_t word = released(r, token);
+
+	return FOS_RELEASED_TOKEN(word) > token ||
+	       (FOS_RELEASED_TOKEN(word) == token &&
+		!(word & FOS_RELEASED_GIVING_UP));
+}
+
+bool fos_ring_is_stale(const struct fos_ring *r, uint64_t token)
+{
+	return FOS_RELEASED_TOKEN(released(r, token)) >= token;
+}
+
+bool fos_ring_is_given_up(const struct fos_ring *r, uint64_t token)
+{
+	return released(r, token) == (token | FOS_RELEASED_GIVEN_UP);
 }
 
 struct fos_entry *fos_ring_reply_entry(struct fos_ring *r, uint64_t token)
@@ -417,7 +547,22 @@ uint32_t fos_ring_reply(struct fos_ring *r, struct fos_entry *e,
 {
 	/* Also the full fence before reading need_wakeup. */
 	__atomic_exchange_n(&e->seq, token, __ATOMIC_SEQ_CST);
-	return peer_wants(r) & FOS_WANT_REPLY;
+	return peer_wants(r) & FOS_WANT_REPLY ? FOS_BELL_REPLY(token) : 0;
+}
+
+/* ---- waiting ---------------------------------------------------------- */
+
+bool fos_ring_wait_over(const struct fos_ring *r, uint32_t want, uint64_t arg)
+{
+	if (want & FOS_WANT_REPLY)
+		return fos_ring_has_reply(r, arg);
+	if (want & FOS_WANT_TAKE)
+		return fos_ring_fate(r, arg) != FOS_FATE_NONE;
+	if (want & FOS_WANT_ROOM)
+		return fos_ring_is_free(r, arg);
+	if (want & FOS_WANT_CLAIMS)
+		return fos_ring_claims_sum(r) != arg;
+	return fos_ring_seen(r) != arg;
 }
 
 /* ---- hints and death -------------------------------------------------- */

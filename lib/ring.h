@@ -49,16 +49,16 @@ struct fos_ring_mem {
 	uint64_t *my_claims;
 	unsigned char *my_area;
 	const uint32_t *my_wants;
-	const uint64_t *my_state;
+	const __u64 *my_state;
 	const struct fos_line *peer_line;
 	const struct fos_entry *peer_entries;
 	const struct fos_entry *peer_replies;
 	const uint64_t *peer_released;
-	const uint64_t *peer_claims;
+	uint64_t *peer_claims;
 	const unsigned char *peer_area;
 	const uint32_t *peer_wants;
 	const uint32_t *peer_armed;
-	const uint64_t *peer_state;
+	const __u64 *peer_state;
 	uint32_t depth;
 	uint64_t area_bytes;
 };
@@ -128,8 +128,22 @@ void fos_ring_end_await(struct fos_ring *r, uint64_t seq);
  */
 int fos_ring_fate(const struct fos_ring *r, uint64_t seq);
 
+/* Is an entry of mine published, or about to be, and undecided? */
+bool fos_ring_is_waiting(const struct fos_ring *r);
+
 /* Has the peer let go of @seq and its block in my area? */
 bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq);
+
+/**
+ * fos_ring_withdraw() - take back an entry of mine that nobody took
+ * @word: out: the claim word afterwards; the withdrawal won exactly if it is
+ *	(seq << 2 | FOS_CLAIM_WITHDRAWN)
+ *
+ * For a backend without a kernel that does it.
+ *
+ * Return: 0; -EPROTO: the peer's word is nonsense.
+ */
+int fos_ring_withdraw(struct fos_ring *r, uint64_t seq, uint64_t *word);
 
 /* The position that the next fos_ring_reserve() would try. */
 uint64_t fos_ring_next(const struct fos_ring *r);
@@ -167,6 +181,7 @@ struct fos_found {
  * @pos: next position to look at
  * @end: where the peer's count of events says it ends
  * @checked: up to here, what lies behind a gap has been looked at twice
+ * @steps: positions looked at
  * @gap: an unpublished position was passed
  * @word: claim word of the entry last returned, for fos_ring_claim()
  */
@@ -175,6 +190,7 @@ struct fos_scan {
 	uint64_t end;
 	uint64_t checked;
 	uint64_t word;
+	uint32_t steps;
 	bool gap;
 };
 
@@ -186,6 +202,9 @@ uint64_t fos_ring_seen(const struct fos_ring *r);
 
 /* Is everything decided that was counted in @seen? */
 bool fos_ring_is_idle(const struct fos_ring *r, uint64_t seen);
+
+/* Is nothing of any kind published and undecided?  Looks at every slot. */
+bool fos_ring_is_empty(struct fos_ring *r);
 
 /* A count that makes the walk go through the whole ring. */
 #define FOS_SEEN_ALL	(UINT64_MAX / 2)
@@ -243,21 +262,45 @@ bool fos_ring_has_reply(const struct fos_ring *r, uint64_t token);
 bool fos_ring_read_reply(const struct fos_ring *r, uint64_t token,
 			 struct fos_found *f);
 
-/*
- * I have finished with @token: read its reply, or gave up.  Who gives up looks
- * once more afterwards: the reply was there, or its sender will be told.
- */
+/* I have read the reply to @token, or shall never look for it. */
 void fos_ring_release(struct fos_ring *r, uint64_t token, uint32_t *bell);
+
+/*
+ * I shall not wait for the reply to @token.  False: it is there after all, to be
+ * read and released.  True: its sender is told, unless he sent it just now.
+ */
+bool fos_ring_give_up(struct fos_ring *r, uint64_t token, uint32_t *bell);
 
 /* Has the peer finished with it?  Then its reply's block is mine again. */
 bool fos_ring_is_released(const struct fos_ring *r, uint64_t token);
 
+/* Is a reply to it of no use any more?  And: did he go without one? */
+bool fos_ring_is_stale(const struct fos_ring *r, uint64_t token);
+bool fos_ring_is_given_up(const struct fos_ring *r, uint64_t token);
+
 /* Where my reply to the peer's request @token goes: to be filled in, all but seq. */
 struct fos_entry *fos_ring_reply_entry(struct fos_ring *r, uint64_t token);
+
+/*
+ * A bell for a reply says for which: beside FOS_WANT_REPLY a bit of the token's
+ * slot, for a backend that can wake just those who wait for it.
+ */
+#define FOS_BELL_SLOT(token)	(1U << (8 + FOS_TOKEN_SLOT(token) % 24))
+#define FOS_BELL_REPLY(token)	(FOS_WANT_REPLY | FOS_BELL_SLOT(token))
 
 /* Let the peer see it.  Return: what he must be rung for. */
 uint32_t fos_ring_reply(struct fos_ring *r, struct fos_entry *e,
 			uint64_t token);
+
+/* ---- waiting ---------------------------------------------------------- */
+
+/**
+ * fos_ring_wait_over() - may what is waited for have happened?
+ * @want: FOS_WANT_REPLY, _TAKE, _ROOM, _CLAIMS, or some of _PUBLISHED
+ * @arg: the token; the entry; the sum of claims or the count of events that
+ *	was loaded before the ring was examined
+ */
+bool fos_ring_wait_over(const struct fos_ring *r, uint32_t want, uint64_t arg);
 
 /* ---- hints and death -------------------------------------------------- */
 

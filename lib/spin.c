@@ -11,13 +11,20 @@ uint64_t fos_spin_pack(uint32_t mode, uint64_t spin_ns)
 	return (uint64_t)mode << MODE_SHIFT | (spin_ns & NS_MASK);
 }
 
+bool fos_spin_is_default(uint64_t word)
+{
+	const uint32_t mode = word >> MODE_SHIFT;
+
+	return mode != FOS_SPIN_BLOCK && mode != FOS_SPIN_ALWAYS &&
+	       mode != FOS_SPIN_FIXED;
+}
+
 void fos_spin_unpack(struct fos_spin *s, uint64_t word, uint64_t wake_ns)
 {
 	s->mode = word >> MODE_SHIFT;
 	s->budget_ns = word & NS_MASK;
 	s->turn_ns = 0;
-	if (s->mode != FOS_SPIN_BLOCK && s->mode != FOS_SPIN_ALWAYS &&
-	    s->mode != FOS_SPIN_FIXED) {
+	if (fos_spin_is_default(word)) {
 		s->mode = FOS_SPIN_FIXED;
 		s->budget_ns = wake_ns;
 	}

@@ -39,6 +39,8 @@ struct fos_spin_sample {
 
 /* The word that travels with a channel and tells both ends the mode. */
 uint64_t fos_spin_pack(uint32_t mode, uint64_t spin_ns);
+/* Is @wake_ns needed to know what it means? */
+bool fos_spin_is_default(uint64_t word);
 /* FOS_SPIN_DEFAULT becomes FIXED at @wake_ns: never over twice the optimum. */
 void fos_spin_unpack(struct fos_spin *s, uint64_t word, uint64_t wake_ns);
 

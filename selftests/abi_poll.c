@@ -8,6 +8,9 @@
 #include "abi.h"
 #include "kselftest_harness.h"
 
+/* What poll() says of a channel whose other side is dead. */
+#define HANGUP		(POLLHUP | POLLERR)
+
 #define DEPTH		4
 #define FIRST		((uint64_t)DEPTH)
 #define INOUT		(POLLIN | POLLOUT)

@@ -425,6 +425,7 @@ TEST_F(call, a_server_whose_client_is_gone_gets_epipe)
 	EXPECT_EQ(3, take(self->fd[1], &token, got, 8, HANG_MS));
 	kill(pid, SIGKILL);
 	EXPECT_EQ(REAP_SIGNAL(SIGKILL), reap(pid));
+	EXPECT_TRUE(hangs_up(self->fd[1]));
 	EXPECT_EQ(-EPIPE, RESULT(fos_reply(self->fd[1], token, "x", 1)));
 	token = 0;
 	EXPECT_EQ(-EPIPE, RESULT(fos_reply_recv(self->fd[1], &token, NULL, 0,

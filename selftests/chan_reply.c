@@ -167,4 +167,78 @@ TEST_F(call, requests_given_up_leave_the_server_room_for_more)
 	EXPECT_EQ(4, finish(&c));
 }
 
+/* ---- while a reply is being copied ------------------------------------ */
+
+#define HALF		2048
+
+/* A reply whose second page cannot be read until it is let through. */
+static struct {
+	char *buf;
+	uint64_t reached;
+	uint64_t let_through;
+} slow;
+
+static void wait_in_the_middle(int sig UNUSED)
+{
+	__atomic_store_n(&slow.reached, 1, __ATOMIC_RELEASE);
+	wait_for(&slow.let_through, 1);
+	mprotect(slow.buf, 8192, PROT_READ | PROT_WRITE);
+}
+
+static int make_slow(void)
+{
+	slow.reached = 0;
+	slow.let_through = 0;
+	slow.buf = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (slow.buf == MAP_FAILED)
+		return -1;
+	memset(slow.buf, 's', 8192);
+	on_signal(SIGSEGV, 0, wait_in_the_middle);
+	return mprotect(slow.buf + 4096, 4096, PROT_NONE);
+}
+
+static long do_reply(struct async *a, const struct timespec *deadline UNUSED)
+{
+	return RESULT(fos_reply(a->fd, a->token, a->out, a->out_len));
+}
+
+/*
+ * His caller gives up in the middle of the copy: he is told, and until he has
+ * done with it nobody else gets the room that he writes to.
+ */
+TEST_F(call, a_late_reply_leaves_the_others_alone)
+{
+	struct async late = { .fn = do_reply }, first, second;
+	uint64_t token;
+	char in[64], got[8];
+	int fd[2];
+
+	ASSERT_EQ(0, channel_with(fd, variant->spin, 4, 4096));
+	ASSERT_EQ(0, make_slow());
+	first = a_call(fd[0], "ask", in);
+	first.deadline_ms = 500;
+	start(&first);
+	EXPECT_EQ(3, take(fd[1], &late.token, got, 8, HANG_MS));
+	second = a_call(fd[0], "ask", self->in);
+	second.cap = 4096;
+	start(&second);
+	EXPECT_EQ(3, take(fd[1], &token, got, 8, HANG_MS));
+	late.fd = fd[1];
+	late.out = slow.buf + 4096 - HALF;
+	late.out_len = 2 * HALF;
+	start(&late);
+	EXPECT_TRUE(wait_for(&slow.reached, 1));
+	EXPECT_EQ(-ETIMEDOUT, finish(&first));
+	EXPECT_EQ(1, first.delivered);
+
+	fill(self->out, 4096, 5);
+	EXPECT_EQ(-ENOBUFS, RESULT(fos_reply(fd[1], token, self->out, 4096)));
+	__atomic_store_n(&slow.let_through, 1, __ATOMIC_RELEASE);
+	EXPECT_EQ(-ESTALE, finish(&late));
+	EXPECT_EQ(0, fos_reply(fd[1], token, self->out, 4096));
+	EXPECT_EQ(4096, finish(&second));
+	EXPECT_TRUE(is_filled(self->in, 4096, 5));
+}
+
 TEST_HARNESS_MAIN

@@ -188,6 +188,7 @@ TEST_F_TIMEOUT(cost, a_blocking_call_on_one_cpu_is_two_traps, 120)
 	long before, traps;
 	pid_t pid;
 
+	NEEDS_THE_MODULE();
 	ASSERT_EQ(0, channel_with(self->fd, FOS_SPIN_BLOCK, 0, 0));
 	pid = apart(self->fd[1], 1);
 	ASSERT_LT(0, pid);
@@ -233,6 +234,7 @@ TEST_F_TIMEOUT(cost, nobody_spins_beside_his_peer, 120)
 	long before;
 	pid_t pid;
 
+	NEEDS_THE_MODULE();
 	ASSERT_EQ(0, channel_with(self->fd, FOS_SPIN_ALWAYS, 0, 0));
 	pid = apart(self->fd[1], 1);
 	ASSERT_LT(0, pid);
@@ -302,6 +304,7 @@ TEST(the_area_is_rounded_up_to_pages)
 	char text[1024];
 	int fd[2];
 
+	NEEDS_THE_MODULE();
 	ASSERT_EQ(0, fos_channel(fd, &attr));
 	ASSERT_EQ(0, fdinfo_of(fd[0], text, sizeof(text)));
 	EXPECT_EQ(8192, value_in(text, "area"));

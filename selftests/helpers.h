@@ -24,9 +24,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What poll() says of a channel whose other side is dead. */
-#define HANGUP		(POLLHUP | POLLERR)
-
 #define UNUSED		__attribute__((unused))
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 

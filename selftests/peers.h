@@ -32,6 +32,43 @@ static inline bool is_filled(const void *buf, size_t len, uint64_t seed)
 	return true;
 }
 
+/* ---- what the backend can do ------------------------------------------ */
+
+static inline bool has_cap(uint64_t cap)
+{
+	struct fos_caps caps;
+
+	return !fos_query(&caps, sizeof(caps)) && (caps.features & cap) == cap;
+}
+
+static inline bool on_the_module(void)
+{
+	struct fos_caps caps;
+
+	return !fos_query(&caps, sizeof(caps)) &&
+	       caps.backend == FOS_BACKEND_KERNEL;
+}
+
+/* In a test: it is about what this backend cannot do, and says so. */
+#define NEEDS(cap) do { \
+	if (!has_cap(cap)) \
+		SKIP(return, "this backend lacks " #cap); \
+} while (0)
+
+#define NEEDS_THE_MODULE() do { \
+	if (!on_the_module()) \
+		SKIP(return, "about the module"); \
+} while (0)
+
+/* Whose poll the peer cannot see says so by a receive that finds nothing. */
+static inline void announce_poll(int fd)
+{
+	char byte;
+
+	if (!has_cap(FOS_CAP_POLL_EXACT))
+		fos_recv(fd, &byte, 1, FOS_NONBLOCK);
+}
+
 /* ---- one call of the library in a thread ------------------------------ */
 
 /**
@@ -133,11 +170,37 @@ static inline int wait_poll(int fd, short events)
 	return poll(&p, 1, HANG_MS) == 1 ? p.revents : -1;
 }
 
+/* Where POLLIN promises it, what is there; else what will be. */
+static inline long recv_when_readable(int fd, void *buf, size_t len)
+{
+	const uint64_t end = now_ns() + HANG_MS * 1000000ULL;
+	long ret;
+
+	do {
+		if (wait_poll(fd, POLLIN) < 0)
+			return -ETIMEDOUT;
+		ret = RESULT(fos_recv(fd, buf, len, FOS_NONBLOCK));
+	} while (ret == -EAGAIN && !has_cap(FOS_CAP_POLL_EXACT) &&
+		 now_ns() < end);
+	return ret;
+}
+
 static inline int poll_now(int fd, short events)
 {
 	struct pollfd p = { .fd = fd, .events = events };
 
 	return poll(&p, 1, 0) < 0 ? -1 : p.revents;
+}
+
+static inline bool hung_up(int fd)
+{
+	return poll_now(fd, 0) & POLLHUP;
+}
+
+/* The module tells at once. */
+static inline bool hangs_up(int fd)
+{
+	return on_the_module() ? hung_up(fd) : wait_poll(fd, 0) & POLLHUP;
 }
 
 /* ---- servers ---------------------------------------------------------- */

@@ -33,7 +33,8 @@ static int find_pages(uint64_t *pages[], int max)
 	int n = 0;
 
 	while (fgets(line, sizeof(line), maps)) {
-		if (!strstr(line, "[fastos]") ||
+		if ((!strstr(line, "[fastos]") &&
+		     !strstr(line, "/memfd:fastos")) ||
 		    sscanf(line, "%p-%p", (void **)&from, (void **)&to) != 2)
 			continue;
 		for (; from < to && n < max; from += PAGE)
@@ -73,6 +74,9 @@ static int scribble(int fd, uint64_t *ready, uint64_t seed)
 
 	fos_recv(fd, in, sizeof(in), FOS_NONBLOCK);
 	n = find_pages(pages, 64);
+	/* Without the module the second is where he says that he is gone. */
+	if (!on_the_module() && n > 2)
+		pages[1] = pages[--n];
 	/* Control, claims and area at least. */
 	if (n < 3)
 		return 1;
@@ -279,7 +283,8 @@ TEST_F_TIMEOUT(hostile, a_scribbling_peer_gets_documented_errors_only, 3600)
 	printf("# %ld calls in %ld rounds\n", steps, n);
 	fos_close(self->third[0]);
 	fos_close(self->third[1]);
-	EXPECT_EQ(0, objects_left(0));
+	if (on_the_module())
+		EXPECT_EQ(0, objects_left(0));
 }
 
 TEST_HARNESS_MAIN

@@ -157,6 +157,14 @@ struct fos_chan_bell_wait {
 #define FOS_ADVICE_SELF			(1 << 29)	/* FOS_BELL_SELF */
 #define FOS_ADVICE(bell, want) \
 	(FOS_ADVICE_BELL_WAIT | (bell) | (want) << 8)
+/*
+ * May be added: which endpoint is meant (see QUERY).  A descriptor number that
+ * another thread has closed can mean another one by now; then it is EBADF.
+ */
+#define FOS_ADVICE_TAG_SHIFT		16
+#define FOS_ADVICE_TAG_MASK		(0x1fff << FOS_ADVICE_TAG_SHIFT)
+#define FOS_ADVICE_TAG(id, side) \
+	((int)(1 + ((id) * 2 + (side)) % 0x1fff) << FOS_ADVICE_TAG_SHIFT)
 
 /**
  * struct fos_chan_withdraw - take back a message that nobody took
@@ -278,9 +286,15 @@ struct fos_entry {
 /*
  * A control block: the line; entries[depth]; replies[depth], entries whose seq
  * is the token they answer; released[depth], u64 each: the last token of that
- * slot that the caller has finished with, whether it read the reply or gave up.
- * A reply in my area is let go of when the peer has released its token.
+ * slot that the caller has finished with: he has read the reply, or has given up
+ * (GIVEN_UP), or is about to but will look for it once more (GIVING_UP).  A reply
+ * in my area is let go of when the peer has released its token, and not while
+ * he is giving up.
  */
+#define FOS_RELEASED_GIVING_UP		(1ULL << 63)
+#define FOS_RELEASED_GIVEN_UP		(1ULL << 62)
+#define FOS_RELEASED_TOKEN(word) \
+	((word) & ~(FOS_RELEASED_GIVING_UP | FOS_RELEASED_GIVEN_UP))
 #define FOS_CHAN_ENTRIES		128ULL
 #define FOS_CHAN_REPLIES(depth)		(FOS_CHAN_ENTRIES + 128ULL * (depth))
 #define FOS_CHAN_RELEASED(depth)	(FOS_CHAN_REPLIES(depth) + 128ULL * (depth))

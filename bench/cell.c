@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+/* Engines in one table: they take turns, for as long as was asked. */
+#include <string.h>
+
+#include "bench.h"
+
+#define CALIBRATE_RUNS	6
+#define ICOUNT_WARM	30
+
+/* How many round trips fill the time, and how many make one sample. */
+static void calibrate(struct row *row, uint64_t iters, struct run_result *res)
+{
+	double budget = row->time_ms * 1e6, ns = 0, clock;
+	uint64_t n = 32, start = now_ns();
+
+	for (int i = 0; i < 1000; i++)
+		(void)now_ns();
+	clock = (now_ns() - start) / 1000.;
+	for (int i = 0; i < CALIBRATE_RUNS; i++) {
+		row->run.warm = n / 4 + 1;
+		row->run.batch = n;
+		row->run.samples = 1;
+		run_once(&row->run, res);
+		row->status = res->status;
+		memcpy(row->why, res->why, sizeof(row->why));
+		if (res->status != RUN_OK)
+			return;
+		ns = res->sample[0] > 1 ? res->sample[0] : 1;
+		if (ns * n > budget / 10)
+			break;
+		n = budget / 8 / ns < 50. * n ? budget / 8 / ns + 1 : 50 * n;
+	}
+	n = iters ? iters : budget / ns;
+	if (n < 32 && !iters)
+		n = 32;
+	/* Reading the clock adds 1 % at most. */
+	row->run.batch = 100 * clock / ns + 1;
+	if (row->run.batch < n / MAX_SAMPLES + 1)
+		row->run.batch = n / MAX_SAMPLES + 1;
+	row->run.samples = n / row->run.batch ? n / row->run.batch : 1;
+	row->run.warm = n / 20 < 20 ? 20 : n / 20 > 2000 ? 2000 : n / 20;
+}
+
+/* The cell knows its size and CPUs, and is not full; probes come last. */
+struct row *cell_add(struct cell *cell, const struct ipc_engine *e,
+		     const struct ipc_options *opt)
+{
+	struct row *row = &cell->row[cell->rows++ + cell->probes];
+
+	row->e = e;
+	row->time_ms = opt->time_ms;
+	row->run = (struct run) {
+		.e = e,
+		.size = cell->size,
+		.cpu = { cell->cpu[CLIENT], cell->cpu[SERVER] },
+		.warm = ICOUNT_WARM,
+		.batch = opt->iters,
+		.samples = 1,
+		.lead_ns = opt->lead_ms * 1000000,
+		.tracepoint = -1,
+	};
+	return row;
+}
+
+void cell_step(const struct cell *cell, const struct row *row,
+	       const char *what, unsigned int round)
+{
+	char buf[32] = "";
+
+	if (row->status != RUN_OK) {
+		progress_step(NULL);
+		return;
+	}
+	if (round)
+		snprintf(buf, sizeof(buf), " %u", round);
+	progress_step("CPUs %d,%d  %zu bytes  %s%s: %s", cell->cpu[CLIENT],
+		      cell->cpu[SERVER], cell->size, what, buf, row->e->name);
+}
+
+void cell_measure(struct cell *cell, const struct ipc_options *opt,
+		  struct run_result *res)
+{
+	size_t rows = cell->rows + cell->probes;
+
+	if (!opt->icount) {
+		for (size_t i = 0; i < rows; i++) {
+			cell_step(cell, &cell->row[i], "calibration", 0);
+			if (cell->row[i].status == RUN_OK)
+				calibrate(&cell->row[i], opt->iters, res);
+		}
+	}
+	for (unsigned int r = 1; r <= opt->rounds; r++) {
+		for (size_t i = 0; i < rows; i++) {
+			struct row *row = &cell->row[i];
+
+			cell_step(cell, row, "round", r);
+			if (row->status != RUN_OK)
+				continue;
+			run_once(&row->run, res);
+			row_add_round(row, res);
+		}
+	}
+	for (size_t i = 0; i < rows; i++)
+		row_finish(&cell->row[i], opt->icount);
+}

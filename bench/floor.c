@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The least that a round trip can cost on this machine, from what its parts
+ * cost, each measured alone, in turn with the engines:
+ *
+ *   sleeping, one CPU	 2 traps + 2 changes of the CPU to the other process
+ *   sleeping, two CPUs	 2 traps + 2 wake-ups of the other process
+ *   polling, two CPUs	 2 transfers of a cache line
+ *   all of them	 + what both sides do with the message in any engine:
+ *			 copy it in and out, read it
+ */
+#include <math.h>
+
+#include "bench.h"
+
+/* A probe is quick, and steadier than an engine. */
+#define SHARE		5
+#define MIN_MS		2
+
+enum { LOOP, TRAP, PASS, LINE, COPIES, PROBES };
+
+void floor_begin(struct cell *cell, const struct ipc_options *opt)
+{
+	bool two = cell->cpu[CLIENT] != cell->cpu[SERVER];
+	const struct ipc_engine *const probe[PROBES] = {
+		[LOOP] = &probe_loop,
+		[TRAP] = &probe_trap,
+		[PASS] = two ? &probe_wake : &probe_switch,
+		[LINE] = &probe_line,
+		[COPIES] = &probe_copies,
+	};
+
+	for (int i = 0; i < PROBES; i++) {
+		struct row *row = cell_add(cell, probe[i], opt);
+
+		cell->rows--;
+		cell->probes++;
+		row->time_ms = opt->time_ms / SHARE;
+		if (row->time_ms < MIN_MS)
+			row->time_ms = MIN_MS;
+		if (i != COPIES)
+			row->run.size = sizeof(uint64_t);
+	}
+}
+
+static double metric(const struct cell *cell, int probe)
+{
+	const struct row *row = &cell->row[cell->rows + probe];
+
+	return row->status == RUN_OK ? row->metric : NAN;
+}
+
+static double positive(double x)
+{
+	return x < 0 ? 0 : x;
+}
+
+void floor_finish(struct cell *cell, bool icount)
+{
+	bool two = cell->cpu[CLIENT] != cell->cpu[SERVER];
+	struct floor *f = &cell->floor;
+	double loop, pass;
+
+	*f = (struct floor) { NAN, NAN, NAN, NAN };
+	cell->work = NAN;
+	/* Not with --counts. */
+	if (cell->probes) {
+		loop = metric(cell, LOOP);
+		f->trap = positive(metric(cell, TRAP) - loop);
+		pass = positive(metric(cell, PASS) / 2 - loop - f->trap);
+		if (two)
+			f->wake = pass;
+		else
+			f->change = pass;
+		/* Under -icount, polling lasts as long as a turn of the CPU. */
+		if (two && !icount)
+			f->line = positive(metric(cell, LINE) / 2 - loop);
+		cell->work = 2 * metric(cell, COPIES);
+	}
+	cell->floor_sleep = 2 * (f->trap + (two ? f->wake : f->change)) +
+			    cell->work;
+	cell->floor_poll = 2 * f->line + cell->work;
+}

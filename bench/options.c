@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+/* Values of options, for every command. */
+#include <argp.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "bench.h"
+
+uint64_t parse_number(struct argp_state *state, const char *arg,
+		      const char *what, uint64_t min, uint64_t max)
+{
+	uint64_t n;
+	char *end;
+
+	errno = 0;
+	n = strtoull(arg, &end, 10);
+	if (*end == 'k' || *end == 'K') {
+		n <<= 10;
+		end++;
+	} else if (*end == 'm' || *end == 'M') {
+		n <<= 20;
+		end++;
+	}
+	if (errno || *end || end == arg || n < min || n > max)
+		argp_error(state, "%s: %s is not a number from %llu to %llu",
+			   what, arg, (unsigned long long)min,
+			   (unsigned long long)max);
+	return n;
+}
+
+void parse_pair(struct argp_state *state, const char *arg, int cpu[SIDES])
+{
+	cpu_set_t set;
+	int end = 0;
+
+	if (sscanf(arg, "%d,%d%n", &cpu[CLIENT], &cpu[SERVER], &end) != 2 ||
+	    arg[end])
+		argp_error(state, "--cpus: %s is not like 0,1", arg);
+	sched_getaffinity(0, sizeof(set), &set);
+	for (int side = 0; side < SIDES; side++) {
+		if (cpu[side] < 0 || cpu[side] >= CPU_SETSIZE ||
+		    !CPU_ISSET(cpu[side], &set))
+			argp_error(state, "CPU %d is not ours to use",
+				   cpu[side]);
+	}
+}
+
+void first_pair(int cpu[SIDES])
+{
+	int first = -1, second = -1;
+	cpu_set_t set;
+
+	sched_getaffinity(0, sizeof(set), &set);
+	for (int i = 0; i < CPU_SETSIZE && second < 0; i++) {
+		if (!CPU_ISSET(i, &set))
+			continue;
+		if (first < 0)
+			first = i;
+		else
+			second = i;
+	}
+	cpu[CLIENT] = first;
+	cpu[SERVER] = second < 0 ? first : second;
+}

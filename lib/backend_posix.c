@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+/* Sockets instead of the module: making, knowing and closing endpoints. */
+#include "internal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int close_fd(int fd)
+{
+	/* By system call: close() of libc is a cancellation point. */
+	return syscall(SYS_close, fd) ? -errno : 0;
+}
+
+static int posix_probe(struct fos_caps *caps)
+{
+	caps->features = FOS_CAP_CHAN;
+	caps->backend = FOS_BACKEND_POSIX;
+	caps->depth_max = FOS_CHAN_DEPTH_MAX;
+	caps->area_max = FOS_CHAN_AREA_MAX;
+	caps->wake_ns = fos__posix_wake_ns();
+	return 0;
+}
+
+/* ---- a socket's name -------------------------------------------------- */
+
+/* In the abstract namespace; a random number makes it the only one. */
+#define NAME_FORMAT	"fastos1.%u.%u.%llx.%llx"
+
+static int set_name(int fd, uint32_t side, uint32_t depth, uint64_t area_bytes,
+		    uint64_t cookie)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	const size_t base = offsetof(struct sockaddr_un, sun_path) + 1;
+	uint64_t unique[2];
+	int n;
+
+	if (syscall(SYS_getrandom, unique, sizeof(unique), 0) !=
+	    sizeof(unique))
+		return -EAGAIN;
+	n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1,
+		     NAME_FORMAT ".%016llx%016llx", side, depth,
+		     (unsigned long long)area_bytes, (unsigned long long)cookie,
+		     (unsigned long long)unique[0],
+		     (unsigned long long)unique[1]);
+	return bind(fd, (struct sockaddr *)&a, base + n) ? -errno : 0;
+}
+
+/* Anybody can name a socket so: believe only what fits. */
+static int parse_name(const char *name, struct fos_core_query *q)
+{
+	unsigned long long area_bytes, cookie;
+	unsigned int side, depth;
+	int end = 0;
+
+	if (sscanf(name, NAME_FORMAT ".%n", &side, &depth, &area_bytes, &cookie,
+		   &end) != 4 || !end || side > 1 ||
+	    depth < FOS_CHAN_DEPTH_MIN || depth > FOS_CHAN_DEPTH_MAX ||
+	    (depth & (depth - 1)) || area_bytes > FOS_CHAN_AREA_MAX ||
+	    area_bytes % FOS_PAGE_BYTES)
+		return -EBADF;
+	q->side = side;
+	q->depth = depth;
+	q->area_bytes = area_bytes;
+	q->cookie = cookie;
+	return 0;
+}
+
+/* The kernel numbers sockets, and never uses a number again. */
+static uint64_t socket_id(int fd)
+{
+	uint64_t id = 0;
+	socklen_t len = sizeof(id);
+
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &id, &len) ? 0 : id;
+}
+
+static int posix_query(int fd, struct fos_core_query *q)
+{
+	struct sockaddr_un a;
+	socklen_t len = sizeof(a) - 1;
+
+	*q = (struct fos_core_query) {
+		.abi = FOS_ABI,
+		.kind = FOS_KIND_CHAN,
+		.id = socket_id(fd),
+	};
+	if (!q->id || getsockname(fd, (struct sockaddr *)&a, &len) ||
+	    a.sun_family != AF_UNIX || len > sizeof(a) - 1 ||
+	    len <= offsetof(struct sockaddr_un, sun_path) + 1 || a.sun_path[0])
+		return -EBADF;
+	((char *)&a)[len] = '\0';
+	return parse_name(a.sun_path + 1, q);
+}
+
+bool fos__posix_is(int fd, uint64_t id)
+{
+	return socket_id(fd) == id;
+}
+
+static int posix_create(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
+			int fd[2])
+{
+	uint32_t side;
+	int pair[2];
+	int ret = 0;
+
+	if (depth < FOS_CHAN_DEPTH_MIN || depth > FOS_CHAN_DEPTH_MAX ||
+	    (depth & (depth - 1)) || area_bytes > FOS_CHAN_AREA_MAX)
+		return -EINVAL;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	for (side = 0; side < 2 && !ret; side++)
+		ret = set_name(pair[side], side, depth, area_bytes, cookie);
+	if (ret) {
+		close_fd(pair[0]);
+		close_fd(pair[1]);
+		return ret;
+	}
+	fd[0] = pair[0];
+	fd[1] = pair[1];
+	return 0;
+}
+
+/* ---- whose it is ------------------------------------------------------ */
+
+/*
+ * An endpoint is attached once.  What all its holders share is the socket, so
+ * the mark is an option of it that means nothing else here; a lock of the
+ * process on the socket makes it test-and-set.  By system call: fcntl() of libc
+ * is a cancellation point here.
+ */
+#define UNUSED_MARK	1
+#define USED_MARK	2
+
+static void set_lock(int fd, int cmd, short type)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
+
+	while (syscall(SYS_fcntl, fd, cmd, &lock) && errno == EINTR)
+		;
+}
+
+static int is_unused(int fd)
+{
+	int used = USED_MARK;
+	socklen_t len = sizeof(used);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &used, &len))
+		return -errno;
+	return used == UNUSED_MARK ? 0 : -EBUSY;
+}
+
+/*
+ * The hello goes before the mark: who is killed in between has told the peer
+ * which process to look after.
+ */
+static int attach_locked(int fd, struct fos_core_query *q, struct fos_ep *ep)
+{
+	const int mark = USED_MARK;
+	int ret = is_unused(fd);
+
+	if (!ret)
+		ret = fos__posix_map(fd, q, ep);
+	if (!ret)
+		setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &mark, sizeof(mark));
+	return ret;
+}
+
+static int posix_attach(int fd, struct fos_core_query *q, struct fos_ep *ep)
+{
+	int ret;
+
+	set_lock(fd, F_SETLKW, F_WRLCK);
+	ret = attach_locked(fd, q, ep);
+	set_lock(fd, F_SETLK, F_UNLCK);
+	if (!ret && fos_spin_is_default(q->cookie))
+		q->wake_ns = fos__posix_wake_ns();
+	return ret;
+}
+
+static int posix_begin(struct fos_ep *ep, int fd)
+{
+	int ret = fos__posix_watch(ep, fd);
+
+	if (!ret)
+		fos__posix_look(ep, fd);
+	return ret;
+}
+
+/* ---- the end ---------------------------------------------------------- */
+
+/* Descriptors of this process that are the endpoint. */
+static unsigned int count_copies(const struct fos_ep *ep)
+{
+	struct dirent *ent;
+	unsigned int n = 0;
+	int old;
+	DIR *dir;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
+	dir = opendir("/proc/self/fd");
+	while (dir && (ent = readdir(dir)))
+		n += ent->d_name[0] != '.' &&
+		     fos__posix_is(atoi(ent->d_name), ep->id);
+	if (dir)
+		closedir(dir);
+	pthread_setcancelstate(old, NULL);
+	return n;
+}
+
+/* For good: the peer sees it in my memory, his pollers by his socket. */
+static void hang_up(struct fos_ep *ep, int fd)
+{
+	__atomic_fetch_or(&ep->posix.side->state, FOS_STATE_DEAD,
+			  __ATOMIC_SEQ_CST);
+	if (fd >= 0)
+		shutdown(fd, SHUT_RDWR);
+	fos__posix_wake_all(ep->posix.mine);
+	fos__posix_wake_all(ep->posix.peers);
+}
+
+/* Other threads of mine look again which descriptors are left. */
+static void note_close(struct fos_ep *ep)
+{
+	__atomic_fetch_add(&ep->posix.side->state, 2, __ATOMIC_SEQ_CST);
+	fos__posix_wake_all(ep->posix.mine);
+}
+
+void fos__posix_closed(struct fos_ep *ep)
+{
+	if (count_copies(ep))
+		note_close(ep);
+	else
+		hang_up(ep, -1);
+}
+
+static int posix_close(int fd, struct fos_ep *ep)
+{
+	if (ep && count_copies(ep) > 1) {
+		note_close(ep);
+	} else if (ep) {
+		hang_up(ep, fd);
+		fos__posix_unwatch(ep, fd);
+	}
+	return close_fd(fd);
+}
+
+static int posix_withdraw(struct fos_ep *ep, int fd, uint64_t seq,
+			  uint64_t *word)
+{
+	int ret = fos_ring_withdraw(&ep->ring, seq, word);
+
+	(void)fd;
+	/* My own threads may wait for the slot. */
+	if (!ret)
+		fos__posix_wake_all(ep->posix.mine);
+	return ret;
+}
+
+const struct fos_backend fos__backend_posix = {
+	.name		= "posix",
+	.probe		= posix_probe,
+	.create		= posix_create,
+	.query		= posix_query,
+	.close		= posix_close,
+	.attach		= posix_attach,
+	.begin		= posix_begin,
+	.detach		= fos__posix_unmap,
+	.bell_wait	= fos__posix_bell_wait,
+	.bell_self	= fos__posix_bell_self,
+	.withdraw	= posix_withdraw,
+	.attend		= fos__posix_attend,
+	.published	= fos__posix_call_pollers,
+	.received	= fos__posix_received,
+};

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * posix: channels without the module.
+ *
+ * An endpoint is an AF_UNIX socket.  Its bound name, in the abstract namespace,
+ * says what channel it is of, so that it can be handed on by fork, exec and
+ * SCM_RIGHTS like any other.  Who attaches it makes two memfds: his control
+ * block and area, which only he can write (sealed), and a page that both may
+ * write, with the verdicts on his entries and the words he sleeps on.  These and
+ * a pidfd go to the peer in one packet, the hello.
+ *
+ * Sleeping is a futex.  A thread per process, the watcher, takes hellos, notices
+ * deaths and wakes whoever sleeps on the dead.
+ *
+ * poll() knows only the socket.  So who waits for a message of his to be taken,
+ * and finds no thread of the peer in a receiving call, sends a byte, and the peer
+ * drains it when his ring is empty: one byte lies there while rung is 1.
+ *
+ * Locks: the library's (core.c) covers hellos, deaths and the list of
+ * descriptors; fos_posix.lock covers @sleepers, inside of nothing else.
+ */
+#ifndef FOS_POSIX_H
+#define FOS_POSIX_H
+
+#include <linux/fastos.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fos_ep;
+
+/* What goes with a hello: my memory, my page, my process. */
+enum { POSIX_MEM, POSIX_PAGE, POSIX_PID, POSIX_FDS };
+
+/**
+ * struct posix_side - what the kernel page says of a side, written by it alone
+ * @wants: FOS_WANT_* of its sleepers
+ * @armed: 1: a receive found nothing and was not to wait: it will poll
+ * @state: FOS_STATE_DEAD | number of closes seen << 1
+ */
+struct posix_side {
+	uint32_t wants;
+	uint32_t armed;
+	__u64 state;
+};
+
+/**
+ * struct posix_page - what both sides may write of a side
+ * @claims: the peer's verdicts on its entries
+ * @published: it sleeps on this word for the peer's messages
+ * @claimed: ... and on this one for what becomes of its own, and for replies
+ * @rung: a byte that wakes its pollers lies in its socket
+ * @call_me: it asks the peer's sleepers to send one
+ *
+ * The peer who lies here falsifies the fate of his own messages.
+ */
+struct posix_page {
+	uint64_t claims[FOS_CHAN_DEPTH_MAX];
+	uint32_t published __attribute__((aligned(64)));
+	uint32_t claimed __attribute__((aligned(64)));
+	uint32_t rung __attribute__((aligned(64)));
+	uint32_t call_me;
+};
+
+/**
+ * struct fos_posix - an endpoint's own part
+ * @fd: the descriptor it was attached by; may have been closed since
+ * @pidfd: of the peer's process, or -1
+ * @met: the peer's hello is mapped
+ * @debt: bytes that were sent but had not come when they were to be drained
+ * @waits: sleeps so far
+ * @lock: protects @sleepers
+ * @sleepers: how many want each FOS_WANT_*
+ * @side: mine
+ * @mine: the page of which I am the side
+ * @peers: his
+ */
+struct fos_posix {
+	int fd;
+	int pidfd;
+	bool met;
+	uint32_t debt;
+	uint32_t waits;
+	pthread_mutex_t lock;
+	uint32_t sleepers[8];
+	struct posix_side *side;
+	struct posix_page *mine;
+	struct posix_page *peers;
+};
+
+/* Bytes of a side's sealed memfd: control block, struct posix_side, area. */
+#define POSIX_SIDE_OFF(depth)	FOS_CHAN_CONTROL_BYTES(depth)
+#define POSIX_AREA_OFF(depth)	(POSIX_SIDE_OFF(depth) + FOS_PAGE_BYTES)
+#define POSIX_MEM_BYTES(depth, area) (POSIX_AREA_OFF(depth) + (area))
+
+/* ---- posix_hello.c: what is sent once --------------------------------- */
+
+/**
+ * struct posix_hello - the first packet; with it come @memfd, @pagefd, @pidfd
+ * @magic: POSIX_MAGIC
+ * @side: of the sender
+ * @depth, @area_bytes: as the name says
+ */
+struct posix_hello {
+	uint64_t magic;
+	uint32_t side;
+	uint32_t depth;
+	uint64_t area_bytes;
+};
+
+#define POSIX_MAGIC	0x316f6c6c65686f66ULL	/* "fohello1" */
+
+/* Make and map my memory, send the hello.  0; -ENOMEM, -EMFILE, -ENFILE. */
+int fos__posix_map(int fd, const struct fos_core_query *q, struct fos_ep *ep);
+
+void fos__posix_unmap(struct fos_ep *ep);
+
+/*
+ * Take the peer's hello, if it has come: map it, and wake both sides, for what
+ * was published before each knew the other rang nobody.  -EPROTO: it is none.
+ */
+int fos__posix_meet(struct fos_ep *ep, int fd);
+
+/* ---- posix_watch.c: who comes, who dies ------------------------------- */
+
+int fos__posix_watch(struct fos_ep *ep, int fd);
+/* His hello has come: from now on only his end is of interest. */
+void fos__posix_watch_peer(struct fos_ep *ep, int fd);
+void fos__posix_unwatch(struct fos_ep *ep, int fd);
+
+/* With the library's lock: has the peer come, or gone?  True: he just has. */
+bool fos__posix_look(struct fos_ep *ep, int fd);
+
+/* In a child after fork(): there is no watcher. */
+void fos__posix_forget_watcher(void);
+
+/* ---- posix_wait.c ----------------------------------------------------- */
+
+int fos__posix_bell_wait(struct fos_ep *ep, int fd, uint32_t bell,
+			 uint32_t want, uint64_t arg, uint64_t deadline_ns);
+int fos__posix_bell_self(struct fos_ep *ep, int fd, uint32_t bell);
+void fos__posix_call_pollers(struct fos_ep *ep, int fd);
+bool fos__posix_received(struct fos_ep *ep, int fd, bool waits, bool nothing);
+void fos__posix_attend(struct fos_ep *ep, int fd, uint32_t want, uint64_t arg);
+
+/* Wake all that sleep on a page: its side, or the peer, has changed for good. */
+void fos__posix_wake_all(struct posix_page *page);
+
+/* What a sleep and a wake-up cost here, in ns; measured once. */
+uint32_t fos__posix_wake_ns(void);
+
+/* ---- backend_posix.c -------------------------------------------------- */
+
+/* Is @fd an endpoint, and this one? */
+bool fos__posix_is(int fd, uint64_t id);
+
+/* A descriptor of it was closed behind our back. */
+void fos__posix_closed(struct fos_ep *ep);
+
+#endif

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: MIT
+/* The memory of the two sides: each makes its own, and sends it to the other. */
+#include "internal.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/*
+ * One reservation: a gap, my memory, a gap, my page, a gap, the peer's memory,
+ * a gap, his page, a gap.  Until the peer is met his parts are zeroes: no
+ * message, nobody waits.
+ */
+#define GAP		FOS_PAGE_BYTES
+#define HALF_BYTES(mem)	(GAP + (mem) + GAP + FOS_PAGE_BYTES)
+#define ALL_BYTES(mem)	(2 * HALF_BYTES(mem) + GAP)
+
+_Static_assert(sizeof(struct posix_page) <= FOS_PAGE_BYTES, "posix_page");
+
+static unsigned char *half(const struct fos_ep *ep, bool peers)
+{
+	unsigned char *base = ep->map.base;
+
+	return base + GAP + (peers ? (ep->map.bytes - GAP) / 2 : 0);
+}
+
+static void close_all(int fds[POSIX_FDS])
+{
+	int i;
+
+	for (i = 0; i < POSIX_FDS; i++)
+		if (fds[i] >= 0)
+			syscall(SYS_close, fds[i]);
+}
+
+/* ---- mine ------------------------------------------------------------- */
+
+static void fill_mem(struct fos_ep *ep, const struct fos_core_query *q,
+		     size_t mem)
+{
+	unsigned char *mine = half(ep, false), *peers = half(ep, true);
+	const uint32_t depth = q->depth;
+	struct fos_posix *p = &ep->posix;
+	struct posix_side *side = (void *)(peers + POSIX_SIDE_OFF(depth));
+
+	p->side = (void *)(mine + POSIX_SIDE_OFF(depth));
+	p->mine = (void *)(mine + mem + GAP);
+	p->peers = (void *)(peers + mem + GAP);
+	ep->map.mem = (struct fos_ring_mem) {
+		.my_line = (void *)mine,
+		.my_entries = (void *)(mine + FOS_CHAN_ENTRIES),
+		.my_replies = (void *)(mine + FOS_CHAN_REPLIES(depth)),
+		.my_released = (void *)(mine + FOS_CHAN_RELEASED(depth)),
+		.my_claims = p->peers->claims,
+		.my_area = mine + POSIX_AREA_OFF(depth),
+		.my_wants = &p->side->wants,
+		.my_state = &p->side->state,
+		.peer_line = (void *)peers,
+		.peer_entries = (void *)(peers + FOS_CHAN_ENTRIES),
+		.peer_replies = (void *)(peers + FOS_CHAN_REPLIES(depth)),
+		.peer_released = (void *)(peers + FOS_CHAN_RELEASED(depth)),
+		.peer_claims = p->mine->claims,
+		.peer_area = peers + POSIX_AREA_OFF(depth),
+		.peer_wants = &side->wants,
+		.peer_armed = &side->armed,
+		.peer_state = &side->state,
+		.depth = depth,
+		.area_bytes = q->area_bytes,
+	};
+}
+
+static int make_memfd(const char *name, size_t bytes)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd >= 0 && ftruncate(fd, bytes)) {
+		syscall(SYS_close, fd);
+		return -ENOMEM;
+	}
+	return fd >= 0 ? fd : -errno;
+}
+
+static int map_at(void *at, size_t bytes, int prot, int fd)
+{
+	const int flags = MAP_FIXED | MAP_NORESERVE |
+			  (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
+
+	if (mmap(at, bytes, prot, flags, fd, 0) == MAP_FAILED)
+		return -errno;
+	/* A child owns nothing of its parent's endpoints. */
+	return madvise(at, bytes, MADV_DONTFORK) ? -errno : 0;
+}
+
+static int reserve(struct fos_ep *ep, size_t mem)
+{
+	ep->map.bytes = ALL_BYTES(mem);
+	ep->map.base = mmap(NULL, ep->map.bytes, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (ep->map.base != MAP_FAILED)
+		return 0;
+	ep->map.base = NULL;
+	return -ENOMEM;
+}
+
+static int map_mine(struct fos_ep *ep, size_t mem, int fds[POSIX_FDS])
+{
+	unsigned char *mine = half(ep, false), *peers = half(ep, true);
+	const int rw = PROT_READ | PROT_WRITE;
+	int ret;
+
+	ret = map_at(mine, mem, rw, fds[POSIX_MEM]);
+	if (!ret)
+		ret = map_at(mine + mem + GAP, FOS_PAGE_BYTES, rw, fds[POSIX_PAGE]);
+	if (!ret)
+		ret = map_at(peers, mem, PROT_READ, -1);
+	if (!ret)
+		ret = map_at(peers + mem + GAP, FOS_PAGE_BYTES, rw, -1);
+	return ret;
+}
+
+/* From now on nobody can map my memory to write, nor cut either short. */
+static int seal(int fds[POSIX_FDS])
+{
+	const int size = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
+	if (fcntl(fds[POSIX_MEM], F_ADD_SEALS, size | F_SEAL_FUTURE_WRITE) ||
+	    fcntl(fds[POSIX_PAGE], F_ADD_SEALS, size))
+		return -errno;
+	return 0;
+}
+
+static int make_mine(struct fos_ep *ep, const struct fos_core_query *q,
+		     size_t mem, int fds[POSIX_FDS])
+{
+	uint64_t i;
+	int ret;
+
+	fds[POSIX_MEM] = make_memfd("fastos", mem);
+	if (fds[POSIX_MEM] < 0)
+		return fds[POSIX_MEM];
+	fds[POSIX_PAGE] = make_memfd("fastos-page", FOS_PAGE_BYTES);
+	if (fds[POSIX_PAGE] < 0)
+		return fds[POSIX_PAGE];
+	fds[POSIX_PID] = syscall(SYS_pidfd_open, getpid(), 0);
+	if (fds[POSIX_PID] < 0)
+		return -errno;
+	ret = map_mine(ep, mem, fds);
+	if (ret)
+		return ret;
+	fill_mem(ep, q, mem);
+	for (i = 0; i < q->depth; i++)
+		ep->posix.mine->claims[i] = FOS_CLAIM(i, FOS_CLAIM_DONE);
+	return seal(fds);
+}
+
+/* A peer that is gone needs none: whoever looks for him will see that. */
+static void send_hello(int fd, const struct fos_core_query *q, const int *fds)
+{
+	struct posix_hello hello = {
+		.magic = POSIX_MAGIC,
+		.side = q->side,
+		.depth = q->depth,
+		.area_bytes = q->area_bytes,
+	};
+	union {
+		char bytes[CMSG_SPACE(POSIX_FDS * sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct iovec iov = { &hello, sizeof(hello) };
+	struct msghdr m = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(POSIX_FDS * sizeof(int));
+	memcpy(CMSG_DATA(c), fds, POSIX_FDS * sizeof(int));
+	syscall(SYS_sendmsg, fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void fos__posix_unmap(struct fos_ep *ep)
+{
+	struct fos_posix *p = &ep->posix;
+
+	if (p->pidfd >= 0)
+		syscall(SYS_close, p->pidfd);
+	if (ep->map.base)
+		munmap(ep->map.base, ep->map.bytes);
+	pthread_mutex_destroy(&p->lock);
+}
+
+int fos__posix_map(int fd, const struct fos_core_query *q, struct fos_ep *ep)
+{
+	const size_t mem = POSIX_MEM_BYTES(q->depth, q->area_bytes);
+	int fds[POSIX_FDS] = { -1, -1, -1 };
+	int ret;
+
+	ep->posix = (struct fos_posix) { .fd = fd, .pidfd = -1 };
+	pthread_mutex_init(&ep->posix.lock, NULL);
+	ret = reserve(ep, mem);
+	if (!ret)
+		ret = make_mine(ep, q, mem, fds);
+	if (!ret)
+		send_hello(fd, q, fds);
+	close_all(fds);
+	if (!ret)
+		return 0;
+	fos__posix_unmap(ep);
+	ep->map.base = NULL;
+	return ret;
+}
+
+/* ---- the peer's ------------------------------------------------------- */
+
+/* Take the descriptors that came with it; surplus ones are closed. */
+static void take_fds(struct msghdr *m, int fds[POSIX_FDS])
+{
+	struct cmsghdr *c;
+	size_t n, i;
+	int fd;
+
+	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (i = 0; i < n; i++) {
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+			if (i < POSIX_FDS && fds[i] < 0)
+				fds[i] = fd;
+			else
+				syscall(SYS_close, fd);
+		}
+	}
+}
+
+static int receive_hello(int fd, struct posix_hello *hello, int fds[POSIX_FDS])
+{
+	union {
+		char bytes[CMSG_SPACE(2 * POSIX_FDS * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { hello, sizeof(*hello) };
+	struct msghdr m = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	ssize_t n;
+
+	/* A peer that left something unread leaves an error; then comes the rest. */
+	do {
+		n = syscall(SYS_recvmsg, fd, &m,
+			    MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (n < 0 && (errno == ECONNRESET || errno == EINTR));
+	if (n < 0)
+		return -errno;
+	take_fds(&m, fds);
+	/* Nothing more will come. */
+	if (!n)
+		return -EAGAIN;
+	return n == sizeof(*hello) ? 0 : -EPROTO;
+}
+
+/* It cannot shrink under us: no SIGBUS. */
+static bool is_sealed(int fd, size_t bytes)
+{
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	return seals >= 0 && (seals & F_SEAL_SHRINK) && !fstat(fd, &st) &&
+	       st.st_size >= 0 && (uint64_t)st.st_size >= bytes;
+}
+
+static int map_peers(struct fos_ep *ep, const struct posix_hello *hello,
+		     int fds[POSIX_FDS])
+{
+	const struct fos_ring_mem *m = &ep->map.mem;
+	const size_t mem = POSIX_MEM_BYTES(m->depth, m->area_bytes);
+	unsigned char *peers = half(ep, true);
+	int ret;
+
+	if (hello->magic != POSIX_MAGIC || hello->side != !ep->side ||
+	    hello->depth != m->depth || hello->area_bytes != m->area_bytes ||
+	    !is_sealed(fds[POSIX_MEM], mem) || !is_sealed(fds[POSIX_PAGE], FOS_PAGE_BYTES))
+		return -EPROTO;
+	/* The page first: who sees an entry can claim it. */
+	ret = map_at(peers + mem + GAP, FOS_PAGE_BYTES, PROT_READ | PROT_WRITE,
+		     fds[POSIX_PAGE]);
+	return ret ? ret : map_at(peers, mem, PROT_READ, fds[POSIX_MEM]);
+}
+
+int fos__posix_meet(struct fos_ep *ep, int fd)
+{
+	int fds[POSIX_FDS] = { -1, -1, -1 };
+	struct posix_hello hello;
+	int ret = receive_hello(fd, &hello, fds);
+
+	if (ret == -EAGAIN)
+		return 0;
+	if (!ret)
+		ret = map_peers(ep, &hello, fds);
+	if (!ret) {
+		ep->posix.pidfd = fds[POSIX_PID];
+		__atomic_store_n(&ep->posix.met, true, __ATOMIC_SEQ_CST);
+		fds[POSIX_PID] = -1;
+		fos__posix_watch_peer(ep, fd);
+		/* What was published before each knew the other rang nobody. */
+		fos__posix_wake_all(ep->posix.mine);
+		fos__posix_wake_all(ep->posix.peers);
+		if (fos_ring_is_waiting(&ep->ring))
+			fos__posix_call_pollers(ep, fd);
+	}
+	close_all(fds);
+	return ret;
+}

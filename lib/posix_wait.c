@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: MIT
+/* Sleeping and waking without the module. */
+#include "internal.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define LOAD(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
+#define LOAD_ACQ(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
+
+/* So often it is asked whether a descriptor is still what it was. */
+#define WAITS_PER_CHECK	32
+
+/* One message is for one thread. */
+#define WANT_ONE	(FOS_WANT_MSG | FOS_WANT_CALL)
+
+/* ---- futexes ---------------------------------------------------------- */
+
+/*
+ * Who sleeps says what for in the bits, who wakes too: FOS_WANT_*, and above
+ * them the slots of replies.
+ */
+static void wake(uint32_t *word, int how_many, uint32_t bits)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE_BITSET, how_many, NULL, NULL, bits);
+}
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv	449
+#endif
+
+/* As <linux/futex.h> of 5.16 and later has it. */
+struct waitv {
+	uint64_t val;
+	uint64_t addr;
+	uint32_t flags;
+	uint32_t resv;
+};
+#define WAITV_32	2
+
+/*
+ * With a timeout FUTEX_WAIT ends at every signal; this one, as the module does,
+ * goes on after a handler with SA_RESTART.  It matches all bits.
+ */
+static int sleep_until(uint32_t *word, uint32_t value,
+		       const struct timespec *deadline)
+{
+	struct waitv w = {
+		.val = value,
+		.addr = (uintptr_t)word,
+		.flags = WAITV_32,
+	};
+
+	return syscall(SYS_futex_waitv, &w, 1, 0, deadline, CLOCK_MONOTONIC) < 0 ?
+	       -errno : 0;
+}
+
+static int sleep_on(uint32_t *word, uint32_t value, uint32_t bits,
+		    uint64_t deadline_ns)
+{
+	const struct timespec deadline = {
+		.tv_sec = deadline_ns / 1000000000,
+		.tv_nsec = deadline_ns % 1000000000,
+	};
+	const bool for_ever = deadline_ns == FOS_DEADLINE_NONE;
+	int ret = -ENOSYS;
+
+	if (!for_ever)
+		ret = sleep_until(word, value, &deadline);
+	/* For ever, or on a kernel before 5.16. */
+	if (ret == -ENOSYS)
+		ret = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, value,
+			      for_ever ? NULL : &deadline, NULL, bits) < 0 ?
+		      -errno : 0;
+	/* It changed before we slept: look again. */
+	return ret == -EAGAIN ? 0 : ret;
+}
+
+/* ---- bells ------------------------------------------------------------ */
+
+/* The word changes first: who has looked and is about to sleep will not. */
+static void ring_page(struct posix_page *page, uint32_t bell)
+{
+	const uint32_t others = bell & ~WANT_ONE;
+
+	if (bell & WANT_ONE)
+		__atomic_fetch_add(&page->published, 1, __ATOMIC_SEQ_CST);
+	if (bell & FOS_WANT_MSG)
+		wake(&page->published, 1, FOS_WANT_MSG);
+	if (bell & FOS_WANT_CALL)
+		wake(&page->published, 1, FOS_WANT_CALL);
+	if (!others)
+		return;
+	__atomic_fetch_add(&page->claimed, 1, __ATOMIC_SEQ_CST);
+	/* Those who wait for a reply are told apart by its slot. */
+	wake(&page->claimed, INT_MAX, others & ~FOS_WANT_REPLY);
+}
+
+void fos__posix_wake_all(struct posix_page *page)
+{
+	__atomic_fetch_add(&page->published, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&page->claimed, 1, __ATOMIC_SEQ_CST);
+	wake(&page->published, INT_MAX, FUTEX_BITSET_MATCH_ANY);
+	wake(&page->claimed, INT_MAX, FUTEX_BITSET_MATCH_ANY);
+}
+
+int fos__posix_bell_self(struct fos_ep *ep, int fd, uint32_t bell)
+{
+	(void)fd;
+	ring_page(ep->posix.mine, bell);
+	return 0;
+}
+
+/* ---- pollers ---------------------------------------------------------- */
+
+/* A byte in the peer's socket, if none lies there: poll() says POLLIN. */
+void fos__posix_call_pollers(struct fos_ep *ep, int fd)
+{
+	struct posix_page *peers = ep->posix.peers;
+
+	/* He who has not come yet finds my hello there. */
+	if (!LOAD_ACQ(&ep->posix.met) || LOAD(&peers->rung) ||
+	    __atomic_exchange_n(&peers->rung, 1, __ATOMIC_SEQ_CST))
+		return;
+	syscall(SYS_sendto, fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+}
+
+/*
+ * A message of mine may lie there for long, and nobody of the peer is in a
+ * receiving call, or those who were left it behind: he may poll.
+ */
+void fos__posix_attend(struct fos_ep *ep, int fd, uint32_t want, uint64_t arg)
+{
+	const uint64_t seq = want & FOS_WANT_REPLY ? FOS_TOKEN_SEQ(arg) : arg;
+	struct posix_page *peers = ep->posix.peers;
+
+	if (!(want & (FOS_WANT_TAKE | FOS_WANT_REPLY)) ||
+	    LOAD(&peers->rung) ||
+	    fos_ring_fate(&ep->ring, seq) != FOS_FATE_NONE)
+		return;
+	if (!LOAD_ACQ(&ep->ring.m.peer_line->receivers) ||
+	    (LOAD(&peers->call_me) &&
+	     __atomic_exchange_n(&peers->call_me, 0, __ATOMIC_SEQ_CST)))
+		fos__posix_call_pollers(ep, fd);
+}
+
+/* One byte for each time that @rung became 1. */
+static void take_byte(struct fos_posix *p, int fd)
+{
+	char byte;
+
+	__atomic_fetch_add(&p->debt, 1, __ATOMIC_RELAXED);
+	while (__atomic_load_n(&p->debt, __ATOMIC_RELAXED) &&
+	       syscall(SYS_recvfrom, fd, &byte, 1, MSG_DONTWAIT, NULL,
+		       NULL) > 0)
+		__atomic_fetch_sub(&p->debt, 1, __ATOMIC_RELAXED);
+}
+
+/*
+ * My ring was empty: what the byte told of is done.  What was published since
+ * keeps it, or has sent the next one.
+ */
+static void drain(struct fos_ep *ep, int fd)
+{
+	struct posix_page *mine = ep->posix.mine;
+	uint32_t rung = 0;
+
+	/* Else it is his hello that lies there. */
+	if (!LOAD_ACQ(&ep->posix.met) || !LOAD(&mine->rung) ||
+	    !__atomic_exchange_n(&mine->rung, 0, __ATOMIC_SEQ_CST))
+		return;
+	if (fos_ring_is_empty(&ep->ring) ||
+	    !__atomic_compare_exchange_n(&mine->rung, &rung, 1, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		take_byte(&ep->posix, fd);
+}
+
+/* Will the peer please send a byte?  His sender sleeps till this is taken. */
+static void ask_for_byte(struct fos_ep *ep)
+{
+	__atomic_store_n(&ep->posix.mine->call_me, 1, __ATOMIC_SEQ_CST);
+	fos__posix_wake_all(ep->posix.peers);
+}
+
+/*
+ * A receive that found nothing and does not wait: the next thing is a poll.
+ * The peer may also have come or gone.
+ */
+static bool before_poll(struct fos_ep *ep, int fd)
+{
+	bool news;
+
+	__atomic_store_n(&ep->posix.side->armed, 1, __ATOMIC_SEQ_CST);
+	fos__lock();
+	news = fos__posix_look(ep, fd);
+	fos__unlock();
+	return news;
+}
+
+/* Who waits in a call is no poller. */
+static void disarm(struct fos_posix *p)
+{
+	if (LOAD(&p->side->armed))
+		__atomic_store_n(&p->side->armed, 0, __ATOMIC_RELAXED);
+}
+
+bool fos__posix_received(struct fos_ep *ep, int fd, bool waits, bool nothing)
+{
+	const bool news = nothing && before_poll(ep, fd);
+
+	if (waits)
+		disarm(&ep->posix);
+	if (nothing || fos_ring_is_empty(&ep->ring))
+		drain(ep, fd);
+	else if (!LOAD(&ep->posix.mine->rung))
+		ask_for_byte(ep);
+	return news;
+}
+
+/* ---- sleeping --------------------------------------------------------- */
+
+static void count_sleeper(struct fos_posix *p, uint32_t want, int one)
+{
+	uint32_t wants = 0, bit;
+
+	pthread_mutex_lock(&p->lock);
+	for (bit = 0; bit < 7; bit++) {
+		if (want & (1U << bit))
+			p->sleepers[bit] += one;
+		if (p->sleepers[bit])
+			wants |= 1U << bit;
+	}
+	if (wants != LOAD(&p->side->wants))
+		__atomic_store_n(&p->side->wants, wants, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&p->lock);
+}
+
+static bool is_over(struct fos_ep *ep, uint32_t want, uint64_t arg)
+{
+	return fos_ring_wait_over(&ep->ring, want, arg) ||
+	       fos_ring_peer_dead(&ep->ring) ||
+	       (fos_ring_my_state(&ep->ring) & FOS_STATE_DEAD);
+}
+
+static int wait_on(struct fos_ep *ep, int fd, uint32_t *word, uint32_t want,
+		   uint64_t arg, uint64_t deadline_ns)
+{
+	const uint32_t value = LOAD_ACQ(word);
+	uint32_t bits = want;
+
+	if (want & FOS_WANT_REPLY)
+		bits = FOS_BELL_SLOT(arg);
+	/* My wants before the look; pairs with the fence after publishing. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (is_over(ep, want, arg))
+		return 0;
+	/* A trap is a tenth of a sleep: ask now and then. */
+	if (!(__atomic_fetch_add(&ep->posix.waits, 1, __ATOMIC_RELAXED) %
+	      WAITS_PER_CHECK) && !fos__posix_is(fd, ep->id)) {
+		fos__posix_closed(ep);
+		return -EBADF;
+	}
+	fos__posix_attend(ep, fd, want, arg);
+	return sleep_on(word, value, bits, deadline_ns);
+}
+
+int fos__posix_bell_wait(struct fos_ep *ep, int fd, uint32_t bell,
+			 uint32_t want, uint64_t arg, uint64_t deadline_ns)
+{
+	struct fos_posix *p = &ep->posix;
+	uint32_t *word = want & WANT_ONE ? &p->mine->published :
+					   &p->mine->claimed;
+	int ret;
+
+	if (bell)
+		ring_page(p->peers, bell);
+	if (!want)
+		return 0;
+	if (want & WANT_ONE)
+		disarm(p);
+	count_sleeper(p, want, 1);
+	ret = wait_on(ep, fd, word, want, arg, deadline_ns);
+	count_sleeper(p, want, -1);
+	return ret;
+}
+
+/* ---- what it costs ---------------------------------------------------- */
+
+#define ROUNDS	24
+
+static void *answer(void *words)
+{
+	uint32_t *word = words;
+	uint32_t i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		while (LOAD_ACQ(&word[0]) == i)
+			sleep_on(&word[0], i, ~0U, FOS_DEADLINE_NONE);
+		__atomic_store_n(&word[1], i + 1, __ATOMIC_SEQ_CST);
+		wake(&word[1], 1, ~0U);
+	}
+	return NULL;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Beside us a wake-up is cheap, but then nobody polls. */
+static void prefer_another_cpu(pthread_attr_t *attr)
+{
+	const int here = sched_getcpu();
+	cpu_set_t cpus;
+
+	if (here < 0 || sched_getaffinity(0, sizeof(cpus), &cpus))
+		return;
+	CPU_CLR(here, &cpus);
+	if (CPU_COUNT(&cpus))
+		pthread_attr_setaffinity_np(attr, sizeof(cpus), &cpus);
+}
+
+/* Two threads wake each other; the median, for now and then one is preempted. */
+static uint32_t measure_wake(void)
+{
+	uint32_t word[2] = { 0, 0 }, took[ROUNDS], i;
+	pthread_attr_t attr;
+	pthread_t thread;
+	uint64_t began;
+
+	pthread_attr_init(&attr);
+	prefer_another_cpu(&attr);
+	i = pthread_create(&thread, &attr, answer, word);
+	pthread_attr_destroy(&attr);
+	if (i)
+		return 50000;
+	for (i = 0; i < ROUNDS; i++) {
+		began = fos__now_ns();
+		__atomic_store_n(&word[0], i + 1, __ATOMIC_SEQ_CST);
+		wake(&word[0], 1, ~0U);
+		while (LOAD_ACQ(&word[1]) == i)
+			sleep_on(&word[1], i, ~0U, FOS_DEADLINE_NONE);
+		took[i] = fos__now_ns() - began;
+	}
+	pthread_join(thread, NULL);
+	qsort(took, ROUNDS, sizeof(took[0]), by_value);
+	return took[ROUNDS / 2] / 2;
+}
+
+uint32_t fos__posix_wake_ns(void)
+{
+	static uint32_t measured;
+	uint32_t ns = LOAD(&measured);
+
+	if (!ns) {
+		ns = measure_wake() | 1;
+		__atomic_store_n(&measured, ns, __ATOMIC_RELAXED);
+	}
+	return ns;
+}
