@@ -96,7 +96,8 @@ module-if-headers: $(if $(wildcard $(KDIR)/Makefile),module)
 .PHONY: vm-module
 vm-module: ## fastos.ko for the guests' kernels (KERNELS="6.1 6.12 7.3")
 	$(Q)for k in $(KERNELS); do \
-	selftests/vm/fetch $$k && selftests/vm/build-module $$k || exit; done
+	selftests/vm/fetch $$k && \
+	selftests/vm/build-module $$k $(if $(Q),,V=1) || exit; done
 
 .PHONY: clean
 clean: ## remove everything made here; the download cache stays
