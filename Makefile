@@ -15,8 +15,8 @@ sysusersdir ?= $(prefix)/lib/sysusers.d
 
 # Where everything that is made goes.
 BUILD ?= build
-# Stock Debian kernels that the tests boot.
-KERNELS ?= 6.1
+# Stock Debian kernels that the tests boot (6.12-cloud, ... are others).
+KERNELS ?= 6.1 6.12 7.3
 # The kernel that `make module` builds for.
 KVER ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KVER)/build
@@ -96,9 +96,10 @@ module-if-headers: $(if $(wildcard $(KDIR)/Makefile),module)
 	`make vm-module` builds it for a guest')
 
 .PHONY: vm-module
-vm-module: ## fastos.ko for the guests' kernels (KERNELS="6.1")
+vm-module: ## fastos.ko for the guests' kernels (KERNELS="6.1 6.12 7.3")
 	$(Q)for k in $(KERNELS); do \
-	selftests/vm/fetch $$k && selftests/vm/build-module $$k || exit; done
+	selftests/vm/fetch $$k && \
+	selftests/vm/build-module $$k $(if $(Q),,V=1) || exit; done
 
 .PHONY: clean
 clean: ## remove everything made here; the download cache stays
@@ -143,8 +144,9 @@ soak: lib selftests vm-module ## the guests' tests with FOS_SOAK=20 times the ro
 		selftests/run --guest --kernels '$(KERNELS)' $(SUITES)
 
 .PHONY: mutation
-mutation: selftests vm-module ## break the code on purpose: the tests must notice
-	$(Q)selftests/mutation
+mutation: selftests ## break the code on purpose: the tests must notice
+	$(Q)$(MAKE) vm-module KERNELS=$(firstword $(KERNELS))
+	$(Q)selftests/mutation --kernel $(firstword $(KERNELS))
 
 .PHONY: counts
 counts: bench vm-module ## guest instructions a round trip: build/counts/*.json
