@@ -144,7 +144,8 @@ void fos__posix_watch_peer(struct fos_ep *ep, int fd)
 
 	epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &ev);
 	ev.events = EPOLLIN | EPOLLET;
-	epoll_ctl(epoll_fd, EPOLL_CTL_ADD, ep->posix.pidfd, &ev);
+	if (ep->posix.pidfd >= 0)
+		epoll_ctl(epoll_fd, EPOLL_CTL_ADD, ep->posix.pidfd, &ev);
 }
 
 void fos__posix_unwatch(struct fos_ep *ep, int fd)

@@ -2,6 +2,8 @@
 /*
  * Channels without the module, as far as they differ: who chooses, what a socket
  * is worth that somebody else made, and what the peer may send through it.
+ *
+ * gates: asan valgrind
  */
 #include <sys/socket.h>
 #include <sys/un.h>

@@ -2,6 +2,8 @@
 /*
  * Messages: fos_send() and fos_recv() between threads and processes, blocking
  * and not, in every mode of waiting.
+ *
+ * gates: asan
  */
 #include <sys/epoll.h>
 

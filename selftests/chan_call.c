@@ -2,6 +2,8 @@
 /*
  * Requests and replies: fos_call(), fos_reply_recv(), fos_reply(), and what
  * becomes of a call when something comes between.
+ *
+ * gates: asan tsan
  */
 #include "calls.h"
 

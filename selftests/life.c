@@ -2,6 +2,9 @@
 /*
  * Descriptors and processes: dup, reuse of numbers, fork, exec, passing,
  * closing and sudden death.
+ *
+ * gates: asan
+ * not under asan: a_child_of_a_busy_process_can_use_the_library (its allocator does not survive a fork of threads)
  */
 #include <sys/socket.h>
 

@@ -5,6 +5,8 @@
  * channels do not notice.
  *
  * budget: 400 s
+ *
+ * gates: asan
  */
 #include <sys/time.h>
 

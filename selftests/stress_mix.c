@@ -4,6 +4,8 @@
  * in both directions, with messages of all sizes, on a small channel.
  *
  * budget: 600 s
+ *
+ * gates: asan tsan
  */
 #include "peers.h"
 #include "kselftest_harness.h"
