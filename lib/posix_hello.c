@@ -3,11 +3,13 @@
 #include "internal.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /*
@@ -190,8 +192,11 @@ void fos__posix_unmap(struct fos_ep *ep)
 {
 	struct fos_posix *p = &ep->posix;
 
-	if (p->pidfd >= 0)
+	if (p->pidfd >= 0) {
+		/* Closing does not do it: the peer may have kept a copy. */
+		fos__posix_unwatch(ep, p->pidfd);
 		syscall(SYS_close, p->pidfd);
+	}
 	if (ep->map.base)
 		munmap(ep->map.base, ep->map.bytes);
 	pthread_mutex_destroy(&p->lock);
@@ -270,14 +275,29 @@ static int receive_hello(int fd, struct posix_hello *hello, int fds[POSIX_FDS])
 	return n == sizeof(*hello) ? 0 : -EPROTO;
 }
 
-/* It cannot shrink under us: no SIGBUS. */
+/*
+ * It cannot shrink under us: no SIGBUS.  Nor is it of huge pages, which may not
+ * be there when they are touched, and of which the least that is mapped, over
+ * what lies behind, is 2 MiB.
+ */
 static bool is_sealed(int fd, size_t bytes)
 {
-	struct stat st;
 	int seals = fcntl(fd, F_GET_SEALS);
+	struct statfs fs;
+	struct stat st;
 
 	return seals >= 0 && (seals & F_SEAL_SHRINK) && !fstat(fd, &st) &&
-	       st.st_size >= 0 && (uint64_t)st.st_size >= bytes;
+	       st.st_size >= 0 && (uint64_t)st.st_size >= bytes &&
+	       !fstatfs(fd, &fs) && fs.f_type == TMPFS_MAGIC;
+}
+
+/*
+ * A process: anything else he could make readable, or it is a copy of my own
+ * socket, which would then never be closed.
+ */
+static bool is_pidfd(int fd)
+{
+	return !syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) || errno != EBADF;
 }
 
 static int map_peers(struct fos_ep *ep, const struct posix_hello *hello,
@@ -290,7 +310,9 @@ static int map_peers(struct fos_ep *ep, const struct posix_hello *hello,
 
 	if (hello->magic != POSIX_MAGIC || hello->side != !ep->side ||
 	    hello->depth != m->depth || hello->area_bytes != m->area_bytes ||
-	    !is_sealed(fds[POSIX_MEM], mem) || !is_sealed(fds[POSIX_PAGE], FOS_PAGE_BYTES))
+	    !is_sealed(fds[POSIX_MEM], mem) ||
+	    !is_sealed(fds[POSIX_PAGE], FOS_PAGE_BYTES) ||
+	    !is_pidfd(fds[POSIX_PID]))
 		return -EPROTO;
 	/* The page first: who sees an entry can claim it. */
 	ret = map_at(peers + mem + GAP, FOS_PAGE_BYTES, PROT_READ | PROT_WRITE,
@@ -304,8 +326,11 @@ int fos__posix_meet(struct fos_ep *ep, int fd)
 	struct posix_hello hello;
 	int ret = receive_hello(fd, &hello, fds);
 
-	if (ret == -EAGAIN)
+	if (ret == -EAGAIN) {
+		/* An empty packet says no more than none, but may bring some. */
+		close_all(fds);
 		return 0;
+	}
 	if (!ret)
 		ret = map_peers(ep, &hello, fds);
 	if (!ret) {
