@@ -15,8 +15,8 @@ sysusersdir ?= $(prefix)/lib/sysusers.d
 
 # Where everything that is made goes.
 BUILD ?= build
-# Stock Debian kernels that the tests boot.
-KERNELS ?= 6.1
+# Stock Debian kernels that the tests boot (6.12-cloud, ... are others).
+KERNELS ?= 6.1 6.12 7.3
 # The kernel that `make module` builds for.
 KVER ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KVER)/build
@@ -25,6 +25,8 @@ DEMO ?= ipc --require-fastos
 DEMO_TWO := fastos-spin,fastos-block,pipe,unix-seqpacket,futex+shm,eventfd+shm
 
 CFLAGS ?= -O2 -g
+# Guests have no libraries; sanitizers want theirs shared (STATIC=).
+STATIC ?= -static
 FOS_CFLAGS := -std=gnu11 -Wall -Wextra -fvisibility=hidden -fPIC -pthread \
 	-D_GNU_SOURCE -MMD -MP
 CACHE := $(or $(FASTOS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fastos)
@@ -94,9 +96,10 @@ module-if-headers: $(if $(wildcard $(KDIR)/Makefile),module)
 	`make vm-module` builds it for a guest')
 
 .PHONY: vm-module
-vm-module: ## fastos.ko for the guests' kernels (KERNELS="6.1")
+vm-module: ## fastos.ko for the guests' kernels (KERNELS="6.1 6.12 7.3")
 	$(Q)for k in $(KERNELS); do \
-	selftests/vm/fetch $$k && selftests/vm/build-module $$k || exit; done
+	selftests/vm/fetch $$k && \
+	selftests/vm/build-module $$k $(if $(Q),,V=1) || exit; done
 
 .PHONY: clean
 clean: ## remove everything made here; the download cache stays
@@ -146,8 +149,9 @@ fuzz: ## hostile peers made up by libFuzzer, FUZZ_SECONDS=20 a target
 	$(Q)selftests/fuzz/run --seconds $(or $(FUZZ_SECONDS),20)
 
 .PHONY: mutation
-mutation: selftests vm-module ## break the code on purpose: the tests must notice
-	$(Q)selftests/mutation
+mutation: selftests ## break the code on purpose: the tests must notice
+	$(Q)$(MAKE) vm-module KERNELS=$(firstword $(KERNELS))
+	$(Q)selftests/mutation --kernel $(firstword $(KERNELS))
 
 .PHONY: counts
 counts: bench vm-module ## guest instructions a round trip: build/counts/*.json
@@ -232,7 +236,7 @@ $(BUILD)/flags: FORCE
 
 # The library is one object, optimised as a whole: a call runs through four
 # files, and their borders cost a tenth of it. (clang only joins the files.)
-ifeq ($(findstring clang,$(CC)),)
+ifeq ($(findstring clang,$(CC))$(findstring -fsanitize,$(CFLAGS)),)
 lto := -flto
 lto_link := -flto=1 -flinker-output=nolto-rel
 endif
@@ -282,7 +286,7 @@ $(KSELFTEST)/kselftest_harness.h:
 
 # Every test function has parameters that few use.
 harness := -isystem $(KSELFTEST) -Wno-unused-parameter
-compile_static = $(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) $(LDFLAGS) -static
+compile_static = $(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) $(LDFLAGS) $(STATIC)
 
 $(abi_bin): $(BUILD)/bin/fos-%: selftests/%.c $(BUILD)/flags \
 		| $(KSELFTEST)/kselftest_harness.h

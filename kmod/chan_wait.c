@@ -403,7 +403,7 @@ static u32 fos_ep_undecided(struct fos_ep *from, u64 *last)
 static bool fos_ep_writable(struct fos_ep *ep)
 {
 	struct fos_ep *peer = fos_ep_peer(ep);
-	u64 takers = READ_ONCE(peer->line->receivers);
+	u64 takers = FOS_RECEIVERS(READ_ONCE(peer->line->receivers));
 	u32 depth = ep->chan->depth;
 	u64 last, word;
 

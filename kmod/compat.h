@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The only place that knows kernel versions.  Floor 6.1 as Debian keeps it (it
- * has linux/cleanup.h, which 6.1.0 had not), ceiling 7.3.  Each shim names the kernel
- * that forced it, so that it can go when the floor passes it.
+ * has linux/cleanup.h, which 6.1.0 had not), ceiling 7.3.  Each shim names the
+ * kernel that forced it, so that it can go when the floor passes it.  What a
+ * point release may backport is not decided by the version: Kbuild tries to
+ * compile it and defines FOS_HAVE_*.
  */
 #ifndef FOS_COMPAT_H
 #define FOS_COMPAT_H
 
-#include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/version.h>
 
@@ -18,28 +19,15 @@
 #warning "fastos has not been tested on kernels after 7.3"
 #endif
 
-/* 6.3 made vma->vm_flags read-only and added setters. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+/* 6.3 made vma->vm_flags read-only and added vm_flags_mod() and others. */
 static inline void fos_vma_flags(struct vm_area_struct *vma,
 				 unsigned long set, unsigned long clear)
 {
-	vma->vm_flags = (vma->vm_flags | set) & ~clear;
-}
-#else
-static inline void fos_vma_flags(struct vm_area_struct *vma,
-				 unsigned long set, unsigned long clear)
-{
+#ifdef FOS_HAVE_VM_FLAGS_MOD
 	vm_flags_mod(vma, set, clear);
-}
-#endif
-
-/* 6.13 dropped vma_alloc_folio()'s hugepage argument. */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
-#define fos_vma_alloc_folio(gfp, vma, addr) \
-	vma_alloc_folio(gfp, 0, vma, addr, false)
 #else
-#define fos_vma_alloc_folio(gfp, vma, addr) \
-	vma_alloc_folio(gfp, 0, vma, addr)
+	vma->vm_flags = (vma->vm_flags | set) & ~clear;
 #endif
+}
 
 #endif

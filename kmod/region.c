@@ -28,14 +28,13 @@ static struct page *fos_region_page(struct fos_region *region,
 				    struct vm_fault *vmf)
 {
 	struct page *page = READ_ONCE(region->pages[vmf->pgoff]);
-	struct folio *folio;
 
 	if (page)
 		return page;
-	folio = fos_vma_alloc_folio(FOS_REGION_GFP, vmf->vma, vmf->address);
-	if (!folio)
+	page = alloc_page_vma(FOS_REGION_GFP, vmf->vma, vmf->address);
+	if (!page)
 		return NULL;
-	return fos_region_add(region, vmf->pgoff, &folio->page);
+	return fos_region_add(region, vmf->pgoff, page);
 }
 
 static vm_fault_t fos_region_fault(struct vm_fault *vmf)

@@ -30,7 +30,7 @@ struct fos_mapping {
  *	what this process has attached, or NULL
  * @attach: map the endpoint, make this process its owner, complete @q; -EBUSY
  *	another one is; -EBADF it is dead
- * @begin: @ep is set up, the library's lock held; may be NULL
+ * @begin: @ep is set up; with the library's lock; may be NULL
  * @detach: undo attach: hang up
  * @bell_wait: FOS_IOC_CHAN_BELL_WAIT; @arg is seen or seq
  * @bell_self: ring my own side's sleepers
@@ -49,7 +49,7 @@ struct fos_backend {
 	int (*query)(int fd, struct fos_core_query *q);
 	int (*close)(int fd, struct fos_ep *ep);
 	int (*attach)(int fd, struct fos_core_query *q, struct fos_ep *ep);
-	int (*begin)(struct fos_ep *ep, int fd);
+	void (*begin)(struct fos_ep *ep, int fd);
 	void (*detach)(struct fos_ep *ep);
 	int (*bell_wait)(struct fos_ep *ep, int fd, uint32_t bell,
 			 uint32_t want, uint64_t arg, uint64_t deadline_ns);

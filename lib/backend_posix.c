@@ -140,12 +140,29 @@ static int posix_create(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
 #define UNUSED_MARK	1
 #define USED_MARK	2
 
-static void set_lock(int fd, int cmd, short type)
-{
-	struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
+/* Who holds it does so for an instant, or, like us when stopped, for long. */
+#define LOCK_TRIES	100
 
-	while (syscall(SYS_fcntl, fd, cmd, &lock) && errno == EINTR)
-		;
+static int take_lock(int fd)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int tries;
+
+	for (tries = 0; tries < LOCK_TRIES; tries++) {
+		if (!syscall(SYS_fcntl, fd, F_SETLK, &lock))
+			return 0;
+		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+			return -errno;
+		fos__nap();
+	}
+	return -EBUSY;
+}
+
+static void drop_lock(int fd)
+{
+	struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	syscall(SYS_fcntl, fd, F_SETLK, &lock);
 }
 
 static int is_unused(int fd)
@@ -178,24 +195,34 @@ static int posix_attach(int fd, struct fos_core_query *q, struct fos_ep *ep)
 {
 	int ret;
 
-	set_lock(fd, F_SETLKW, F_WRLCK);
+	ret = take_lock(fd);
+	if (ret)
+		return ret;
 	ret = attach_locked(fd, q, ep);
-	set_lock(fd, F_SETLK, F_UNLCK);
+	drop_lock(fd);
 	if (!ret && fos_spin_is_default(q->cookie))
 		q->wake_ns = fos__posix_wake_ns();
 	return ret;
 }
 
-static int posix_begin(struct fos_ep *ep, int fd)
+static void posix_begin(struct fos_ep *ep, int fd)
 {
-	int ret = fos__posix_watch(ep, fd);
-
-	if (!ret)
-		fos__posix_look(ep, fd);
-	return ret;
+	fos__posix_look(ep, fd);
 }
 
 /* ---- the end ---------------------------------------------------------- */
+
+/* Without /proc, or descriptors to open it with. */
+static unsigned int count_copies_slowly(const struct fos_ep *ep)
+{
+	const int end = sysconf(_SC_OPEN_MAX);
+	unsigned int n = 0;
+	int fd;
+
+	for (fd = 0; fd < end; fd++)
+		n += fos__posix_is(fd, ep->id);
+	return n;
+}
 
 /* Descriptors of this process that are the endpoint. */
 static unsigned int count_copies(const struct fos_ep *ep)
@@ -212,6 +239,8 @@ static unsigned int count_copies(const struct fos_ep *ep)
 		     fos__posix_is(atoi(ent->d_name), ep->id);
 	if (dir)
 		closedir(dir);
+	else
+		n = count_copies_slowly(ep);
 	pthread_setcancelstate(old, NULL);
 	return n;
 }
@@ -253,6 +282,14 @@ static int posix_close(int fd, struct fos_ep *ep)
 	return close_fd(fd);
 }
 
+/* Not by a close only: attaching may have failed half way. */
+static void posix_detach(struct fos_ep *ep)
+{
+	if (!(ep->posix.side->state & FOS_STATE_DEAD))
+		hang_up(ep, -1);
+	fos__posix_unmap(ep);
+}
+
 static int posix_withdraw(struct fos_ep *ep, int fd, uint64_t seq,
 			  uint64_t *word)
 {
@@ -273,7 +310,7 @@ const struct fos_backend fos__backend_posix = {
 	.close		= posix_close,
 	.attach		= posix_attach,
 	.begin		= posix_begin,
-	.detach		= fos__posix_unmap,
+	.detach		= posix_detach,
 	.bell_wait	= fos__posix_bell_wait,
 	.bell_self	= fos__posix_bell_self,
 	.withdraw	= posix_withdraw,

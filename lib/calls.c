@@ -107,7 +107,6 @@ void fos__owed_init(struct fos_owed *o)
 
 void fos__owed_add(struct fos_owed *o, uint64_t token)
 {
-	const struct timespec nap = { .tv_nsec = 50000 };
 	uint64_t *slot = owed_slot(o, token);
 	uint64_t old;
 
@@ -117,7 +116,7 @@ void fos__owed_add(struct fos_owed *o, uint64_t token)
 		if (fos_unlikely(!(old & WRITING) && old >= token))
 			return;
 		if (fos_unlikely(old & WRITING))
-			clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+			fos__nap();
 		else if (cas(slot, old, token))
 			return;
 	}

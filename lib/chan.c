@@ -206,13 +206,13 @@ FOS_HOT FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
 	if (ret)
 		return fos__ret(ret);
 	/* Before the reply: whoever got it finds us waiting for his next one. */
-	in_enter(&op);
+	in_enter(&op, &in);
 	ret = *token ? reply_first(&op, token, rsp, n) : 0;
 	if (!ret)
 		ret = in_receive_entered(&op, &in);
 	if (ret >= 0)
 		*token = in.token;
-	return op_end(&op, in_leave(&op, ret));
+	return op_end(&op, in_leave(&op, &in, ret));
 }
 
 /* ---- call ------------------------------------------------------------- */

@@ -72,6 +72,13 @@ static void forget_everything(void)
 	fos__posix_forget_watcher();
 }
 
+static inline bool is_entered(void)
+{
+	uint32_t *word = __atomic_load_n(&fork_word, __ATOMIC_ACQUIRE);
+
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE) == FORK_READY;
+}
+
 /* First use in this process, or in a child of it. */
 static int enter_process(void)
 {
@@ -175,28 +182,20 @@ static int ep_attach(int fd, struct fos_core_query *q,
 	ep->id = q->id;
 	ep->side = q->side;
 	ret = map_checked(fd, q, ep);
-	if (ret)
-		goto err_pool;
-	ep_set_up(ep, q);
-	if (backend->begin) {
-		ret = backend->begin(ep, fd);
-		if (ret)
-			goto err_detach;
+	if (ret) {
+		ep->next = pool;
+		pool = ep;
+		return ret;
 	}
+	ep_set_up(ep, q);
+	if (backend->begin)
+		backend->begin(ep, fd);
 	/* Added, not set: somebody may just be counting a stale pointer. */
 	__atomic_add_fetch(&ep->users, 1, __ATOMIC_SEQ_CST);
 	ep->next = registry;
 	registry = ep;
 	*out = ep;
 	return 0;
-
-err_detach:
-	backend->detach(ep);
-	ep->map.base = NULL;
-err_pool:
-	ep->next = pool;
-	pool = ep;
-	return ret;
 }
 
 static FOS_COLD void ep_release(struct fos_ep *ep)
@@ -393,8 +392,7 @@ int fos__ep_get(int fd, struct fos_ep **out, uint64_t *state)
 	struct fd_slot *slot;
 	struct fos_ep *ep;
 
-	if (fos_unlikely(__atomic_load_n(fork_word, __ATOMIC_RELAXED) !=
-			 FORK_READY))
+	if (fos_unlikely(!is_entered()))
 		return resolve(fd, out, state);
 	slot = slot_of(fd);
 	ep = slot ? LOAD(&slot->ep) : NULL;
@@ -471,7 +469,8 @@ static bool does_without(const struct fos_backend *wanted, int why)
 	return !wanted && (why == -ENOENT || why == -EACCES);
 }
 
-int fos__create(uint32_t depth, uint64_t area_bytes, uint64_t cookie, int fd[2])
+static int create(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
+		  int fd[2])
 {
 	const struct fos_backend *wanted;
 	int ret = wanted_backend(&wanted);
@@ -484,6 +483,21 @@ int fos__create(uint32_t depth, uint64_t area_bytes, uint64_t cookie, int fd[2])
 	}
 	return ret ? ret : fos__backend_posix.create(depth, area_bytes, cookie,
 						     fd);
+}
+
+int fos__create(uint32_t depth, uint64_t area_bytes, uint64_t cookie, int fd[2])
+{
+	const int ret = create(depth, area_bytes, cookie, fd);
+	struct fd_slot *slot;
+	int side;
+
+	/* Whatever the numbers meant, they have been closed since. */
+	for (side = 0; side < 2 && !ret && is_entered(); side++) {
+		slot = slot_of(fd[side]);
+		if (slot)
+			STORE(&slot->ep, NULL);
+	}
+	return ret;
 }
 
 static void probe(struct fos_caps *caps)

@@ -142,8 +142,8 @@ static void wake_next(struct op *op)
 {
 	const uint32_t others = fos_ring_left_behind(op->r);
 
-	if (fos_unlikely(others) && !op_check(op))
-		op->ep->backend->bell_self(op->ep, op->fd, others);
+	if (fos_unlikely(others))
+		op->ep->backend->bell_self(op->ep, op_fd(op), others);
 }
 
 /* The backend's part at the end of a receiving call; true: look again. */
@@ -151,8 +151,8 @@ static inline bool received(struct op *op, bool waits, bool nothing)
 {
 	const struct fos_backend *backend = op->ep->backend;
 
-	return backend->received && !op_check(op) &&
-	       backend->received(op->ep, op->fd, waits, nothing);
+	return backend->received &&
+	       backend->received(op->ep, op_fd(op), waits, nothing);
 }
 
 /* Once more, if something came while the backend did its part. */
@@ -168,14 +168,19 @@ static ssize_t receive_now(struct op *op, struct in *in)
 	return ret;
 }
 
-void in_enter(struct op *op)
+static inline bool serves(const struct in *in)
 {
-	fos_ring_enter_wait(op->r, &op->bell);
+	return in->kinds & KIND_BIT(FOS_META_CALL);
 }
 
-ssize_t in_leave(struct op *op, ssize_t ret)
+void in_enter(struct op *op, const struct in *in)
 {
-	fos_ring_leave_wait(op->r);
+	fos_ring_enter_wait(op->r, serves(in), &op->bell);
+}
+
+ssize_t in_leave(struct op *op, const struct in *in, ssize_t ret)
+{
+	fos_ring_leave_wait(op->r, serves(in));
 	if (op->waits)
 		wake_next(op);
 	received(op, true, false);
@@ -206,8 +211,8 @@ ssize_t in_receive(struct op *op, struct in *in, int flags)
 		received(op, true, false);
 		return ret;
 	}
-	in_enter(op);
-	return in_leave(op, receive_wait(op, in));
+	in_enter(op, in);
+	return in_leave(op, in, receive_wait(op, in));
 }
 
 ssize_t in_reply(struct op *op, uint64_t token, void *buf, size_t cap)

@@ -33,9 +33,9 @@ ssize_t in_receive(struct op *op, struct in *in, int flags);
  * The same in three steps, to do something else once the peer can see that
  * somebody waits for him.  in_leave() returns @ret.
  */
-void in_enter(struct op *op);
+void in_enter(struct op *op, const struct in *in);
 ssize_t in_receive_entered(struct op *op, struct in *in);
-ssize_t in_leave(struct op *op, ssize_t ret);
+ssize_t in_leave(struct op *op, const struct in *in, ssize_t ret);
 
 /**
  * in_reply() - take the reply to my request, which is there

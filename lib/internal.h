@@ -128,6 +128,8 @@ int fos__create(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
 
 uint32_t fos__online_cpus(void);
 uint64_t fos__now_ns(void);
+/* Let another thread of mine go on; no cancellation point. */
+void fos__nap(void);
 
 /* The lock of the table and the registry; and what the watcher does under it. */
 void fos__lock(void);

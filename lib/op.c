@@ -2,6 +2,8 @@
 #include "op.h"
 
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Looks at one word between two looks at everything. */
 #define POLLS_PER_CHECK	64
@@ -18,6 +20,13 @@ uint64_t fos__now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+void fos__nap(void)
+{
+	const struct timespec nap = { .tv_nsec = 50000 };
+
+	syscall(SYS_nanosleep, &nap, NULL);
 }
 
 static int deadline_of(const struct timespec *ts, uint64_t *ns)
@@ -91,7 +100,9 @@ ssize_t op_end(struct op *op, ssize_t ret)
 /* Tell the peer where we run: it does not poll beside us. */
 static void op_hint(struct op *op)
 {
-	fos_ring_set_hints(op->r, sched_getcpu(), op->ep->spin.turn_ns);
+	fos_ring_set_hints(op->r, sched_getcpu(),
+			   __atomic_load_n(&op->ep->spin.turn_ns,
+					   __ATOMIC_RELAXED));
 }
 
 static uint64_t op_budget(const struct op *op)
@@ -179,11 +190,9 @@ int op_wait(struct op *op, uint32_t want, uint64_t arg)
 int op_withdraw(struct op *op, uint64_t seq)
 {
 	uint64_t word;
-	int ret, fd = op->fd;
+	int ret;
 
-	if (fos_unlikely(op_check(op)))
-		fd = fos__ep_other_fd(op->ep, fd);
-	ret = op->ep->backend->withdraw(op->ep, fd, seq, &word);
+	ret = op->ep->backend->withdraw(op->ep, op_fd(op), seq, &word);
 	if (ret)
 		return ret;
 	return word == FOS_CLAIM(seq, FOS_CLAIM_WITHDRAWN);

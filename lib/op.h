@@ -47,6 +47,14 @@ static inline int op_check(struct op *op)
 	return 0;
 }
 
+/* The caller's descriptor, or if that was closed another one; -1: none. */
+static inline int op_fd(struct op *op)
+{
+	if (fos_unlikely(op_check(op)))
+		return fos__ep_other_fd(op->ep, op->fd);
+	return op->fd;
+}
+
 static inline bool op_polls(const struct op *op)
 {
 	return op->ep->spin.mode != FOS_SPIN_BLOCK;

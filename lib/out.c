@@ -91,7 +91,6 @@ int out_place(struct op *op, struct out *out, struct room *room)
 static FOS_COLD int out_wait_room(struct op *op, struct out *out,
 				  struct room *room)
 {
-	const struct timespec nap = { .tv_nsec = 50000 };
 	int ret;
 
 	do {
@@ -103,7 +102,7 @@ static FOS_COLD int out_wait_room(struct op *op, struct out *out,
 		ret = out_place(op, out, room);
 		if (ret == -EAGAIN && room->want == FOS_WANT_ROOM &&
 		    fos_ring_is_free(op->r, room->arg))
-			clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+			fos__nap();
 	} while (ret == -EAGAIN);
 	return ret;
 }

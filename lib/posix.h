@@ -110,7 +110,7 @@ struct posix_hello {
 
 #define POSIX_MAGIC	0x316f6c6c65686f66ULL	/* "fohello1" */
 
-/* Make and map my memory, send the hello.  0; -ENOMEM, -EMFILE, -ENFILE. */
+/* Make and map my memory, watch, send the hello.  -ENOMEM, -EMFILE, -ENFILE. */
 int fos__posix_map(int fd, const struct fos_core_query *q, struct fos_ep *ep);
 
 void fos__posix_unmap(struct fos_ep *ep);

@@ -6,6 +6,7 @@
 #include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -77,8 +78,13 @@ static void fill_mem(struct fos_ep *ep, const struct fos_core_query *q,
 
 static int make_memfd(const char *name, size_t bytes)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct rlimit limit;
+	int fd;
 
+	/* A file beyond it would not only fail, but kill (SIGXFSZ). */
+	if (!getrlimit(RLIMIT_FSIZE, &limit) && limit.rlim_cur < bytes)
+		return -ENOMEM;
+	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd >= 0 && ftruncate(fd, bytes)) {
 		syscall(SYS_close, fd);
 		return -ENOMEM;
@@ -91,7 +97,11 @@ static int map_at(void *at, size_t bytes, int prot, int fd)
 	const int flags = MAP_FIXED | MAP_NORESERVE |
 			  (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
 
-	if (mmap(at, bytes, prot, flags, fd, 0) == MAP_FAILED)
+	/*
+	 * Other threads may be reading there: to them the kernel replaces it at
+	 * once.  By system call, for checkers of races take it for a store.
+	 */
+	if ((void *)syscall(SYS_mmap, at, bytes, prot, flags, fd, 0) != at)
 		return -errno;
 	/* A child owns nothing of its parent's endpoints. */
 	return madvise(at, bytes, MADV_DONTFORK) ? -errno : 0;
@@ -159,8 +169,11 @@ static int make_mine(struct fos_ep *ep, const struct fos_core_query *q,
 	return seal(fds);
 }
 
-/* A peer that is gone needs none: whoever looks for him will see that. */
-static void send_hello(int fd, const struct fos_core_query *q, const int *fds)
+/*
+ * A peer that is gone needs none: whoever looks for him will see that.  Else it
+ * must go: ETOOMANYREFS is a user with too many descriptors under way.
+ */
+static int send_hello(int fd, const struct fos_core_query *q, const int *fds)
 {
 	struct posix_hello hello = {
 		.magic = POSIX_MAGIC,
@@ -185,7 +198,10 @@ static void send_hello(int fd, const struct fos_core_query *q, const int *fds)
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(POSIX_FDS * sizeof(int));
 	memcpy(CMSG_DATA(c), fds, POSIX_FDS * sizeof(int));
-	syscall(SYS_sendmsg, fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (syscall(SYS_sendmsg, fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
+	    errno == EPIPE || errno == ECONNRESET)
+		return 0;
+	return errno == ETOOMANYREFS ? -ENFILE : -ENOMEM;
 }
 
 void fos__posix_unmap(struct fos_ep *ep)
@@ -213,8 +229,14 @@ int fos__posix_map(int fd, const struct fos_core_query *q, struct fos_ep *ep)
 	ret = reserve(ep, mem);
 	if (!ret)
 		ret = make_mine(ep, q, mem, fds);
+	/* Whoever hears of us finds us listening. */
 	if (!ret)
-		send_hello(fd, q, fds);
+		ret = fos__posix_watch(ep, fd);
+	if (!ret) {
+		ret = send_hello(fd, q, fds);
+		if (ret)
+			fos__posix_unwatch(ep, fd);
+	}
 	close_all(fds);
 	if (!ret)
 		return 0;
@@ -225,31 +247,45 @@ int fos__posix_map(int fd, const struct fos_core_query *q, struct fos_ep *ep)
 
 /* ---- the peer's ------------------------------------------------------- */
 
-/* Take the descriptors that came with it; surplus ones are closed. */
+#ifndef SCM_PIDFD
+#define SCM_PIDFD	4
+#endif
+
+/*
+ * Take the descriptors that came with it; surplus ones are closed, and one that
+ * the maker of the socket may have asked for in our name.
+ */
 static void take_fds(struct msghdr *m, int fds[POSIX_FDS])
 {
 	struct cmsghdr *c;
+	bool ours;
 	size_t n, i;
 	int fd;
 
 	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		ours = c->cmsg_type == SCM_RIGHTS;
+		if (c->cmsg_level != SOL_SOCKET ||
+		    (!ours && c->cmsg_type != SCM_PIDFD))
 			continue;
 		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (i = 0; i < n; i++) {
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
-			if (i < POSIX_FDS && fds[i] < 0)
+			if (ours && i < POSIX_FDS && fds[i] < 0)
 				fds[i] = fd;
-			else
+			else if (fd >= 0)
 				syscall(SYS_close, fd);
 		}
 	}
 }
 
-static int receive_hello(int fd, struct posix_hello *hello, int fds[POSIX_FDS])
+/*
+ * The packet stays where it is: if we have no descriptors free for what comes
+ * with it we can look again later.
+ */
+static int peek_hello(int fd, struct posix_hello *hello, int fds[POSIX_FDS])
 {
 	union {
-		char bytes[CMSG_SPACE(2 * POSIX_FDS * sizeof(int))];
+		char bytes[4 * CMSG_SPACE(POSIX_FDS * sizeof(int))];
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = { hello, sizeof(*hello) };
@@ -264,7 +300,7 @@ static int receive_hello(int fd, struct posix_hello *hello, int fds[POSIX_FDS])
 	/* A peer that left something unread leaves an error; then comes the rest. */
 	do {
 		n = syscall(SYS_recvmsg, fd, &m,
-			    MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+			    MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	} while (n < 0 && (errno == ECONNRESET || errno == EINTR));
 	if (n < 0)
 		return -errno;
@@ -272,7 +308,23 @@ static int receive_hello(int fd, struct posix_hello *hello, int fds[POSIX_FDS])
 	/* Nothing more will come. */
 	if (!n)
 		return -EAGAIN;
-	return n == sizeof(*hello) ? 0 : -EPROTO;
+	if (n != sizeof(*hello) || hello->magic != POSIX_MAGIC)
+		return -EPROTO;
+	return fds[POSIX_FDS - 1] < 0 && (m.msg_flags & MSG_CTRUNC) ? -EMFILE : 0;
+}
+
+static void drop_packet(int fd)
+{
+	char byte;
+
+	syscall(SYS_recvfrom, fd, &byte, 1, MSG_DONTWAIT, NULL, NULL);
+}
+
+/* Anything else might block us when we look at it. */
+static bool is_pidfd(int fd)
+{
+	return fd >= 0 && (!syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) ||
+			   errno == ESRCH || errno == EPERM);
 }
 
 /*
@@ -291,15 +343,6 @@ static bool is_sealed(int fd, size_t bytes)
 	       !fstatfs(fd, &fs) && fs.f_type == TMPFS_MAGIC;
 }
 
-/*
- * A process: anything else he could make readable, or it is a copy of my own
- * socket, which would then never be closed.
- */
-static bool is_pidfd(int fd)
-{
-	return !syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) || errno != EBADF;
-}
-
 static int map_peers(struct fos_ep *ep, const struct posix_hello *hello,
 		     int fds[POSIX_FDS])
 {
@@ -308,11 +351,10 @@ static int map_peers(struct fos_ep *ep, const struct posix_hello *hello,
 	unsigned char *peers = half(ep, true);
 	int ret;
 
-	if (hello->magic != POSIX_MAGIC || hello->side != !ep->side ||
+	if (hello->side != !ep->side ||
 	    hello->depth != m->depth || hello->area_bytes != m->area_bytes ||
-	    !is_sealed(fds[POSIX_MEM], mem) ||
-	    !is_sealed(fds[POSIX_PAGE], FOS_PAGE_BYTES) ||
-	    !is_pidfd(fds[POSIX_PID]))
+	    !is_pidfd(fds[POSIX_PID]) || !is_sealed(fds[POSIX_MEM], mem) ||
+	    !is_sealed(fds[POSIX_PAGE], FOS_PAGE_BYTES))
 		return -EPROTO;
 	/* The page first: who sees an entry can claim it. */
 	ret = map_at(peers + mem + GAP, FOS_PAGE_BYTES, PROT_READ | PROT_WRITE,
@@ -324,26 +366,20 @@ int fos__posix_meet(struct fos_ep *ep, int fd)
 {
 	int fds[POSIX_FDS] = { -1, -1, -1 };
 	struct posix_hello hello;
-	int ret = receive_hello(fd, &hello, fds);
+	int ret = peek_hello(fd, &hello, fds);
 
-	if (ret == -EAGAIN) {
-		/* An empty packet says no more than none, but may bring some. */
-		close_all(fds);
-		return 0;
-	}
 	if (!ret)
 		ret = map_peers(ep, &hello, fds);
 	if (!ret) {
+		drop_packet(fd);
 		ep->posix.pidfd = fds[POSIX_PID];
-		__atomic_store_n(&ep->posix.met, true, __ATOMIC_SEQ_CST);
 		fds[POSIX_PID] = -1;
+		__atomic_store_n(&ep->posix.met, true, __ATOMIC_SEQ_CST);
 		fos__posix_watch_peer(ep, fd);
 		/* What was published before each knew the other rang nobody. */
 		fos__posix_wake_all(ep->posix.mine);
 		fos__posix_wake_all(ep->posix.peers);
-		if (fos_ring_is_waiting(&ep->ring))
-			fos__posix_call_pollers(ep, fd);
 	}
 	close_all(fds);
-	return ret;
+	return ret == -EPROTO ? ret : 0;
 }

@@ -72,8 +72,8 @@ static int sleep_on(uint32_t *word, uint32_t value, uint32_t bits,
 
 	if (!for_ever)
 		ret = sleep_until(word, value, &deadline);
-	/* For ever, or on a kernel before 5.16. */
-	if (ret == -ENOSYS)
+	/* For ever, or on a kernel before 5.16 or behind a filter as old. */
+	if (ret == -ENOSYS || ret == -EPERM)
 		ret = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, value,
 			      for_ever ? NULL : &deadline, NULL, bits) < 0 ?
 		      -errno : 0;
@@ -118,6 +118,22 @@ int fos__posix_bell_self(struct fos_ep *ep, int fd, uint32_t bell)
 
 /* ---- pollers ---------------------------------------------------------- */
 
+/*
+ * What goes through the socket does so under the library's lock, and only if
+ * @fd still is it: a number that was closed may be another file's by now.
+ */
+static bool send_byte(const struct fos_ep *ep, int fd)
+{
+	ssize_t n = -1;
+
+	fos__lock();
+	if (fos__posix_is(fd, ep->id))
+		n = syscall(SYS_sendto, fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL,
+			    NULL, 0);
+	fos__unlock();
+	return n == 1;
+}
+
 /* A byte in the peer's socket, if none lies there: poll() says POLLIN. */
 void fos__posix_call_pollers(struct fos_ep *ep, int fd)
 {
@@ -127,57 +143,98 @@ void fos__posix_call_pollers(struct fos_ep *ep, int fd)
 	if (!LOAD_ACQ(&ep->posix.met) || LOAD(&peers->rung) ||
 	    __atomic_exchange_n(&peers->rung, 1, __ATOMIC_SEQ_CST))
 		return;
-	syscall(SYS_sendto, fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+	if (!send_byte(ep, fd))
+		__atomic_store_n(&peers->rung, 0, __ATOMIC_SEQ_CST);
 }
 
 /*
- * A message of mine may lie there for long, and nobody of the peer is in a
- * receiving call, or those who were left it behind: he may poll.
+ * A message of mine may lie there for long, and nobody of the peer is in a call
+ * that takes it, or those who were left it behind: he may poll.
  */
 void fos__posix_attend(struct fos_ep *ep, int fd, uint32_t want, uint64_t arg)
 {
-	const uint64_t seq = want & FOS_WANT_REPLY ? FOS_TOKEN_SEQ(arg) : arg;
+	const bool call = want & FOS_WANT_REPLY;
+	const uint64_t seq = call ? FOS_TOKEN_SEQ(arg) : arg;
 	struct posix_page *peers = ep->posix.peers;
 
 	if (!(want & (FOS_WANT_TAKE | FOS_WANT_REPLY)) ||
 	    LOAD(&peers->rung) ||
 	    fos_ring_fate(&ep->ring, seq) != FOS_FATE_NONE)
 		return;
-	if (!LOAD_ACQ(&ep->ring.m.peer_line->receivers) ||
+	if (!fos_ring_is_attended(&ep->ring, call) ||
 	    (LOAD(&peers->call_me) &&
 	     __atomic_exchange_n(&peers->call_me, 0, __ATOMIC_SEQ_CST)))
 		fos__posix_call_pollers(ep, fd);
 }
 
-/* One byte for each time that @rung became 1. */
-static void take_byte(struct fos_posix *p, int fd)
+static bool byte_is_owed(struct fos_posix *p)
 {
+	uint32_t debt = LOAD(&p->debt);
+
+	while (debt)
+		if (__atomic_compare_exchange_n(&p->debt, &debt, debt - 1, true,
+						__ATOMIC_RELAXED,
+						__ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+/*
+ * One byte for each time that @rung became 1 and was taken back to 0.  A sender
+ * may have been stopped between the two: then it is taken later.
+ */
+static void take_bytes(struct fos_ep *ep, int fd)
+{
+	struct fos_posix *p = &ep->posix;
 	char byte;
 
-	__atomic_fetch_add(&p->debt, 1, __ATOMIC_RELAXED);
-	while (__atomic_load_n(&p->debt, __ATOMIC_RELAXED) &&
-	       syscall(SYS_recvfrom, fd, &byte, 1, MSG_DONTWAIT, NULL,
-		       NULL) > 0)
-		__atomic_fetch_sub(&p->debt, 1, __ATOMIC_RELAXED);
+	fos__lock();
+	while (fos__posix_is(fd, ep->id) && byte_is_owed(p)) {
+		if (syscall(SYS_recvfrom, fd, &byte, 1, MSG_DONTWAIT, NULL,
+			    NULL) > 0)
+			continue;
+		__atomic_fetch_add(&p->debt, 1, __ATOMIC_RELAXED);
+		break;
+	}
+	fos__unlock();
 }
 
 /*
  * My ring was empty: what the byte told of is done.  What was published since
- * keeps it, or has sent the next one.
+ * keeps it, or has sent the next one.  True: it was kept, look again.
  */
-static void drain(struct fos_ep *ep, int fd)
+static bool drain(struct fos_ep *ep, int fd)
 {
 	struct posix_page *mine = ep->posix.mine;
 	uint32_t rung = 0;
+	bool kept = false;
 
 	/* Else it is his hello that lies there. */
-	if (!LOAD_ACQ(&ep->posix.met) || !LOAD(&mine->rung) ||
-	    !__atomic_exchange_n(&mine->rung, 0, __ATOMIC_SEQ_CST))
-		return;
-	if (fos_ring_is_empty(&ep->ring) ||
-	    !__atomic_compare_exchange_n(&mine->rung, &rung, 1, false,
-					 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-		take_byte(&ep->posix, fd);
+	if (!LOAD_ACQ(&ep->posix.met))
+		return false;
+	if (LOAD(&mine->rung) &&
+	    __atomic_exchange_n(&mine->rung, 0, __ATOMIC_SEQ_CST)) {
+		kept = !fos_ring_is_empty(&ep->ring) &&
+		       __atomic_compare_exchange_n(&mine->rung, &rung, 1, false,
+						   __ATOMIC_SEQ_CST,
+						   __ATOMIC_RELAXED);
+		if (!kept)
+			__atomic_fetch_add(&ep->posix.debt, 1, __ATOMIC_RELAXED);
+	}
+	if (fos_unlikely(LOAD(&ep->posix.debt)))
+		take_bytes(ep, fd);
+	return kept;
+}
+
+/* Has the peer come, or gone?  The watcher may have missed it. */
+static bool look(struct fos_ep *ep, int fd)
+{
+	bool news;
+
+	fos__lock();
+	news = fos__posix_is(fd, ep->id) && fos__posix_look(ep, fd);
+	fos__unlock();
+	return news;
 }
 
 /* Will the peer please send a byte?  His sender sleeps till this is taken. */
@@ -193,13 +250,8 @@ static void ask_for_byte(struct fos_ep *ep)
  */
 static bool before_poll(struct fos_ep *ep, int fd)
 {
-	bool news;
-
 	__atomic_store_n(&ep->posix.side->armed, 1, __ATOMIC_SEQ_CST);
-	fos__lock();
-	news = fos__posix_look(ep, fd);
-	fos__unlock();
-	return news;
+	return look(ep, fd);
 }
 
 /* Who waits in a call is no poller. */
@@ -211,15 +263,15 @@ static void disarm(struct fos_posix *p)
 
 bool fos__posix_received(struct fos_ep *ep, int fd, bool waits, bool nothing)
 {
-	const bool news = nothing && before_poll(ep, fd);
+	bool again = nothing && before_poll(ep, fd);
 
 	if (waits)
 		disarm(&ep->posix);
 	if (nothing || fos_ring_is_empty(&ep->ring))
-		drain(ep, fd);
+		again |= drain(ep, fd);
 	else if (!LOAD(&ep->posix.mine->rung))
 		ask_for_byte(ep);
-	return news;
+	return again;
 }
 
 /* ---- sleeping --------------------------------------------------------- */
@@ -235,8 +287,8 @@ static void count_sleeper(struct fos_posix *p, uint32_t want, int one)
 		if (p->sleepers[bit])
 			wants |= 1U << bit;
 	}
-	if (wants != LOAD(&p->side->wants))
-		__atomic_store_n(&p->side->wants, wants, __ATOMIC_RELAXED);
+	/* A full fence too, between my wants and the look that follows. */
+	__atomic_exchange_n(&p->side->wants, wants, __ATOMIC_SEQ_CST);
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -255,8 +307,9 @@ static int wait_on(struct fos_ep *ep, int fd, uint32_t *word, uint32_t want,
 
 	if (want & FOS_WANT_REPLY)
 		bits = FOS_BELL_SLOT(arg);
-	/* My wants before the look; pairs with the fence after publishing. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (fos_unlikely(!LOAD_ACQ(&ep->posix.met)))
+		look(ep, fd);
+	/* My wants came before this look: pairs with the fence of a publisher. */
 	if (is_over(ep, want, arg))
 		return 0;
 	/* A trap is a tenth of a sleep: ask now and then. */
@@ -358,9 +411,13 @@ uint32_t fos__posix_wake_ns(void)
 {
 	static uint32_t measured;
 	uint32_t ns = LOAD(&measured);
+	int old;
 
 	if (!ns) {
+		/* pthread_join() is a cancellation point, we are none. */
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
 		ns = measure_wake() | 1;
+		pthread_setcancelstate(old, NULL);
 		__atomic_store_n(&measured, ns, __ATOMIC_RELAXED);
 	}
 	return ns;

@@ -110,7 +110,7 @@ static int start_watcher(void)
 	pthread_attr_destroy(&attr);
 	if (ret) {
 		syscall(SYS_close, fd);
-		return -ret;
+		return -ENOMEM;
 	}
 	epoll_fd = fd;
 	return 0;
@@ -131,7 +131,7 @@ int fos__posix_watch(struct fos_ep *ep, int fd)
 	if (epoll_fd < 0)
 		ret = start_watcher();
 	if (!ret && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &ev))
-		ret = -errno;
+		ret = -ENOMEM;
 	return ret;
 }
 

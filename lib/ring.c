@@ -12,8 +12,25 @@
 
 #define KIND(meta)	((meta) & FOS_META_KIND)
 
+/* Of a position that a token can carry. */
+#define SEQ_BITS	54
+
 /* Of one walk: through the ring, again from the head for each gap, and room. */
 #define STEPS_PER_SLOT	16
+
+/*
+ * A checker of races sees one process.  What goes through the peer's hands, from
+ * the thread that published to the one that finds its slot free, it is told.
+ */
+#ifdef __SANITIZE_THREAD__
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+#define HANDED_OUT(e)	__tsan_release((void *)(e))
+#define HANDED_BACK(e)	__tsan_acquire((void *)(e))
+#else
+#define HANDED_OUT(e)	((void)(e))
+#define HANDED_BACK(e)	((void)(e))
+#endif
 
 static inline uint32_t slot_of(const struct fos_ring *r, uint64_t seq)
 {
@@ -71,7 +88,7 @@ static uint64_t count_free(const struct fos_ring *r, uint64_t from)
 	uint64_t seq = from;
 
 	while (seq < from + (depth + 1) / 2 && slot_is_free(r, seq - depth))
-		seq++;
+		HANDED_BACK(&r->m.my_entries[slot_of(r, seq++)]);
 	return seq - from;
 }
 
@@ -117,6 +134,7 @@ uint32_t fos_ring_publish(struct fos_ring *r, struct fos_entry *e,
 {
 	uint32_t done = FOS_WANT_MSG << KIND(e->meta);
 
+	HANDED_OUT(e);
 	/* The entry before its seq: pairs with the acquire in the scan. */
 	STORE_REL(&e->seq, seq);
 	/*
@@ -163,22 +181,12 @@ int fos_ring_fate(const struct fos_ring *r, uint64_t seq)
 	return -EPROTO;
 }
 
-bool fos_ring_is_waiting(const struct fos_ring *r)
-{
-	const uint64_t tail = LOAD(&r->tail);
-	uint64_t seq;
-
-	for (seq = tail - r->m.depth; seq < tail; seq++)
-		if (fos_ring_fate(r, seq) == FOS_FATE_NONE)
-			return true;
-	return false;
-}
-
 bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq)
 {
 	uint64_t word = LOAD_ACQ(&r->m.peer_claims[slot_of(r, seq)]);
 	int64_t ahead = ahead_of(word, seq);
 
+	HANDED_BACK(&r->m.my_entries[slot_of(r, seq)]);
 	return ahead > 0 ||
 	       (!ahead && (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN);
 }
@@ -233,7 +241,7 @@ uint64_t fos_ring_claims_sum(const struct fos_ring *r)
 
 bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq)
 {
-	uint64_t takers = LOAD(&r->m.peer_line->receivers);
+	uint64_t takers = FOS_RECEIVERS(LOAD(&r->m.peer_line->receivers));
 	uint64_t undecided = 0;
 	uint64_t i;
 
@@ -349,6 +357,9 @@ static bool copy_message(const struct fos_ring *r, const struct fos_entry *e,
 	if (!copy_header(r, e, f) ||
 	    (f->meta & ~(FOS_META_AREA | FOS_META_CALL)))
 		return false;
+	/* Above that are marks; nobody comes so far by counting. */
+	if (f->seq >> SEQ_BITS)
+		return false;
 	return !(f->meta & FOS_META_CALL) ||
 	       f->token - FOS_TOKEN(f->seq, 0) < r->m.depth;
 }
@@ -456,19 +467,33 @@ uint32_t fos_ring_left_behind(const struct fos_ring *r)
 	return others;
 }
 
-void fos_ring_enter_wait(struct fos_ring *r, uint32_t *bell)
+static inline uint32_t receiver(bool serves)
 {
-	__atomic_fetch_add(&r->m.my_line->receivers, 1, __ATOMIC_SEQ_CST);
+	return serves ? 1 + FOS_RECEIVER_SERVES : 1;
+}
+
+void fos_ring_enter_wait(struct fos_ring *r, bool serves, uint32_t *bell)
+{
+	__atomic_fetch_add(&r->m.my_line->receivers, receiver(serves),
+			   __ATOMIC_SEQ_CST);
 	*bell |= peer_wants(r) & FOS_WANT_RECEIVER;
 }
 
-void fos_ring_leave_wait(struct fos_ring *r)
+void fos_ring_leave_wait(struct fos_ring *r, bool serves)
 {
 	/*
 	 * The fence before a last look for what was left behind: a sender that
 	 * counted on us published before it.
 	 */
-	__atomic_fetch_sub(&r->m.my_line->receivers, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_sub(&r->m.my_line->receivers, receiver(serves),
+			   __ATOMIC_SEQ_CST);
+}
+
+bool fos_ring_is_attended(const struct fos_ring *r, bool call)
+{
+	const uint32_t word = LOAD_ACQ(&r->m.peer_line->receivers);
+
+	return call ? FOS_SERVERS(word) : FOS_RECEIVERS(word);
 }
 
 /* ---- calls ------------------------------------------------------------ */
@@ -523,6 +548,7 @@ bool fos_ring_is_released(const struct fos_ring *r, uint64_t token)
 {
 	const uint64_t word = released(r, token);
 
+	HANDED_BACK(&r->m.my_replies[reply_slot(r, token)]);
 	return FOS_RELEASED_TOKEN(word) > token ||
 	       (FOS_RELEASED_TOKEN(word) == token &&
 		!(word & FOS_RELEASED_GIVING_UP));
@@ -546,6 +572,7 @@ struct fos_entry *fos_ring_reply_entry(struct fos_ring *r, uint64_t token)
 uint32_t fos_ring_reply(struct fos_ring *r, struct fos_entry *e,
 			uint64_t token)
 {
+	HANDED_OUT(e);
 	/* Also the full fence before reading need_wakeup. */
 	__atomic_exchange_n(&e->seq, token, __ATOMIC_SEQ_CST);
 	return peer_wants(r) & FOS_WANT_REPLY ? FOS_BELL_REPLY(token) : 0;

@@ -128,9 +128,6 @@ void fos_ring_end_await(struct fos_ring *r, uint64_t seq);
  */
 int fos_ring_fate(const struct fos_ring *r, uint64_t seq);
 
-/* Is an entry of mine published, or about to be, and undecided? */
-bool fos_ring_is_waiting(const struct fos_ring *r);
-
 /* Has the peer let go of @seq and its block in my area? */
 bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq);
 
@@ -249,9 +246,13 @@ void fos_ring_done(struct fos_ring *r, uint64_t seq, uint32_t *bell);
  */
 uint32_t fos_ring_left_behind(const struct fos_ring *r);
 
-/* Announce that this side waits for a message, or no longer. */
-void fos_ring_enter_wait(struct fos_ring *r, uint32_t *bell);
-void fos_ring_leave_wait(struct fos_ring *r);
+/*
+ * Announce that a thread of mine waits for a message, or for requests too, or no
+ * longer.  And: does one of the peer's?
+ */
+void fos_ring_enter_wait(struct fos_ring *r, bool serves, uint32_t *bell);
+void fos_ring_leave_wait(struct fos_ring *r, bool serves);
+bool fos_ring_is_attended(const struct fos_ring *r, bool call);
 
 /* ---- calls ------------------------------------------------------------ */
 

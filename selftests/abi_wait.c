@@ -240,8 +240,8 @@ TEST_F(wait, in_registers_it_rings_sleeps_and_refuses_the_same)
 	EXPECT_EQ(0, finish(&s));
 
 	for (bit = 0; bit < 32; bit++) {
-		if ((FOS_ADVICE(FOS_WANT_ALL, FOS_WANT_ALL) |
-		     FOS_ADVICE_SELF) & 1U << bit)
+		if ((FOS_ADVICE(FOS_WANT_ALL, FOS_WANT_ALL) | FOS_ADVICE_SELF |
+		     FOS_ADVICE_TAG_MASK) & 1U << bit)
 			continue;
 		advice = FOS_ADVICE_BELL_WAIT | 1U << bit;
 		EXPECT_EQ(-EINVAL, -posix_fadvise(self->b.fd, 0, 0, advice));
@@ -253,6 +253,22 @@ TEST_F(wait, in_registers_it_rings_sleeps_and_refuses_the_same)
 		  advise(&self->b, 0, FOS_WANT_CLAIMS | FOS_WANT_TAKE, 0, 0));
 	EXPECT_EQ(-EINVAL, -posix_fadvise(self->b.fd, 0, 0,
 					  POSIX_FADV_SEQUENTIAL));
+}
+
+/* A number that another thread closed may be another endpoint's by now. */
+TEST_F(wait, in_registers_it_can_say_which_endpoint_is_meant)
+{
+	struct fos_core_query q = {};
+	int advice = FOS_ADVICE(FOS_WANT_MSG, 0);
+	uint32_t side;
+
+	ASSERT_EQ(0, ioctl(self->b.fd, FOS_IOC_CORE_QUERY, &q));
+	for (side = 0; side < 2; side++)
+		EXPECT_EQ(side == q.side ? 0 : EBADF,
+			  posix_fadvise(self->b.fd, 0, 0, advice |
+					FOS_ADVICE_TAG(q.id, side)));
+	EXPECT_EQ(EBADF, posix_fadvise(self->b.fd, 0, 0, advice |
+				       FOS_ADVICE_TAG(q.id + 1, q.side)));
 }
 
 TEST_F(wait, any_claim_ends_the_sleep_that_wants_claims)

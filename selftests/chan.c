@@ -475,7 +475,7 @@ TEST_F(chan, what_is_no_endpoint_is_ebadf)
 
 TEST_F(chan, bad_arguments_are_einval)
 {
-	int flag;
+	unsigned int flag;
 
 	for (flag = 2; flag; flag <<= 1) {
 		EXPECT_EQ(-EINVAL, RESULT(fos_send(self->fd[0], "x", 1, flag)));

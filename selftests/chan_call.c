@@ -276,7 +276,7 @@ TEST_F(call, a_deadline_after_delivery_makes_the_reply_stale)
 	uint64_t token;
 	char got[8];
 
-	c.deadline_ms = 100;
+	c.deadline_ms = 1000;
 	start(&c);
 	EXPECT_EQ(3, take(self->fd[1], &token, got, 8, HANG_MS));
 	EXPECT_EQ(-ETIMEDOUT, finish(&c));
@@ -300,7 +300,7 @@ TEST_F(call, a_deadline_is_kept_though_other_calls_went_on)
 
 	ASSERT_EQ(0, channel_with(fd, variant->spin, 2, 4096));
 	slow = a_call(fd[0], "slow", in[0]);
-	slow.deadline_ms = 500;
+	slow.deadline_ms = 1500;
 	start(&slow);
 	EXPECT_EQ(4, take(fd[1], &lost, got, 8, HANG_MS));
 	quick = a_call(fd[0], "quick", in[1]);

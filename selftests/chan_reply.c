@@ -129,7 +129,7 @@ TEST_F(call, the_block_of_a_reply_is_free_when_it_was_read)
 	for (i = 0; i < 20; i++) {
 		/* Read, too long for the caller, or given up. */
 		c.cap = i % 3 == 1 ? 100 : 4096;
-		c.deadline_ms = i % 3 == 2 ? 20 : 0;
+		c.deadline_ms = i % 3 == 2 ? 300 : 0;
 		start(&c);
 		EXPECT_EQ(3, take(fd[1], &token, got, 8, HANG_MS));
 		if (c.deadline_ms) {
@@ -217,7 +217,7 @@ TEST_F(call, a_late_reply_leaves_the_others_alone)
 	ASSERT_EQ(0, channel_with(fd, variant->spin, 4, 4096));
 	ASSERT_EQ(0, make_slow());
 	first = a_call(fd[0], "ask", in);
-	first.deadline_ms = 500;
+	first.deadline_ms = 1500;
 	start(&first);
 	EXPECT_EQ(3, take(fd[1], &late.token, got, 8, HANG_MS));
 	second = a_call(fd[0], "ask", self->in);

@@ -23,7 +23,8 @@ TEST(query_tells_that_the_module_is_here)
 
 	memset(&caps, 0xff, sizeof(caps));
 	ASSERT_EQ(0, fos_query(&caps, sizeof(caps)));
-	EXPECT_EQ(FOS_CAP_CHAN | FOS_CAP_CLAIMS_KERNEL, caps.features);
+	EXPECT_EQ(FOS_CAP_CHAN | FOS_CAP_CLAIMS_KERNEL | FOS_CAP_POLL_EXACT |
+		  FOS_CAP_CLOSE_EXACT | FOS_CAP_EXEC_HANGUP, caps.features);
 	EXPECT_EQ(FOS_BACKEND_KERNEL, caps.backend);
 	EXPECT_EQ(0, caps.reason);
 	EXPECT_EQ(256, caps.depth_max);
@@ -59,7 +60,10 @@ TEST(query_wants_somewhere_to_write)
 	EXPECT_EQ(-EINVAL, RESULT(fos_query(&caps, 0)));
 }
 
-/* What query and channel say in this process: 0 if both say @why. */
+/*
+ * What query and channel say in this process, where the module cannot be had for
+ * the reason @why: 0 if they do without it, and refuse when they must not.
+ */
 static int refused_with(int why)
 {
 	struct fos_caps caps;
@@ -67,10 +71,18 @@ static int refused_with(int why)
 
 	if (fos_query(&caps, sizeof(caps)))
 		return 1;
+	if (caps.backend != FOS_BACKEND_POSIX ||
+	    caps.features != FOS_CAP_CHAN || caps.reason != why)
+		return 2;
+	if (fos_channel(fd, NULL))
+		return 3;
+	setenv("FOS_BACKEND", "kernel", 1);
+	if (fos_query(&caps, sizeof(caps)))
+		return 4;
 	if (caps.backend != FOS_BACKEND_NONE || caps.features ||
 	    caps.reason != why)
-		return 2;
-	return RESULT(fos_channel(fd, NULL)) == -why ? 0 : 3;
+		return 5;
+	return RESULT(fos_channel(fd, NULL)) == -why ? 0 : 6;
 }
 
 static int without_permission(void)
@@ -90,7 +102,7 @@ static int without_node(void)
 	return refused_with(ENOENT);
 }
 
-TEST(query_tells_why_there_is_nothing)
+TEST(query_tells_why_it_is_not_the_module)
 {
 	pid_t pid = spawn();
 

@@ -29,6 +29,13 @@ files_of() {
 		--exclude=compat.h
 }
 
+# The floor and the ceiling; what a point release may backport is probed.
+@test "kernel versions decide only whether the module builds" {
+	run -0 grep -A1 LINUX_VERSION_CODE kmod/compat.h
+	nothing "decided by version" grep -vE \
+		'^(#if LINUX_VERSION_CODE|#(error|warning) |--$)' <<<"$output"
+}
+
 @test "only lib/backend_kernel.c calls ioctl" {
 	nothing "ioctl" grep -nE '\bioctl[[:space:]]*\(' lib/*.c lib/*.h \
 		--exclude=backend_kernel.c

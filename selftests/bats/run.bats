@@ -8,6 +8,7 @@ setup() {
 	export FOS_VM=$BATS_TEST_TMPDIR/vm FASTOS_BUILD=$BATS_TEST_TMPDIR/build
 	cat >"$FOS_VM" <<-'END'
 		#!/bin/bash
+		echo "$*" >>"$0.args"
 		cat "$0.out"
 		exec "$0.end"
 	END
@@ -115,6 +116,21 @@ run_core() {
 	END
 	run_core 1 '1 passed, 1 failed, 0 skipped'
 	[[ $output == *'status 125, the kernel complained'* ]]
+}
+
+@test "the first kernel has all rounds, the others a fifth, said aloud" {
+	guest <<-'END'
+		1..1
+		ok 1 core.a
+		# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
+	END
+	run -0 selftests/run --guest --kernels '6.1 7.3' core
+	[[ $output == *'# 7.3: FOS_SOAK=0.2 times'* && $output != *'# 6.1: FOS_SOAK'* ]]
+	[[ ${lines[-1]} == '2 passed, 0 failed, 0 skipped' ]]
+	grep -q 'kernel 6.1 .* FOS_SOAK=1 fos-core$' "$FOS_VM.args"
+	grep -q 'kernel 7.3 .* FOS_SOAK=0.2 fos-core$' "$FOS_VM.args"
+	FOS_SOAK=20 run -0 selftests/run --guest --kernels '6.1 7.3' core
+	[[ $(grep -c 'FOS_SOAK=20 fos-core$' "$FOS_VM.args") -eq 2 ]]
 }
 
 @test "a bats file is judged alike" {

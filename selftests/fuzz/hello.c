@@ -15,7 +15,7 @@
 
 static const int errors[] = {
 	EAGAIN, ETIMEDOUT, EINTR, EPIPE, ECONNRESET, EMSGSIZE, ESTALE, ENOBUFS,
-	EPROTO, EBADF, EBUSY, 0,
+	EPROTO, EBADF, EBUSY, ENOMEM, 0,
 };
 
 static uint64_t token;

@@ -8,7 +8,6 @@
 #define FUZZ_RENAME_H
 
 #define clock_gettime		fuzz_clock_gettime
-#define clock_nanosleep		fuzz_clock_nanosleep
 #define sched_getcpu		fuzz_sched_getcpu
 #define sysconf			fuzz_sysconf
 #define sem_wait		fuzz_sem_wait

@@ -77,16 +77,17 @@ apt_root() {
 	step "package lists of $2" apt-get -c "$apt_conf" -qq update
 }
 
-# depends PKG REGEX: the package that PKG's newest version depends on. ABI
-# names move weekly, so they are asked for, never written down.
+# depends PKG REGEX: the package like that on which PKG's newest version
+# depends. ABI names move weekly, so they are asked for, never written down.
 depends() {
-	local found
-
-	found=$(apt-cache -c "$apt_conf" show --no-all-versions "$1" |
+	apt-cache -c "$apt_conf" show --no-all-versions "$1" |
 		sed -n 's/^Depends: //p' | tr ',|' '\n' |
-		awk -v re="^$2" '$1 ~ re { print $1; exit }')
-	[[ $found ]] || die "$1: no dependency like $2; is its suite in apt's sources?"
-	echo "$found"
+		awk -v re="^$2" '$1 ~ re && !found { print $1; found = 1 }
+			END { exit !found }'
+}
+
+must_depend() {
+	depends "$@" || die "$1: no dependency like $2"
 }
 
 size_mb() {
@@ -97,4 +98,11 @@ size_mb() {
 download() {
 	mkdir -p "$tmp/debs"
 	(cd "$tmp/debs" && apt-get -c "$apt_conf" -qq download "$@")
+}
+
+# download_with_depends PKG...: as if nothing at all were installed.
+download_with_depends() {
+	apt-get -c "$apt_conf" -qq -y --download-only install "$@" &&
+		mkdir -p "$tmp/debs" &&
+		mv "$(dirname "$apt_conf")"/cache/archives/*.deb "$tmp/debs"
 }

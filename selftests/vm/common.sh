@@ -7,7 +7,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=${FASTOS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fastos}
 build=${FASTOS_BUILD:-$top/build}
 me=$(basename "$0")
-export LC_ALL=C
+export LC_ALL=C PATH=$PATH:/usr/sbin
 
 say() {
 	printf '%s: %s\n' "$me" "$*" >&2

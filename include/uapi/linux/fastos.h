@@ -226,7 +226,8 @@ struct fos_chan_withdraw {
 /**
  * struct fos_line - the first line of a control block, written by its side
  * @events:	how many entries this side has published, replies not counted
- * @receivers:	threads of this side that wait for a message
+ * @receivers:	FOS_RECEIVERS(): threads of this side that wait for a message;
+ *		FOS_SERVERS(): those of them who take requests too
  * @cpu:	CPU this side was last seen on, a hint
  * @turn_ns:	how long this side takes for a turn, a hint
  * @resv:	0
@@ -238,6 +239,10 @@ struct fos_line {
 	__u64 turn_ns;
 	__u64 resv[5];
 };
+
+#define FOS_RECEIVERS(word)		((word) & 0xffffU)
+#define FOS_SERVERS(word)		((word) >> 16)
+#define FOS_RECEIVER_SERVES		(1U << 16)
 
 #define FOS_INLINE_BYTES		96
 

@@ -8,11 +8,12 @@
 #include <linux/irqflags.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
+#include <linux/slab.h>
 #include <linux/spinlock.h>
 
 static char *mode = "none";
 module_param(mode, charp, 0444);
-MODULE_PARM_DESC(mode, "none, oops, warn, panic, hang, sleep_atomic, leakref");
+MODULE_PARM_DESC(mode, "none, oops, warn, panic, hang, sleep_atomic, use_after_free, overflow, leakref");
 
 static DEFINE_SPINLOCK(buggy_lock);
 
@@ -40,6 +41,29 @@ static int buggy_sleep_atomic(void)
 	return 0;
 }
 
+/*
+ * One byte at @offset of a freed object, or of one that is freed afterwards: slub
+ * looks when it hands an object out and when it takes it back, and newer kernels
+ * choose the cache by the caller's address.
+ */
+static int buggy_write(int offset, bool freed)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		char *volatile p = kmalloc(64, GFP_KERNEL);
+
+		if (!p)
+			return -ENOMEM;
+		if (!freed)
+			p[offset] = 1;
+		kfree(p);
+		if (freed && !i)
+			p[offset] = 1;
+	}
+	return 0;
+}
+
 /* A reference that nobody drops: rmmod must fail. */
 static int buggy_leakref(void)
 {
@@ -61,6 +85,10 @@ static int __init buggy_init(void)
 		return buggy_hang();
 	if (!strcmp(mode, "sleep_atomic"))
 		return buggy_sleep_atomic();
+	if (!strcmp(mode, "use_after_free"))
+		return buggy_write(8, true);
+	if (!strcmp(mode, "overflow"))
+		return buggy_write(64, false);
 	if (!strcmp(mode, "leakref"))
 		return buggy_leakref();
 	return -EINVAL;
