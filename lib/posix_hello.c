@@ -101,7 +101,8 @@ static int map_at(void *at, size_t bytes, int prot, int fd)
 	 * Other threads may be reading there: to them the kernel replaces it at
 	 * once.  By system call, for checkers of races take it for a store.
 	 */
-	if ((void *)syscall(SYS_mmap, at, bytes, prot, flags, fd, 0) != at)
+	if ((void *)syscall(SYS_mmap, at, bytes, (long)prot, (long)flags,
+			    (long)fd, 0L) != at)
 		return -errno;
 	/* A child owns nothing of its parent's endpoints. */
 	return madvise(at, bytes, MADV_DONTFORK) ? -errno : 0;
