@@ -142,6 +142,11 @@ check: ## all tests, on the host and in guests; the last line is the result
 soak: lib selftests vm-module ## the guests' tests with FOS_SOAK=20 times the rounds
 	$(Q)FOS_SOAK=$(or $(FOS_SOAK),20) FOS_BUDGET=$(or $(FOS_BUDGET),20) \
 		selftests/run --guest --kernels '$(KERNELS)' $(SUITES)
+	$(Q)selftests/fuzz/run --seconds $(or $(FUZZ_SECONDS),1800)
+
+.PHONY: fuzz
+fuzz: ## hostile peers made up by libFuzzer, FUZZ_SECONDS=20 a target
+	$(Q)selftests/fuzz/run --seconds $(or $(FUZZ_SECONDS),20)
 
 .PHONY: mutation
 mutation: selftests ## break the code on purpose: the tests must notice

@@ -84,7 +84,7 @@ static uint64_t socket_id(int fd)
 
 static int posix_query(int fd, struct fos_core_query *q)
 {
-	struct sockaddr_un a;
+	struct sockaddr_un a = { 0 };
 	socklen_t len = sizeof(a) - 1;
 
 	*q = (struct fos_core_query) {

@@ -16,7 +16,9 @@ static bool take_body(struct op *op, const struct fos_scan *s,
 	}
 	if (!fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_TAKEN, &op->bell))
 		return false;
-	memcpy(buf, f->body, f->len);
+	/* He may say so of nothing, too, and there may be no buffer. */
+	if (f->len)
+		memcpy(buf, f->body, f->len);
 	fos_ring_done(op->r, f->seq, &op->bell);
 	return true;
 }

@@ -3,12 +3,14 @@
 #include "internal.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /*
@@ -99,7 +101,8 @@ static int map_at(void *at, size_t bytes, int prot, int fd)
 	 * Other threads may be reading there: to them the kernel replaces it at
 	 * once.  By system call, for checkers of races take it for a store.
 	 */
-	if ((void *)syscall(SYS_mmap, at, bytes, prot, flags, fd, 0) != at)
+	if ((void *)syscall(SYS_mmap, at, bytes, (long)prot, (long)flags,
+			    (long)fd, 0L) != at)
 		return -errno;
 	/* A child owns nothing of its parent's endpoints. */
 	return madvise(at, bytes, MADV_DONTFORK) ? -errno : 0;
@@ -209,8 +212,11 @@ void fos__posix_unmap(struct fos_ep *ep)
 {
 	struct fos_posix *p = &ep->posix;
 
-	if (p->pidfd >= 0)
+	if (p->pidfd >= 0) {
+		/* Closing does not do it: the peer may have kept a copy. */
+		fos__posix_unwatch(ep, p->pidfd);
 		syscall(SYS_close, p->pidfd);
+	}
 	if (ep->map.base)
 		munmap(ep->map.base, ep->map.bytes);
 	pthread_mutex_destroy(&p->lock);
@@ -325,14 +331,20 @@ static bool is_pidfd(int fd)
 			  errno == ESRCH || errno == EPERM);
 }
 
-/* It cannot shrink under us: no SIGBUS. */
+/*
+ * It cannot shrink under us: no SIGBUS.  Nor is it of huge pages, which may not
+ * be there when they are touched, and of which the least that is mapped, over
+ * what lies behind, is 2 MiB.
+ */
 static bool is_sealed(int fd, size_t bytes)
 {
-	struct stat st;
 	int seals = fcntl(fd, F_GET_SEALS);
+	struct statfs fs;
+	struct stat st;
 
 	return seals >= 0 && (seals & F_SEAL_SHRINK) && !fstat(fd, &st) &&
-	       st.st_size >= 0 && (uint64_t)st.st_size >= bytes;
+	       st.st_size >= 0 && (uint64_t)st.st_size >= bytes &&
+	       !fstatfs(fd, &fs) && fs.f_type == TMPFS_MAGIC;
 }
 
 static int map_peers(struct fos_ep *ep, const struct posix_hello *hello,
@@ -345,7 +357,8 @@ static int map_peers(struct fos_ep *ep, const struct posix_hello *hello,
 
 	if (hello->side != !ep->side ||
 	    hello->depth != m->depth || hello->area_bytes != m->area_bytes ||
-	    !is_pidfd(fds[POSIX_PID]) || !is_sealed(fds[POSIX_MEM], mem) || !is_sealed(fds[POSIX_PAGE], FOS_PAGE_BYTES))
+	    !is_pidfd(fds[POSIX_PID]) || !is_sealed(fds[POSIX_MEM], mem) ||
+	    !is_sealed(fds[POSIX_PAGE], FOS_PAGE_BYTES))
 		return -EPROTO;
 	/* The page first: who sees an entry can claim it. */
 	ret = map_at(peers + mem + GAP, FOS_PAGE_BYTES, PROT_READ | PROT_WRITE,

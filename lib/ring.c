@@ -72,8 +72,9 @@ static bool slot_is_free(const struct fos_ring *r, uint64_t seq)
 
 	if (word == FOS_CLAIM(seq, FOS_CLAIM_DONE))
 		return true;
+	/* 0 is nobody's: no entry of mine has it, but the peer may say so. */
 	if (word == FOS_CLAIM(seq, FOS_CLAIM_REFUSED))
-		return LOAD_ACQ(&r->awaited[slot_of(r, seq)]) != seq;
+		return !seq || LOAD_ACQ(&r->awaited[slot_of(r, seq)]) != seq;
 	return word == FOS_CLAIM(seq, FOS_CLAIM_WITHDRAWN);
 }
 

@@ -135,7 +135,7 @@ files_of() {
 
 	for f in $(project_files); do
 		case $f in
-		LICENSES/*|VERSION|*.md) continue ;;
+		LICENSES/*|VERSION|*.md|selftests/fuzz/corpus/*) continue ;;
 		include/uapi/*)
 			want='(GPL-2.0-only WITH Linux-syscall-note) OR MIT' ;;
 		lib/*|bench/*|include/*|examples/*|man/*)

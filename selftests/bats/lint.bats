@@ -17,6 +17,7 @@ lint() {
 @test "shell scripts pass shellcheck" { lint shellcheck; }
 @test "no word is misspelt" { lint codespell; }
 @test "manual pages pass mandoc -Tlint" { lint mandoc; }
+@test "gcc and clang find no path through the library that goes wrong" { lint analyzer; }
 
 @test "every check of tools/lint is a test here" {
 	run -0 tools/lint -l

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * attr: what callers hand in: attributes, sizes, deadlines; and the waiting
+ * policy, which takes numbers of the peer.  Each result is worked out here once
+ * more.
+ */
+#include "fuzz.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "fastos.h"
+#include "spin.h"
+
+int fuzz_sched_getcpu(void)
+{
+	return 0;
+}
+
+/* ---- fos_channel() ---------------------------------------------------- */
+
+static bool is_valid(const struct fos_chan_attr *a)
+{
+	if (a->flags || a->resv0 || a->resv[0] || a->resv[1] || a->resv[2] ||
+	    a->resv[3])
+		return false;
+	if (a->depth && (a->depth < 2 || a->depth > 256 ||
+			 (a->depth & (a->depth - 1))))
+		return false;
+	if (a->area_bytes > 64ULL << 20 || a->spin > FOS_SPIN_FIXED)
+		return false;
+	return a->spin == FOS_SPIN_FIXED ? a->spin_ns < 1ULL << 48 :
+					   !a->spin_ns;
+}
+
+/* Nearly right, or anything. */
+static void take_attr(struct fos_chan_attr *a)
+{
+	const uint8_t how = take8();
+	uint64_t *words = (uint64_t *)a;
+	size_t i;
+
+	*a = (struct fos_chan_attr) {
+		.depth = how & 1 ? 1U << (take8() & 15) : 0,
+		.area_bytes = how & 2 ? take(4) : 4096,
+		.spin = how & 4 ? FOS_SPIN_FIXED : how >> 6,
+		.spin_ns = how & 4 ? take(6) : 0,
+	};
+	if (how & 8)
+		words[take8() % (sizeof(*a) / 8)] = take(8);
+	for (i = 0; (how & 48) == 48 && i < sizeof(*a) / 8; i++)
+		words[i] = take(8);
+}
+
+/* The peer is gone: a call with a good deadline ends at once. */
+static void try_deadlines(int fd)
+{
+	const struct timespec ts = { .tv_sec = take(8), .tv_nsec = take(8) };
+	const bool good = ts.tv_sec >= 0 && ts.tv_nsec >= 0 &&
+			  ts.tv_nsec < 1000000000;
+	uint64_t token = 0;
+	char c = 0;
+
+	CHECK(RESULT(fos_call(fd, &c, 1, &c, 1, &ts)) ==
+	      (good ? -EPIPE : -EINVAL));
+	CHECK(RESULT(fos_reply_recv(fd, &token, NULL, 0, &c, 1, &ts)) ==
+	      (good ? -EPIPE : -EINVAL));
+}
+
+/* Nobody answers: it ends when it should, by our clock. */
+static void try_timeout(int fd)
+{
+	const uint64_t ns = take(4);
+	const struct timespec ts = {
+		.tv_sec = ns / 1000000000,
+		.tv_nsec = ns % 1000000000,
+	};
+	uint64_t token = 0;
+	char c = 0;
+
+	/* The library sleeps in real time: only what is past. */
+	fuzz_now = ns;
+	CHECK(RESULT(fos_call(fd, &c, 1, &c, 1, &ts)) == -ETIMEDOUT);
+	CHECK(!fos_delivered());
+	CHECK(RESULT(fos_reply_recv(fd, &token, NULL, 0, &c, 1, &ts)) ==
+	      -ETIMEDOUT);
+}
+
+static void try_sizes(int fd)
+{
+	const size_t n = take(8);
+	char c = 0;
+
+	if (n <= FOS_MSG_MAX)
+		return;
+	CHECK(RESULT(fos_send(fd, &c, n, 0)) == -EMSGSIZE);
+	CHECK(RESULT(fos_call(fd, &c, n, &c, 1, NULL)) == -EMSGSIZE);
+	CHECK(RESULT(fos_send(fd, NULL, n, 0)) == -EINVAL);
+	CHECK(RESULT(fos_recv(fd, NULL, n, 0)) == -EINVAL);
+}
+
+static void try_flags(int fd)
+{
+	const int flags = take(4);
+	char c = 0;
+
+	if (!(flags & ~FOS_NONBLOCK))
+		return;
+	CHECK(RESULT(fos_send(fd, &c, 1, flags)) == -EINVAL);
+	CHECK(RESULT(fos_recv(fd, &c, 1, flags)) == -EINVAL);
+}
+
+static void try_channel(void)
+{
+	struct fos_chan_attr a;
+	int fd[2] = { -5, -5 };
+	long ret;
+
+	take_attr(&a);
+	ret = RESULT(fos_channel(fd, &a));
+	CHECK(ret == (is_valid(&a) ? 0 : -EINVAL));
+	if (ret) {
+		CHECK(fd[0] == -5 && fd[1] == -5);
+		return;
+	}
+	CHECK(fcntl(fd[0], F_GETFD) == FD_CLOEXEC &&
+	      fcntl(fd[1], F_GETFD) == FD_CLOEXEC);
+	/* Not both: whoever knows the peer learns of his end a little later. */
+	if (take8() & 1) {
+		try_timeout(fd[0]);
+		CHECK(!fos_close(fd[1]));
+	} else {
+		CHECK(!fos_close(fd[1]));
+		try_deadlines(fd[0]);
+	}
+	CHECK(!fos_close(fd[0]));
+	CHECK(RESULT(fos_close(fd[0])) == -EBADF);
+}
+
+/* ---- fos_query() ------------------------------------------------------ */
+
+static void try_query(void)
+{
+	const size_t size = take(2) % 512;
+	struct fos_caps caps;
+	unsigned char *buf = malloc(size);
+	size_t i;
+
+	memset(buf, 0xff, size);
+	if (!size) {
+		CHECK(RESULT(fos_query((void *)buf, size)) == -EINVAL);
+	} else {
+		CHECK(!fos_query((void *)buf, size));
+		CHECK(!fos_query(&caps, sizeof(caps)));
+		CHECK(!memcmp(buf, &caps,
+			      size < sizeof(caps) ? size : sizeof(caps)));
+		for (i = sizeof(caps); i < size; i++)
+			CHECK(!buf[i]);
+	}
+	CHECK(RESULT(fos_query(NULL, size)) == -EINVAL);
+	free(buf);
+}
+
+/* ---- the policy ------------------------------------------------------- */
+
+static void try_decide(const struct fos_spin *s)
+{
+	const struct fos_spin_sample sample = {
+		.my_cpu = take8() & 3,
+		.peer_cpu = take8() & 1 ? take(4) : take8() & 3,
+		.online_cpus = take8() & 3,
+		.peer_turn_ns = take(8),
+	};
+	const uint64_t ns = fos_spin_decide(s, &sample);
+
+	if (s->mode == FOS_SPIN_BLOCK || sample.online_cpus < 2 ||
+	    !sample.peer_cpu || sample.peer_cpu == sample.my_cpu)
+		CHECK(!ns);
+	else
+		CHECK(ns == (s->mode == FOS_SPIN_ALWAYS ? FOS_SPIN_FOREVER :
+							  s->budget_ns));
+}
+
+static void try_spin(void)
+{
+	const uint64_t word = take(8), wake_ns = take(4);
+	const uint32_t mode = take8() & 3;
+	const uint64_t budget = take(6);
+	uint64_t turn, longest = 0;
+	struct fos_spin s;
+	int i;
+
+	fos_spin_unpack(&s, word, wake_ns);
+	CHECK(s.mode == FOS_SPIN_BLOCK || s.mode == FOS_SPIN_ALWAYS ||
+	      s.mode == FOS_SPIN_FIXED);
+	CHECK(s.budget_ns < 1ULL << 48);
+	try_decide(&s);
+	fos_spin_unpack(&s, fos_spin_pack(mode, budget), wake_ns);
+	CHECK(s.mode == (mode ? mode : FOS_SPIN_FIXED));
+	CHECK(s.budget_ns == (mode ? budget : wake_ns));
+	CHECK(fos_spin_is_default(fos_spin_pack(mode, budget)) == !mode);
+	try_decide(&s);
+	for (i = 0; i < 4; i++) {
+		turn = take(8);
+		longest = turn > longest ? turn : longest;
+		fos_spin_turn(&s, turn);
+		CHECK(s.turn_ns <= longest);
+	}
+}
+
+/* ---- a run ------------------------------------------------------------ */
+
+static int live[2];
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (!live[1]) {
+		setenv("FOS_BACKEND", "posix", 1);
+		CHECK(!fos_channel(live, NULL));
+	}
+	input = (struct input) { data, size };
+	while (input.left) {
+		switch (take8() % 6) {
+		case 0:
+		case 1:
+			try_channel();
+			break;
+		case 2:
+			try_query();
+			break;
+		case 3:
+			try_sizes(live[0]);
+			break;
+		case 4:
+			try_flags(live[0]);
+			break;
+		default:
+			try_spin();
+		}
+	}
+	return 0;
+}
