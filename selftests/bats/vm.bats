@@ -86,6 +86,7 @@ red() {	# REGEX
 @test "a panic is red" {
 	buggy panic
 	red 'not syncing: buggy: asked to.*the guest panicked'
+	[[ $err != *'once more'* ]]
 }
 
 @test "a warning is red, though everything went on" {
@@ -142,10 +143,24 @@ red() {	# REGEX
 	red 'sleep 1000.*nanosleep.*had not ended'
 }
 
-@test "a kernel that does not boot is red" {
+@test "a kernel that does not boot is red, at the second time" {
 	head -c 1000000 /dev/zero >"$BATS_TEST_TMPDIR/kernel"
 	vm run --kernel "$BATS_TEST_TMPDIR/kernel" --no-module -- true
-	red 'QEMU ended with status .* before init'
+	red 'QEMU ended with status .* before init; once more.*RED: QEMU ended'
+}
+
+@test "a guest that dies before init has a second chance" {
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	cat >"$BATS_TEST_TMPDIR/bin/qemu-system-x86_64" <<-END
+		#!/bin/bash
+		[[ \$1 == --version || -e \$0.died ]] &&
+			exec $(command -v qemu-system-x86_64) "\$@"
+		touch "\$0.died"
+		exit 1
+	END
+	chmod +x "$BATS_TEST_TMPDIR/bin/qemu-system-x86_64"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH vm run --no-module -- echo hello
+	[[ $status -eq 0 && $output == hello && $err == *'once more'* ]]
 }
 
 @test "TAP that stops short is red, TAP that fails is the command's status" {
