@@ -592,34 +592,3 @@ bool fos_ring_wait_over(const struct fos_ring *r, uint32_t want, uint64_t arg)
 		return fos_ring_claims_sum(r) != arg;
 	return fos_ring_seen(r) != arg;
 }
-
-/* ---- hints and death -------------------------------------------------- */
-
-void fos_ring_set_hints(struct fos_ring *r, uint32_t cpu, uint64_t turn_ns)
-{
-	if (LOAD(&r->m.my_line->cpu) != cpu + 1)
-		STORE(&r->m.my_line->cpu, cpu + 1);
-	if (LOAD(&r->m.my_line->turn_ns) != turn_ns)
-		STORE(&r->m.my_line->turn_ns, turn_ns);
-}
-
-uint32_t fos_ring_peer_cpu(const struct fos_ring *r)
-{
-	return LOAD(&r->m.peer_line->cpu);
-}
-
-uint64_t fos_ring_peer_turn(const struct fos_ring *r)
-{
-	return LOAD(&r->m.peer_line->turn_ns);
-}
-
-bool fos_ring_peer_dead(const struct fos_ring *r)
-{
-	/* Acquire: what it published before is seen by the next scan. */
-	return LOAD_ACQ(LOAD(&r->m.peer_state)) & FOS_STATE_DEAD;
-}
-
-uint64_t fos_ring_my_state(const struct fos_ring *r)
-{
-	return LOAD_ACQ(r->m.my_state);
-}

@@ -305,13 +305,40 @@ bool fos_ring_wait_over(const struct fos_ring *r, uint32_t want, uint64_t arg);
 
 /* ---- hints and death -------------------------------------------------- */
 
-/* CPUs are published plus one; 0 is unknown. */
-void fos_ring_set_hints(struct fos_ring *r, uint32_t cpu, uint64_t turn_ns);
-uint32_t fos_ring_peer_cpu(const struct fos_ring *r);
-uint64_t fos_ring_peer_turn(const struct fos_ring *r);
+#define FOS_RING_LOAD(p)	__atomic_load_n((p), __ATOMIC_RELAXED)
+#define FOS_RING_STORE(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELAXED)
 
-bool fos_ring_peer_dead(const struct fos_ring *r);
+/* CPUs are published plus one; 0 is unknown. */
+static inline void fos_ring_set_hints(struct fos_ring *r, uint32_t cpu,
+				      uint64_t turn_ns)
+{
+	if (FOS_RING_LOAD(&r->m.my_line->cpu) != cpu + 1)
+		FOS_RING_STORE(&r->m.my_line->cpu, cpu + 1);
+	if (FOS_RING_LOAD(&r->m.my_line->turn_ns) != turn_ns)
+		FOS_RING_STORE(&r->m.my_line->turn_ns, turn_ns);
+}
+
+static inline uint32_t fos_ring_peer_cpu(const struct fos_ring *r)
+{
+	return FOS_RING_LOAD(&r->m.peer_line->cpu);
+}
+
+static inline uint64_t fos_ring_peer_turn(const struct fos_ring *r)
+{
+	return FOS_RING_LOAD(&r->m.peer_line->turn_ns);
+}
+
+static inline bool fos_ring_peer_dead(const struct fos_ring *r)
+{
+	/* Acquire: what it published before is seen by the next scan. */
+	return __atomic_load_n(FOS_RING_LOAD(&r->m.peer_state),
+			       __ATOMIC_ACQUIRE) & FOS_STATE_DEAD;
+}
+
 /* My side's state word, FOS_STATE_DEAD and the count of closes. */
-uint64_t fos_ring_my_state(const struct fos_ring *r);
+static inline uint64_t fos_ring_my_state(const struct fos_ring *r)
+{
+	return __atomic_load_n(r->m.my_state, __ATOMIC_ACQUIRE);
+}
 
 #endif

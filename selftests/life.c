@@ -4,7 +4,8 @@
  * closing and sudden death.
  *
  * gates: asan
- * not under asan: a_child_of_a_busy_process_can_use_the_library (its allocator does not survive a fork of threads)
+ * not under asan: a_child_of_a_busy_process_can_use_the_library (a fork while
+ *	other threads are in its allocator leaves that locked)
  */
 #include <sys/socket.h>
 
