@@ -316,12 +316,15 @@ FOS_COLD int fos__ep_other_fd(const struct fos_ep *ep, int fd)
 	return other;
 }
 
-static struct fos_ep *registry_find(const struct fos_core_query *q)
+/* Each backend numbers its objects by itself. */
+static struct fos_ep *registry_find(const struct fos_backend *backend,
+				    const struct fos_core_query *q)
 {
 	struct fos_ep *ep;
 
 	for (ep = registry; ep; ep = ep->next)
-		if (ep->id == q->id && ep->side == q->side)
+		if (ep->backend == backend && ep->id == q->id &&
+		    ep->side == q->side)
 			return ep;
 	return NULL;
 }
@@ -354,7 +357,7 @@ static int resolve_locked(int fd, struct fos_ep **out, uint64_t *state)
 	slot = slot_make(fd);
 	if (!slot)
 		return -ENOMEM;
-	ep = registry_find(&q);
+	ep = registry_find(backend, &q);
 	ret = ep ? 0 : ep_attach(fd, &q, backend, &ep);
 	if (ret)
 		return ret;
@@ -430,7 +433,7 @@ static int close_locked(int fd)
 		return -EBADF;
 	if (slot)
 		STORE(&slot->ep, NULL);
-	return backend->close(fd, registry_find(&q));
+	return backend->close(fd, registry_find(backend, &q));
 }
 
 FOS_API int fos_close(int fd)
