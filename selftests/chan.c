@@ -537,13 +537,13 @@ TEST_F(sleeping, a_signal_withdraws_the_message)
 	on_signal(SIGUSR1, 0, ignore_it);
 	start(&s);
 	EXPECT_TRUE(asleep(&s));
-	pthread_kill(s.thread, SIGUSR1);
+	interrupt(&s, SIGUSR1);
 	EXPECT_EQ(-EINTR, finish(&s));
 	EXPECT_EQ(-EAGAIN, RESULT(fos_recv(self->fd[1], in, 8,
 					   FOS_NONBLOCK)));
 	start(&r);
 	EXPECT_TRUE(asleep(&r));
-	pthread_kill(r.thread, SIGUSR1);
+	interrupt(&r, SIGUSR1);
 	EXPECT_EQ(-EINTR, finish(&r));
 }
 

@@ -170,6 +170,17 @@ static inline int wait_poll(int fd, short events)
 	return poll(&p, 1, HANG_MS) == 1 ? p.revents : -1;
 }
 
+/* Until the call ends: the first may come while it waits for a lock. */
+static inline void interrupt(struct async *a, int sig)
+{
+	const uint64_t end = now_ns() + HANG_MS * 1000000ULL;
+
+	while (!is_done(a) && now_ns() < end) {
+		pthread_kill(a->thread, sig);
+		nap_us(5000);
+	}
+}
+
 /* Where POLLIN promises it, what is there; else what will be. */
 static inline long recv_when_readable(int fd, void *buf, size_t len)
 {
