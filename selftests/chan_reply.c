@@ -3,8 +3,7 @@
  * The server's side of calls: which requests can be answered, and where replies
  * go when there is little room.
  *
- * gates: asan tsan valgrind
- * not under valgrind: a_late_reply_leaves_the_others_alone (it stops a copy in the middle)
+ * gates: asan tsan
  */
 #include "calls.h"
 
