@@ -94,7 +94,8 @@ static uint64_t count_free(const struct fos_ring *r, uint64_t from)
 
 int fos_ring_reserve(struct fos_ring *r, uint64_t *seq)
 {
-	uint64_t tail = LOAD(&r->tail);
+	/* Acquire: who moved it had seen the slots before it become free. */
+	uint64_t tail = LOAD_ACQ(&r->tail);
 	uint64_t n;
 
 	for (;;) {
@@ -109,7 +110,7 @@ int fos_ring_reserve(struct fos_ring *r, uint64_t *seq)
 			*seq = tail - r->m.depth;
 			/* Another thread may have moved on meanwhile. */
 			if (tail != LOAD(&r->tail)) {
-				tail = LOAD(&r->tail);
+				tail = LOAD_ACQ(&r->tail);
 				continue;
 			}
 			return fos_ring_fate(r, *seq) == -EPROTO ? -EPROTO :
@@ -117,7 +118,7 @@ int fos_ring_reserve(struct fos_ring *r, uint64_t *seq)
 		}
 		if (__atomic_compare_exchange_n(&r->tail, &tail, tail + 1, true,
 						__ATOMIC_ACQ_REL,
-						__ATOMIC_RELAXED)) {
+						__ATOMIC_ACQUIRE)) {
 			*seq = tail;
 			return 0;
 		}

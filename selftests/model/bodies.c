@@ -1,0 +1,594 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What the threads do.  Side A, the first threads, sends; side B receives.
+ */
+#include "bodies.h"
+
+static void expect(bool ok, const char *what, int ret)
+{
+	if (!ok)
+		model_fail("%s returned %d", what, ret);
+}
+
+static void send_ok(int id, unsigned int flags)
+{
+	int ret = send_message(id, flags);
+
+	expect(!ret, "send", ret);
+}
+
+static int receive_ok(unsigned int kinds, uint64_t *token)
+{
+	int ret = receive_message(kinds, 0, token);
+
+	expect(ret > 0, "receive", ret);
+	return ret;
+}
+
+/* ---- senders and receivers -------------------------------------------- */
+
+static void send_both(int a, int b)
+{
+	plan(2);
+	send_ok(a, 0);
+	send_ok(b, 0);
+}
+
+static void send_one(int id)
+{
+	plan(1);
+	send_ok(id, 0);
+}
+
+void send_1(void) { send_one(1); }
+void send_2(void) { send_one(2); }
+void send_12(void) { send_both(1, 2); }
+void send_13(void) { send_both(1, 3); }
+
+void send_123(void)
+{
+	plan(3);
+	send_ok(1, 0);
+	send_ok(2, 0);
+	send_ok(3, 0);
+}
+
+static void receive_n(int n)
+{
+	plan(n);
+	while (n--)
+		receive_ok(KIND_MSG, NULL);
+}
+
+void recv_1(void) { receive_n(1); }
+void recv_2(void) { receive_n(2); }
+void recv_3(void) { receive_n(3); }
+void recv_4(void) { receive_n(4); }
+void recv_5(void) { receive_n(5); }
+
+/* Until the peer is dead. */
+void recv_all(void)
+{
+	int ret;
+
+	do {
+		ret = receive_message(KIND_MSG, 0, NULL);
+	} while (ret > 0);
+	expect(ret == -EPIPE, "receive", ret);
+}
+
+/* One, or the news that none comes. */
+void recv_1_if_any(void)
+{
+	int ret = receive_message(KIND_MSG, 0, NULL);
+
+	expect(ret > 0 || ret == -EPIPE, "receive", ret);
+}
+
+/* If there is a receiver, without waiting for him. */
+static void post(int id)
+{
+	int ret = send_message(id, SEND_NONBLOCK);
+
+	if (ret) {
+		expect(ret == -EAGAIN, "send", ret);
+		send_ok(id, 0);
+	}
+}
+
+void post_12(void)
+{
+	post(1);
+	post(2);
+}
+
+void post_123(void)
+{
+	post_12();
+	post(3);
+}
+
+/* Published, and no more asked for: less to interleave. */
+static void push_n(int from, int step, int n)
+{
+	plan(n);
+	for (; n--; from += step)
+		send_ok(from, SEND_PUSH);
+}
+
+void push_1(void) { push_n(1, 1, 1); }
+void push_2(void) { push_n(2, 1, 1); }
+void push_3(void) { push_n(3, 1, 1); }
+void push_12(void) { push_n(1, 1, 2); }
+void push_13(void) { push_n(1, 2, 2); }
+void push_24(void) { push_n(2, 2, 2); }
+void push_2345(void) { push_n(2, 1, 4); }
+void push_123(void) { push_n(1, 1, 3); }
+
+/* ---- giving up -------------------------------------------------------- */
+
+static void send_late(int id)
+{
+	int ret = send_message(id, SEND_TIMED);
+
+	expect(!ret || ret == -ETIMEDOUT, "send", ret);
+}
+
+void send_late_12(void)
+{
+	plan(2);
+	send_late(1);
+	send_late(2);
+	hang_up();
+}
+
+void send_late_123(void)
+{
+	plan(3);
+	send_late(1);
+	send_late(2);
+	send_late(3);
+	hang_up();
+}
+
+void send_late_1(void)
+{
+	plan(1);
+	send_late(1);
+}
+
+/* Either takes one message or leaves; then another one looks. */
+void recv_late(void)
+{
+	int ret = receive_message(KIND_MSG, RECV_TIMED, NULL);
+
+	expect(ret > 0 || ret == -ETIMEDOUT || ret == -EPIPE, "receive", ret);
+}
+
+void recv_late_then_all(void)
+{
+	recv_late();
+	recv_all();
+}
+
+void send_1_hang_up(void)
+{
+	plan(1);
+	send_ok(1, 0);
+	hang_up();
+}
+
+void send_12_hang_up(void)
+{
+	plan(2);
+	send_ok(1, 0);
+	send_ok(2, 0);
+	hang_up();
+}
+
+void recv_until_2(void)
+{
+	while (receive_ok(KIND_MSG, NULL) != 2)
+		;
+}
+
+void try_12(void)
+{
+	int ret;
+
+	ret = send_message(1, SEND_NONBLOCK);
+	expect(!ret || ret == -EAGAIN, "send", ret);
+	ret = send_message(2, SEND_NONBLOCK);
+	expect(!ret || ret == -EAGAIN, "send", ret);
+}
+
+void recv_late_twice(void)
+{
+	recv_late();
+	recv_late();
+}
+
+/* ---- requests --------------------------------------------------------- */
+
+static void call_ok(int id)
+{
+	int ret = call_peer(id, false);
+
+	expect(!ret, "call", ret);
+}
+
+static void call_late(int id)
+{
+	int ret = call_peer(id, true);
+
+	expect(!ret || ret == -ETIMEDOUT, "call", ret);
+}
+
+void call_1(void)
+{
+	plan(1);
+	call_ok(1);
+}
+
+void call_2(void)
+{
+	plan(1);
+	call_ok(2);
+}
+
+void call_12(void)
+{
+	plan(2);
+	call_ok(1);
+	call_ok(2);
+}
+
+void call_late_then_again(void)
+{
+	plan(2);
+	call_late(1);
+	call_ok(2);
+	hang_up();
+}
+
+void call_late_12(void)
+{
+	plan(2);
+	call_late(1);
+	call_late(2);
+	hang_up();
+}
+
+void push_of_each_kind(void)
+{
+	plan(2);
+	send_ok(1, SEND_PUSH);
+	send_ok(2, SEND_PUSH | SEND_REQUEST);
+}
+
+static int serve_kinds(unsigned int kinds)
+{
+	uint64_t token;
+	int id, ret;
+
+	id = receive_message(kinds, 0, &token);
+	if (id <= 0 || !token)
+		return id;
+	ret = reply_to(token, id);
+	if (ret == -EPIPE)
+		return ret;
+	expect(!ret || ret == -ESTALE, "reply", ret);
+	return id;
+}
+
+static int serve_one(void)
+{
+	return serve_kinds(KIND_MSG | KIND_CALL);
+}
+
+void serve_call(void)
+{
+	plan(1);
+	serve_kinds(KIND_CALL);
+}
+
+/* A request that was withdrawn leaves a server without one. */
+const char *servers_may_sleep(unsigned int asleep)
+{
+	return asleep & 1 ? "the caller sleeps for ever" : NULL;
+}
+
+void recv_request(void)
+{
+	uint64_t token;
+
+	plan(1);
+	receive_ok(KIND_CALL, &token);
+}
+
+void call_late_then_2(void)
+{
+	plan(2);
+	call_late(1);
+	call_ok(2);
+}
+
+void serve_2(void)
+{
+	plan(2);
+	serve_one();
+	serve_one();
+}
+
+void serve_1(void)
+{
+	plan(1);
+	serve_one();
+}
+
+void serve_all(void)
+{
+	int ret;
+
+	do {
+		ret = serve_one();
+	} while (ret > 0);
+	expect(ret == -EPIPE, "receive or reply", ret);
+}
+
+/* He has given up, or it was withdrawn, before he sends the message. */
+void call_late_then_send(void)
+{
+	plan(2);
+	call_late(1);
+	send_ok(2, 0);
+	hang_up();
+}
+
+void reply_too_late(void)
+{
+	uint64_t token, late = 0;
+	int id, ret;
+
+	do {
+		id = receive_message(KIND_MSG | KIND_CALL, 0, &token);
+		expect(id > 0, "receive", id);
+		if (id == 1)
+			late = token;
+	} while (id != 2);
+	if (!late)
+		return;
+	ret = reply_to(late, 1);
+	expect(ret == -ESTALE || ret == -EPIPE, "late reply", ret);
+}
+
+/* The message needs the block that the reply lies in. */
+void serve_1_send_2(void)
+{
+	plan(2);
+	if (serve_one() > 0)
+		send_ok(2, SEND_AREA);
+}
+
+void call_late_1_recv_2(void)
+{
+	plan(2);
+	call_late(1);
+	if (world.message[1].outcome == UNDELIVERED)
+		hang_up();
+	else
+		receive_ok(KIND_MSG, NULL);
+}
+
+/* He takes a message or a request, whichever comes first. */
+void recv_either(void)
+{
+	uint64_t token;
+
+	plan(1);
+	receive_ok(KIND_MSG | KIND_CALL, &token);
+}
+
+void push_request_1(void)
+{
+	plan(1);
+	send_ok(1, SEND_PUSH | SEND_REQUEST);
+}
+
+/* The last thread, if the other one took the message. */
+const char *last_may_sleep(unsigned int asleep)
+{
+	return (asleep & ~8U) || (asleep && !world.message[2].taken) ?
+	       "a thread sleeps for ever" : NULL;
+}
+
+void call_1_recv_2(void)
+{
+	plan(2);
+	call_ok(1);
+	receive_ok(KIND_MSG, NULL);
+}
+
+/* ---- nobody there ----------------------------------------------------- */
+
+void leave_then_send(void)
+{
+	recv_late();
+	send_ok(3, 0);
+}
+
+void try_after_3(void)
+{
+	int ret;
+
+	receive_ok(KIND_MSG, NULL);
+	ret = send_message(1, SEND_NONBLOCK);
+	expect(ret == -EAGAIN, "send to nobody", ret);
+}
+
+/* ---- death ------------------------------------------------------------ */
+
+/* The peer may be dead: then the rest is not sent. */
+static void send_while_alive(int from, int to)
+{
+	int id, ret;
+
+	for (id = from; id <= to; id++) {
+		ret = send_message(id, 0);
+		expect(!ret || ret == -EPIPE, "send", ret);
+		if (ret)
+			return;
+	}
+	expect(false, "send to a dead peer", ret);
+}
+
+void send_to_mortal(void)
+{
+	send_while_alive(1, 4);
+}
+
+void call_mortal(void)
+{
+	int ret = call_peer(1, false);
+
+	if (!ret)
+		ret = call_peer(2, false);
+	expect(!ret || ret == -EPIPE || ret == -ECONNRESET, "call", ret);
+	if (!ret)
+		expect(world.message[2].replied, "call without a reply", ret);
+}
+
+void recv_2_hang_up(void)
+{
+	receive_ok(KIND_MSG, NULL);
+	receive_ok(KIND_MSG, NULL);
+	hang_up();
+}
+
+void post_12_hang_up(void)
+{
+	post_12();
+	hang_up();
+}
+
+void serve_2_hang_up(void)
+{
+	serve_2();
+	hang_up();
+}
+
+void call_12_hang_up(void)
+{
+	call_12();
+	hang_up();
+}
+
+/* ---- refusal ---------------------------------------------------------- */
+
+#define TOO_LONG	(MESSAGES - 1)
+
+void send_too_long(void)
+{
+	int ret;
+
+	plan(1);
+	ret = send_message(TOO_LONG, 0);
+	expect(ret == -EMSGSIZE, "send of a long one", ret);
+}
+
+/* It may come after the receiver has had all that he wants. */
+const char *long_one_may_sleep(unsigned int asleep)
+{
+	return (asleep & ~2U) || (asleep && world.message[TOO_LONG].refused) ?
+	       "a thread sleeps for ever" : NULL;
+}
+
+void send_too_long_1(void)
+{
+	int ret;
+
+	plan(2);
+	ret = send_message(TOO_LONG, 0);
+	expect(ret == -EMSGSIZE, "send of a long one", ret);
+	send_ok(1, 0);
+}
+
+static void recv_refuse_1(void)
+{
+	int ret = receive_message(KIND_MSG, RECV_REFUSES, NULL);
+
+	expect(ret > 0, "receive", ret);
+}
+
+void recv_refuse_2(void)
+{
+	recv_refuse_1();
+	recv_refuse_1();
+}
+
+/* ---- blocks ----------------------------------------------------------- */
+
+void send_area_123(void)
+{
+	plan(3);
+	send_ok(1, SEND_AREA);
+	send_ok(2, SEND_AREA);
+	send_ok(3, SEND_AREA);
+}
+
+void send_area_12(void)
+{
+	plan(2);
+	send_ok(1, SEND_AREA);
+	send_ok(2, SEND_AREA);
+}
+
+void send_area_1_push_23(void)
+{
+	plan(3);
+	send_ok(1, SEND_AREA);
+	send_ok(2, SEND_PUSH);
+	send_ok(3, SEND_PUSH);
+}
+
+void send_area_1_then_2(void)
+{
+	plan(2);
+	send_ok(1, SEND_AREA);
+	send_ok(2, 0);
+}
+
+/* ---- poll ------------------------------------------------------------- */
+
+/* Edge-triggered: asked once, then drained without a trap. */
+static void poll_until(int last)
+{
+	int ret, n = 0;
+
+	epoll_add(FOS_WANT_PUBLISHED);
+	while (n < last) {
+		epoll_wait_edge();
+		for (;;) {
+			ret = receive_message(KIND_MSG, RECV_NONBLOCK, NULL);
+			if (ret < 0)
+				break;
+			n++;
+		}
+		expect(ret == -EAGAIN, "receive", ret);
+	}
+}
+
+void poll_2(void) { poll_until(2); }
+void poll_3(void) { poll_until(3); }
+
+void poll_to_send(void)
+{
+	int ret;
+
+	epoll_add(FOS_WANT_TAKE | FOS_WANT_ROOM | FOS_WANT_CLAIMS |
+		  FOS_WANT_RECEIVER);
+	while ((ret = send_message(1, SEND_NONBLOCK))) {
+		expect(ret == -EAGAIN, "send", ret);
+		epoll_wait_edge();
+	}
+}
