@@ -54,6 +54,8 @@ bench_obj := $(patsubst bench/%.c,$(BUILD)/bench/%.o,$(wildcard bench/*.c))
 # Each is a program; abi* speak to the module without the library.
 suite_bin := $(patsubst selftests/%.c,$(BUILD)/bin/fos-%,$(wildcard selftests/*.c))
 abi_bin := $(filter $(BUILD)/bin/fos-abi $(BUILD)/bin/fos-abi_%,$(suite_bin))
+model := $(BUILD)/model/model
+model_obj := $(patsubst selftests/%.c,$(BUILD)/%.o,$(wildcard selftests/model/*.c))
 example_bin := $(patsubst examples/%.c,$(BUILD)/bin/fos-%,$(wildcard examples/*.c))
 static := $(BUILD)/lib/libfastos.a
 shared := $(BUILD)/lib/libfastos.so.$(SOVERSION)
@@ -72,7 +74,7 @@ lib: $(static) $(shared) ## the library, static and shared, in build/lib
 bench: $(BUILD)/bin/fosbench ## the benchmark, build/bin/fosbench
 
 .PHONY: selftests
-selftests: $(suite_bin) ## the test programs, build/bin/fos-*
+selftests: $(suite_bin) $(model) ## the test programs, build/bin/fos-*
 
 .PHONY: examples
 examples: $(example_bin) ## the examples, build/bin/fos-echo
@@ -141,14 +143,22 @@ check: ## all tests, on the host and in guests; the last line is the result
 	$(Q)selftests/run --kernels '$(KERNELS)' $(SUITES)
 
 .PHONY: soak
-soak: lib selftests vm-module ## the guests' tests with FOS_SOAK=20 times the rounds
+soak: lib selftests vm-module ## the long form of tests, model and fuzzing; hours
 	$(Q)FOS_SOAK=$(or $(FOS_SOAK),20) FOS_BUDGET=$(or $(FOS_BUDGET),20) \
 		selftests/run --guest --kernels '$(KERNELS)' $(SUITES)
+	$(Q)FOS_MESSAGES=$(or $(FOS_MESSAGES),10000000) FOS_BUDGET=$(or $(FOS_BUDGET),20) \
+		selftests/run --native stress_many
+	$(Q)$(model) --full
+	$(Q)$(model) --full --mutate all
 	$(Q)selftests/fuzz/run --seconds $(or $(FUZZ_SECONDS),1800)
 
 .PHONY: fuzz
 fuzz: ## hostile peers made up by libFuzzer, FUZZ_SECONDS=20 a target
 	$(Q)selftests/fuzz/run --seconds $(or $(FUZZ_SECONDS),20)
+
+.PHONY: model
+model: $(model) ## all executions of lib/ring.c in small (MODEL=--help)
+	$(Q)$(model) $(MODEL)
 
 .PHONY: mutation
 mutation: selftests ## break the code on purpose: the tests must notice
@@ -232,7 +242,8 @@ help: ## this list
 flags := $(VERSION) $(CC) $(CPPFLAGS) $(CFLAGS) $(FOS_CFLAGS) $(LDFLAGS)
 .PHONY: FORCE
 $(BUILD)/flags: FORCE
-	@mkdir -p $(BUILD)/lib $(BUILD)/bench $(BUILD)/bin $(BUILD)/dep
+	@mkdir -p $(BUILD)/lib $(BUILD)/bench $(BUILD)/bin $(BUILD)/model \
+		$(BUILD)/dep
 	@echo '$(subst ','\'',$(flags))' | cmp -s - $@ || \
 		echo '$(subst ','\'',$(flags))' >$@
 
@@ -302,8 +313,20 @@ $(filter-out $(abi_bin),$(suite_bin)): $(BUILD)/bin/fos-%: selftests/%.c \
 	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude $(harness) \
 		-o $@ $< $(static)
 
+# The stacks of its threads are part of a state: what is left over in them makes
+# equal states look different.
+$(model_obj): $(BUILD)/model/%.o: selftests/model/%.c $(BUILD)/flags
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) -ftrivial-auto-var-init=zero \
+		-Iinclude -Iinclude/uapi -Ilib -c -o $@ $<
+
+$(model): $(model_obj)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^
+
 $(example_bin): $(BUILD)/bin/fos-%: examples/%.c $(static) $(BUILD)/flags
 	$(call say,CCLD,$@)
 	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude -o $@ $< $(static)
 
--include $(wildcard $(BUILD)/lib/*.d $(BUILD)/bench/*.d $(BUILD)/dep/*.d)
+-include $(wildcard $(BUILD)/lib/*.d $(BUILD)/bench/*.d $(BUILD)/model/*.d \
+	$(BUILD)/dep/*.d)

@@ -178,11 +178,22 @@ void in_enter(struct op *op, const struct in *in)
 	fos_ring_enter_wait(op->r, serves(in), &op->bell);
 }
 
-ssize_t in_leave(struct op *op, const struct in *in, ssize_t ret)
+/* A sender that counted on one who leaves without a message has published it. */
+static FOS_COLD ssize_t last_look(struct op *op, struct in *in, ssize_t why)
+{
+	const ssize_t ret = take_next(op, in, FOS_SEEN_ALL);
+
+	return ret == -EAGAIN ? why : ret;
+}
+
+ssize_t in_leave(struct op *op, struct in *in, ssize_t ret)
 {
 	fos_ring_leave_wait(op->r, serves(in));
-	if (op->waits)
+	if (op->waits) {
+		if (fos_unlikely(ret == -ETIMEDOUT || ret == -EINTR))
+			ret = last_look(op, in, ret);
 		wake_next(op);
+	}
 	received(op, true, false);
 	return ret;
 }

@@ -35,7 +35,7 @@ ssize_t in_receive(struct op *op, struct in *in, int flags);
  */
 void in_enter(struct op *op, const struct in *in);
 ssize_t in_receive_entered(struct op *op, struct in *in);
-ssize_t in_leave(struct op *op, const struct in *in, ssize_t ret);
+ssize_t in_leave(struct op *op, struct in *in, ssize_t ret);
 
 /**
  * in_reply() - take the reply to my request, which is there

@@ -215,7 +215,7 @@ int fos_ring_withdraw(struct fos_ring *r, uint64_t seq, uint64_t *word)
 		    (*word & FOS_CLAIM_FATE) == FOS_CLAIM_TAKEN)
 			return -EPROTO;
 		if (__atomic_compare_exchange_n(claim, word, mine, false,
-						__ATOMIC_SEQ_CST,
+						__ATOMIC_ACQ_REL,
 						__ATOMIC_ACQUIRE)) {
 			*word = mine;
 			return 0;
@@ -234,9 +234,10 @@ uint64_t fos_ring_claims_sum(const struct fos_ring *r)
 	uint64_t sum = 0;
 	uint32_t slot;
 
+	/* Relaxed: whoever waits for another sum looks at the words again. */
 	for (slot = 0; slot < r->m.depth; slot++)
-		sum += LOAD_ACQ(&r->m.peer_claims[slot]) +
-		       LOAD_ACQ(&r->m.peer_released[slot]);
+		sum += LOAD(&r->m.peer_claims[slot]) +
+		       LOAD(&r->m.peer_released[slot]);
 	return sum;
 }
 
@@ -259,7 +260,8 @@ bool fos_ring_peek(const struct fos_ring *r)
 {
 	const uint64_t head = LOAD(&r->head);
 
-	return LOAD_ACQ(&r->m.peer_entries[slot_of(r, head)].seq) == head;
+	/* Relaxed: the scan looks again. */
+	return LOAD(&r->m.peer_entries[slot_of(r, head)].seq) == head;
 }
 
 uint64_t fos_ring_seen(const struct fos_ring *r)
@@ -407,7 +409,7 @@ int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
 		f->seq = s->pos;
 		ok = copy_message(r, e, f);
 		/* Taken, and the slot filled again, while we copied? */
-		if (LOAD_ACQ(claim) != s->word)
+		if (LOAD(claim) != s->word)
 			continue;
 		if (ok && !(kinds & (1U << KIND(f->meta))))
 			continue;
@@ -426,7 +428,7 @@ bool fos_ring_is_empty(struct fos_ring *r)
 	for (; pos < end; pos++) {
 		word = LOAD(&r->m.my_claims[slot_of(r, pos)]);
 		if (is_open(r, pos, word) &&
-		    LOAD_ACQ(&r->m.peer_entries[slot_of(r, pos)].seq) == pos)
+		    LOAD(&r->m.peer_entries[slot_of(r, pos)].seq) == pos)
 			return false;
 	}
 	return true;
@@ -492,7 +494,7 @@ void fos_ring_leave_wait(struct fos_ring *r, bool serves)
 
 bool fos_ring_is_attended(const struct fos_ring *r, bool call)
 {
-	const uint32_t word = LOAD_ACQ(&r->m.peer_line->receivers);
+	const uint32_t word = LOAD(&r->m.peer_line->receivers);
 
 	return call ? FOS_SERVERS(word) : FOS_RECEIVERS(word);
 }
@@ -541,8 +543,7 @@ bool fos_ring_give_up(struct fos_ring *r, uint64_t token, uint32_t *bell)
 
 static uint64_t released(const struct fos_ring *r, uint64_t token)
 {
-	return __atomic_load_n(&r->m.peer_released[reply_slot(r, token)],
-			       __ATOMIC_SEQ_CST);
+	return LOAD_ACQ(&r->m.peer_released[reply_slot(r, token)]);
 }
 
 bool fos_ring_is_released(const struct fos_ring *r, uint64_t token)

@@ -4,20 +4,20 @@
  */
 #include "bodies.h"
 
-static void expect(bool ok, const char *what, int ret)
+void expect(bool ok, const char *what, int ret)
 {
 	if (!ok)
 		model_fail("%s returned %d", what, ret);
 }
 
-static void send_ok(int id, unsigned int flags)
+void send_ok(int id, unsigned int flags)
 {
 	int ret = send_message(id, flags);
 
 	expect(!ret, "send", ret);
 }
 
-static int receive_ok(unsigned int kinds, uint64_t *token)
+int receive_ok(unsigned int kinds, uint64_t *token)
 {
 	int ret = receive_message(kinds, 0, token);
 
@@ -125,6 +125,32 @@ void push_24(void) { push_n(2, 2, 2); }
 void push_2345(void) { push_n(2, 1, 4); }
 void push_123(void) { push_n(1, 1, 3); }
 
+/* ---- one slot, two threads --------------------------------------------- */
+
+/* The second one goes where the first was, without a sleep. */
+void push_1_then_2(void)
+{
+	plan(2);
+	send_ok(1, SEND_PUSH);
+	model_await(&world.mem[1].claims[0], sizeof(world.mem[1].claims[0]),
+		    FOS_CLAIM(1, FOS_CLAIM_DONE), true);
+	send_ok(2, SEND_PUSH);
+}
+
+/* It may be his now, and never filled. */
+void look_for_room(void)
+{
+	plan(1);
+	look_for_slot();
+	model_over();
+}
+
+const char *all_may_sleep(unsigned int asleep)
+{
+	(void)asleep;
+	return NULL;
+}
+
 /* ---- giving up -------------------------------------------------------- */
 
 static void send_late(int id)
@@ -192,221 +218,33 @@ void recv_until_2(void)
 		;
 }
 
+static void try_one(int id)
+{
+	int ret = send_message(id, SEND_NONBLOCK);
+
+	expect(!ret || ret == -EAGAIN, "send", ret);
+}
+
+void try_1(void) { try_one(1); }
+
 void try_12(void)
 {
-	int ret;
+	try_one(1);
+	try_one(2);
+}
 
-	ret = send_message(1, SEND_NONBLOCK);
-	expect(!ret || ret == -EAGAIN, "send", ret);
-	ret = send_message(2, SEND_NONBLOCK);
-	expect(!ret || ret == -EAGAIN, "send", ret);
+/* What was promised to a receiver was taken before he left. */
+const char *none_is_left(unsigned int asleep)
+{
+	if (world.message[1].outcome == MAYBE && !world.message[1].taken)
+		return "a message was sent to one who left";
+	return asleep ? "a thread sleeps for ever" : NULL;
 }
 
 void recv_late_twice(void)
 {
 	recv_late();
 	recv_late();
-}
-
-/* ---- requests --------------------------------------------------------- */
-
-static void call_ok(int id)
-{
-	int ret = call_peer(id, false);
-
-	expect(!ret, "call", ret);
-}
-
-static void call_late(int id)
-{
-	int ret = call_peer(id, true);
-
-	expect(!ret || ret == -ETIMEDOUT, "call", ret);
-}
-
-void call_1(void)
-{
-	plan(1);
-	call_ok(1);
-}
-
-void call_2(void)
-{
-	plan(1);
-	call_ok(2);
-}
-
-void call_12(void)
-{
-	plan(2);
-	call_ok(1);
-	call_ok(2);
-}
-
-void call_late_then_again(void)
-{
-	plan(2);
-	call_late(1);
-	call_ok(2);
-	hang_up();
-}
-
-void call_late_12(void)
-{
-	plan(2);
-	call_late(1);
-	call_late(2);
-	hang_up();
-}
-
-void push_of_each_kind(void)
-{
-	plan(2);
-	send_ok(1, SEND_PUSH);
-	send_ok(2, SEND_PUSH | SEND_REQUEST);
-}
-
-static int serve_kinds(unsigned int kinds)
-{
-	uint64_t token;
-	int id, ret;
-
-	id = receive_message(kinds, 0, &token);
-	if (id <= 0 || !token)
-		return id;
-	ret = reply_to(token, id);
-	if (ret == -EPIPE)
-		return ret;
-	expect(!ret || ret == -ESTALE, "reply", ret);
-	return id;
-}
-
-static int serve_one(void)
-{
-	return serve_kinds(KIND_MSG | KIND_CALL);
-}
-
-void serve_call(void)
-{
-	plan(1);
-	serve_kinds(KIND_CALL);
-}
-
-/* A request that was withdrawn leaves a server without one. */
-const char *servers_may_sleep(unsigned int asleep)
-{
-	return asleep & 1 ? "the caller sleeps for ever" : NULL;
-}
-
-void recv_request(void)
-{
-	uint64_t token;
-
-	plan(1);
-	receive_ok(KIND_CALL, &token);
-}
-
-void call_late_then_2(void)
-{
-	plan(2);
-	call_late(1);
-	call_ok(2);
-}
-
-void serve_2(void)
-{
-	plan(2);
-	serve_one();
-	serve_one();
-}
-
-void serve_1(void)
-{
-	plan(1);
-	serve_one();
-}
-
-void serve_all(void)
-{
-	int ret;
-
-	do {
-		ret = serve_one();
-	} while (ret > 0);
-	expect(ret == -EPIPE, "receive or reply", ret);
-}
-
-/* He has given up, or it was withdrawn, before he sends the message. */
-void call_late_then_send(void)
-{
-	plan(2);
-	call_late(1);
-	send_ok(2, 0);
-	hang_up();
-}
-
-void reply_too_late(void)
-{
-	uint64_t token, late = 0;
-	int id, ret;
-
-	do {
-		id = receive_message(KIND_MSG | KIND_CALL, 0, &token);
-		expect(id > 0, "receive", id);
-		if (id == 1)
-			late = token;
-	} while (id != 2);
-	if (!late)
-		return;
-	ret = reply_to(late, 1);
-	expect(ret == -ESTALE || ret == -EPIPE, "late reply", ret);
-}
-
-/* The message needs the block that the reply lies in. */
-void serve_1_send_2(void)
-{
-	plan(2);
-	if (serve_one() > 0)
-		send_ok(2, SEND_AREA);
-}
-
-void call_late_1_recv_2(void)
-{
-	plan(2);
-	call_late(1);
-	if (world.message[1].outcome == UNDELIVERED)
-		hang_up();
-	else
-		receive_ok(KIND_MSG, NULL);
-}
-
-/* He takes a message or a request, whichever comes first. */
-void recv_either(void)
-{
-	uint64_t token;
-
-	plan(1);
-	receive_ok(KIND_MSG | KIND_CALL, &token);
-}
-
-void push_request_1(void)
-{
-	plan(1);
-	send_ok(1, SEND_PUSH | SEND_REQUEST);
-}
-
-/* The last thread, if the other one took the message. */
-const char *last_may_sleep(unsigned int asleep)
-{
-	return (asleep & ~8U) || (asleep && !world.message[2].taken) ?
-	       "a thread sleeps for ever" : NULL;
-}
-
-void call_1_recv_2(void)
-{
-	plan(2);
-	call_ok(1);
-	receive_ok(KIND_MSG, NULL);
 }
 
 /* ---- nobody there ----------------------------------------------------- */

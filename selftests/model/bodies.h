@@ -5,6 +5,12 @@
 
 #include "world.h"
 
+/* Or the execution has failed. */
+void expect(bool ok, const char *what, int ret);
+void send_ok(int id, unsigned int flags);
+/* Return: the message's number. */
+int receive_ok(unsigned int kinds, uint64_t *token);
+
 void send_1(void);
 void send_2(void);
 void send_12(void);
@@ -36,6 +42,7 @@ void recv_late_then_all(void);
 void send_1_hang_up(void);
 void send_12_hang_up(void);
 void recv_until_2(void);
+void try_1(void);
 void try_12(void);
 void recv_late_twice(void);
 void call_1(void);
@@ -71,11 +78,15 @@ void send_area_123(void);
 void send_area_12(void);
 void send_area_1_push_23(void);
 void send_area_1_then_2(void);
+void push_1_then_2(void);
+void look_for_room(void);
 void poll_2(void);
 void poll_3(void);
 void poll_to_send(void);
 
 /* Checks at the end, see struct config. */
+const char *none_is_left(unsigned int asleep);
+const char *all_may_sleep(unsigned int asleep);
 const char *servers_may_sleep(unsigned int asleep);
 const char *last_may_sleep(unsigned int asleep);
 const char *long_one_may_sleep(unsigned int asleep);

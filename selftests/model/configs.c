@@ -5,7 +5,8 @@
  *
  * Those that poll for messages rely on x86: the kernel's look at the entries is
  * after its fence, and their publication before a locked instruction and the look
- * at need_wakeup.  In C11's words the store of entry.seq is no part of that.
+ * at need_wakeup, or at the receivers.  In C11's words the store of entry.seq is
+ * no part of that.  The one with two threads a side does so to end in minutes.
  */
 #include "bodies.h"
 
@@ -35,6 +36,11 @@ const struct config configs[] = {
 	  .side = { A, B, END },
 	  .body = { try_12, recv_late_twice },
 	  .posts = true, .withdraws = true },
+	{ .name = "leaving-at-once", .what = "... while it is sent: he takes it then",
+	  .side = { A, B, END },
+	  .body = { try_1, recv_late },
+	  .posts = true, .withdraws = true, .at_end = none_is_left,
+	  .x86 = true },
 	{ .name = "left", .what = "a receiver is gone, and says so",
 	  .side = { A, B, END },
 	  .body = { try_after_3, leave_then_send },
@@ -136,10 +142,14 @@ const struct config configs[] = {
 	  .side = { A, B, B, END },
 	  .body = { push_of_each_kind, recv_1, recv_request },
 	  .varied = true },
-	{ .name = "pushed-through-one", .what = "... through one slot",
+	{ .name = "room-beside", .what = "a thread looks for room while another finds it",
+	  .side = { A, A, B, END },
+	  .body = { push_1_then_2, look_for_room, recv_1 },
+	  .depth = 1, .at_end = all_may_sleep },
+	{ .name = "pushed-through-one", .what = "three messages through one slot",
 	  .side = { A, A, B, END },
 	  .body = { push_13, push_2, recv_3 },
-	  .depth = 1 },
+	  .depth = 1, .level = FULL },
 	{ .name = "refusal-after", .what = "a message that does not fit, in a used slot",
 	  .side = { A, A, B, END },
 	  .body = { send_12, send_too_long, recv_refuse_2 },
@@ -150,7 +160,7 @@ const struct config configs[] = {
 	  .body = { push_1, push_2345, recv_5 }, .level = SOAK },
 	{ .name = "pushed-by-two", .what = "three messages of two threads",
 	  .side = { A, A, B, END },
-	  .body = { push_13, push_2, recv_3 } },
+	  .body = { push_13, push_2, recv_3 }, .level = FULL },
 	{ .name = "two-receivers", .what = "two messages, one for each",
 	  .side = { A, B, B, END },
 	  .body = { send_12, recv_1, recv_1 } },
@@ -185,7 +195,7 @@ const struct config configs[] = {
 	{ .name = "pushed-two-a-side", .what = "a message and a thread each",
 	  .side = { A, A, B, B, END },
 	  .body = { push_1, push_2, recv_1, recv_1 },
-	  .level = FULL },
+	  .x86 = true, .level = FULL },
 	{ .name = "left-behind", .what = "a server takes the request, not the message",
 	  .side = { A, A, B, B, END },
 	  .body = { push_request_1, push_2, recv_either, recv_1 },

@@ -9,7 +9,6 @@
 #define ACCESSES_MAX	100000
 
 struct msg memory[MODEL_LOCS][MODEL_MSGS];
-struct model_mutant model_mutant;
 bool model_x86;
 
 struct loc locs[MODEL_LOCS];
@@ -105,15 +104,7 @@ void begin_location(int loc)
 static int order_of(struct model_site *site, int order)
 {
 	site->reached = 1;
-	if (site != model_mutant.site ||
-	    model_mutant.change != MODEL_WEAKEN)
-		return order;
-	return model_mutant.order;
-}
-
-static bool changed(const struct model_site *site, enum model_change change)
-{
-	return site == model_mutant.site && model_mutant.change == change;
+	return site->change == MODEL_WEAKEN ? site->weaker : order;
 }
 
 static const char *order_name(int order)
@@ -409,14 +400,14 @@ void model_store(void *p, unsigned int size, uint64_t value, int order,
 	int at;
 
 	if (loc < 0) {
-		if (!changed(site, MODEL_DROP))
+		if (site->change != MODEL_DROP)
 			write_word(p, size, value);
 		return;
 	}
 	order = order_of(site, order);
 	world_ops->before_store();
 	begin_ordered(loc, order, true);
-	if (!changed(site, MODEL_DROP)) {
+	if (site->change != MODEL_DROP) {
 		begin_location(loc);
 		at = pick_place(loc);
 		insert(loc, at, value, order, NULL);
@@ -432,7 +423,7 @@ static void replace(void *p, int loc, int i, uint64_t value, int order,
 	const struct msg read = memory[loc][i];
 
 	learn(loc, i, order);
-	if (!changed(site, MODEL_DROP))
+	if (site->change != MODEL_DROP)
 		insert(loc, i + 1, value, order, &read);
 	show_access("change", p, value, i + 1, now.messages[loc], order, site);
 	end_ordered(loc, order);
@@ -452,7 +443,7 @@ uint64_t model_rmw(void *p, unsigned int size, uint64_t keep, uint64_t add,
 
 	if (loc < 0) {
 		old = read_word(p, size);
-		if (!changed(site, MODEL_DROP))
+		if (site->change != MODEL_DROP)
 			write_word(p, size, (old & keep) + add);
 		return old;
 	}
@@ -471,7 +462,7 @@ bool model_cas(void *p, unsigned int size, void *expected, uint64_t desired,
 	const struct compare c = {
 		.expected = read_word(expected, size),
 		.mask = mask_of(size),
-		.blind = changed(site, MODEL_BLIND),
+		.blind = site->change == MODEL_BLIND,
 	};
 	const int loc = find_location(p, size);
 	uint64_t old;
@@ -479,7 +470,7 @@ bool model_cas(void *p, unsigned int size, void *expected, uint64_t desired,
 
 	if (loc < 0) {
 		old = read_word(p, size);
-		if (old == c.expected && !changed(site, MODEL_DROP))
+		if (old == c.expected && site->change != MODEL_DROP)
 			write_word(p, size, desired);
 		write_word(expected, size, old);
 		return old == c.expected;
@@ -493,6 +484,8 @@ bool model_cas(void *p, unsigned int size, void *expected, uint64_t desired,
 		replace(p, loc, i, desired, order, site);
 		return true;
 	}
+	if (site->change == MODEL_WEAKEN_FAIL)
+		order_fail = site->weaker;
 	learn(loc, i, order_fail);
 	show_access("differ", p, old, i, now.messages[loc], order_fail, site);
 	write_word(expected, size, old);

@@ -44,41 +44,50 @@
 
 enum model_op { MODEL_LOAD, MODEL_STORE, MODEL_RMW, MODEL_CAS };
 
+/* What is done to a site to see whether that is noticed. */
+enum model_change {
+	MODEL_AS_IS,
+	MODEL_WEAKEN,		/* its order */
+	MODEL_WEAKEN_FAIL,	/* that of an exchange which found another value */
+	MODEL_DROP,
+	MODEL_BLIND,		/* exchanged without comparing */
+};
+
 /**
  * struct model_site - an atomic access in the source
  * @file: where
  * @func: in which function
+ * @what: is accessed, as written
  * @line: of @file
  * @op: what it does
  * @order: __ATOMIC_* as written
+ * @order_fail: ... of an exchange that fails
+ * @change: what is done to it
+ * @weaker: the order that it has then
  * @reached: was it executed on more than one thread's memory?
  */
 struct model_site {
 	const char *file;
 	const char *func;
+	const char *what;
 	int line;
 	int op;
 	int order;
+	int order_fail;
+	int change;
+	int weaker;
 	int reached;
-} __attribute__((aligned(8)));
+} __attribute__((aligned(64)));
 
-#define MODEL_SITE(kind, mo) ({						\
+#define MODEL_SITE(kind, on, mo, mo_fail) ({				\
 	static struct model_site site_					\
 	__attribute__((section("model_sites"), used)) = {		\
-		__FILE__, __func__, __LINE__, (kind), (mo), 0		\
+		.file = __FILE__, .func = __func__, .line = __LINE__,	\
+		.what = (on), .op = (kind),				\
+		.order = (mo), .order_fail = (mo_fail),			\
 	};								\
 	&site_; })
 
-/* What is done to one site to see whether that is noticed. */
-enum model_change { MODEL_AS_IS, MODEL_WEAKEN, MODEL_DROP, MODEL_BLIND };
-
-struct model_mutant {
-	struct model_site *site;
-	enum model_change change;
-	int order;
-};
-
-extern struct model_mutant model_mutant;
 /* Locked instructions are full fences; else as C11 says. */
 extern bool model_x86;
 

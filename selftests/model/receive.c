@@ -197,6 +197,13 @@ static int take_first(struct op *op, struct in *in)
 	return fos_ring_peek(op->r) ? take_next(op, in, 0) : -EAGAIN;
 }
 
+static int last_look(struct op *op, struct in *in, int why)
+{
+	const int ret = take_next(op, in, FOS_SEEN_ALL);
+
+	return ret == -EAGAIN ? why : ret;
+}
+
 static int receive(struct op *op, struct in *in)
 {
 	int ret;
@@ -209,8 +216,11 @@ static int receive(struct op *op, struct in *in)
 	fos_ring_enter_wait(op->r, in->kinds & KIND_CALL, &op->bell);
 	ret = receive_wait(op, in);
 	fos_ring_leave_wait(op->r, in->kinds & KIND_CALL);
-	if (op->waited)
+	if (op->waited) {
+		if (ret == -ETIMEDOUT)
+			ret = last_look(op, in, ret);
 		wake_next(op);
+	}
 	return ret;
 }
 

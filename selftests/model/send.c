@@ -119,6 +119,15 @@ static int place(struct op *op, struct out *out)
 					   place_slot(op, out);
 }
 
+void look_for_slot(void)
+{
+	struct out out;
+	struct op op;
+
+	op_begin(&op, false);
+	place_slot(&op, &out);
+}
+
 static int place_wait(struct op *op, struct out *out)
 {
 	int ret = place(op, out);

@@ -256,6 +256,8 @@ int op_withdraw(struct op *op, uint64_t seq);
 #define SEND_PUSH	8
 #define SEND_REQUEST	16	/* that nobody waits for */
 
+/* Without waiting, and without a message for it. */
+void look_for_slot(void);
 /* Message @id, 1 .. MESSAGES - 1. */
 int send_message(int id, unsigned int flags);
 
