@@ -137,6 +137,15 @@ void push_1_then_2(void)
 	send_ok(2, SEND_PUSH);
 }
 
+/* Of another thread, that was decided; in its slot. */
+void push_2_after_1(void)
+{
+	plan(1);
+	model_await(&world.mem[1].claims[0], sizeof(world.mem[1].claims[0]),
+		    FOS_CLAIM(0, FOS_CLAIM_DONE), false);
+	send_ok(2, SEND_PUSH);
+}
+
 /* It may be his now, and never filled. */
 void look_for_room(void)
 {
@@ -181,6 +190,15 @@ void send_late_1(void)
 {
 	plan(1);
 	send_late(1);
+}
+
+void send_too_late_1(void)
+{
+	int ret;
+
+	plan(1);
+	ret = send_message(1, SEND_LATE);
+	expect(!ret || ret == -ETIMEDOUT, "send", ret);
 }
 
 /* Either takes one message or leaves; then another one looks. */
@@ -351,7 +369,7 @@ void send_too_long_1(void)
 	send_ok(1, 0);
 }
 
-static void recv_refuse_1(void)
+void recv_refuse_1(void)
 {
 	int ret = receive_message(KIND_MSG, RECV_REFUSES, NULL);
 

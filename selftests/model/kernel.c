@@ -288,7 +288,7 @@ static int kernel_withdraw(int side, uint64_t seq, uint64_t *word)
 	world.in_kernel[model_self] = 1;
 	if (config->by_user) {
 		ret = fos_ring_withdraw(&world.ring[side], seq, word);
-		if (!ret)
+		if (*word == FOS_CLAIM(seq, FOS_CLAIM_WITHDRAWN))
 			bell(side, WANT_CLAIM);
 	} else {
 		ret = ep_withdraw(side, seq, word);

@@ -40,7 +40,7 @@ static void progress_over(void)
 }
 
 void explore(const struct config *c, uint64_t max_states, bool show,
-		    struct model_result *res)
+	     struct model_result *res)
 {
 	struct model_world w;
 

@@ -158,6 +158,8 @@ static const struct harmless {
 	  "a head that was put back costs steps of a scan" },
 	{ "fos_ring_reserve(): exchange of &r->tail acq_rel->release",
 	  "the tail was acquired when it was loaded" },
+	{ "fos_ring_withdraw(): exchange of claim acq_rel->release",
+	  "it replaces what was acquired when the slot was found free" },
 	{ "fos_ring_reserve(): store of (&r->free_to) left out",
 	  "everyone counts the free slots by himself then" },
 };

@@ -51,6 +51,14 @@ static bool claim(struct op *op, const struct fos_scan *s,
 	return won;
 }
 
+static void note_taker(int id, int what)
+{
+	if (id < 1 || id >= MESSAGES)
+		return;
+	world.message[id].taker = model_self;
+	world.message[id].tick = world.reading[model_self][what].tick;
+}
+
 static bool take_inline(struct op *op, const struct fos_scan *s,
 			const struct fos_found *f, struct in *in)
 {
@@ -59,6 +67,7 @@ static bool take_inline(struct op *op, const struct fos_scan *s,
 	bool won;
 
 	reading_begins(what, false);
+	note_taker(f->len - FOS_LEN(0), what);
 	won = claim(op, s, f, FOS_CLAIM_DONE);
 	reading_counts(what, won);
 	if (won)

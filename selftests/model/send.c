@@ -24,6 +24,8 @@ int op_wait(struct op *op, uint32_t want, uint64_t arg)
 
 	op->bell = 0;
 	op->waited = true;
+	if (op->late)
+		return -ETIMEDOUT;
 	return sleeper->bell_wait(op->side, bell, want, arg, op->timed);
 }
 
@@ -228,6 +230,24 @@ static int send_blocking(struct op *op, struct out *out)
 	return ret;
 }
 
+/* Of several it is not known yet who has won it. */
+static bool is_only_receiver(int thread)
+{
+	int t, n = 0;
+
+	for (t = 0; config->side[t] >= 0; t++)
+		n += config->side[t] == config->side[thread];
+	return n == 1;
+}
+
+/* Who is told that it was taken sees what the taker did before. */
+static void check_rendezvous(const struct message *m)
+{
+	if (is_only_receiver(m->taker) && m->tick &&
+	    !model_knows(m->taker, m->tick))
+		model_fail("a rendezvous that does not order");
+}
+
 static int send_nonblock(struct op *op, struct out *out)
 {
 	int ret;
@@ -240,7 +260,10 @@ static int send_nonblock(struct op *op, struct out *out)
 	publish(op, out);
 	if (fos_ring_has_taker(op->r, out->seq))
 		return 0;
-	return send_give_up(op, out->seq, -EAGAIN);
+	ret = send_give_up(op, out->seq, -EAGAIN);
+	if (!ret)
+		check_rendezvous(&world.message[out->id]);
+	return ret;
 }
 
 /* Not offered by the library yet: publish, and do not ask what became of it. */
@@ -273,6 +296,7 @@ int send_message(int id, unsigned int flags)
 	m->counted = 0;
 	m->outcome = UNKNOWN;
 	op_begin(&op, flags & SEND_TIMED);
+	op.late = flags & SEND_LATE;
 	if (fos_ring_peer_dead(op.r))
 		ret = -EPIPE;
 	else if (flags & SEND_NONBLOCK)
@@ -281,6 +305,8 @@ int send_message(int id, unsigned int flags)
 		ret = send_push(&op, &out);
 	else
 		ret = send_blocking(&op, &out);
+	if (!ret && !(flags & (SEND_NONBLOCK | SEND_PUSH)))
+		check_rendezvous(m);
 	model_note("send of message %d returns %d", id, ret);
 	m->outcome = !ret ? SENT : ret == -EMSGSIZE ? UNWANTED : UNDELIVERED;
 	/* It lies there; a later receive takes it. */

@@ -96,6 +96,8 @@ enum outcome { UNKNOWN, SENT, UNDELIVERED, UNWANTED, MAYBE };
  * @answered: a reply to it was published
  * @replied: ... and was read
  * @stale: ... and was said to be in vain
+ * @taker: who took it
+ * @tick: of his clock, before that; 0: not noted
  * @seq: its last position
  */
 struct message {
@@ -109,7 +111,9 @@ struct message {
 	uint8_t answered;
 	uint8_t replied;
 	uint8_t stale;
-	uint8_t resv[7];
+	uint8_t taker;
+	uint8_t tick;
+	uint8_t resv[5];
 	uint64_t seq;
 };
 
@@ -236,6 +240,7 @@ _Noreturn void thread_dies(void);
 /**
  * struct op - as in lib/op.h
  * @timed: has a deadline, which may pass whenever it sleeps
+ * @late: ... and has passed before that
  */
 struct op {
 	struct fos_ring *r;
@@ -243,6 +248,7 @@ struct op {
 	uint32_t bell;
 	bool waited;
 	bool timed;
+	bool late;
 };
 
 void op_begin(struct op *op, bool timed);
@@ -255,6 +261,7 @@ int op_withdraw(struct op *op, uint64_t seq);
 #define SEND_TIMED	4
 #define SEND_PUSH	8
 #define SEND_REQUEST	16	/* that nobody waits for */
+#define SEND_LATE	32	/* the deadline is over before the first sleep */
 
 /* Without waiting, and without a message for it. */
 void look_for_slot(void);
