@@ -20,21 +20,17 @@ static int serve(int fd)
 {
 	char buf[4096];
 	uint64_t token = 0;
-	ssize_t n = 0;
+	size_t len = 0;
+	ssize_t n;
 
 	for (;;) {
-		n = fos_reply_recv(fd, &token, buf, n, buf, sizeof(buf), NULL);
-		if (n < 0 && errno == EPIPE)
-			return 0;
-		if (n < 0 && (errno == ESTALE || errno == ENOBUFS ||
-			      errno == EINTR)) {
-			token = 0;	/* that caller does not wait any more */
-			n = 0;
-		}
+		n = fos_reply_recv(fd, &token, buf, len, buf, sizeof(buf), NULL);
+		if (n < 0 && errno != ESTALE && errno != ENOBUFS && errno != EINTR)
+			return errno == EPIPE ? 0 : -1;
 		if (n < 0)
-			return -1;
-		for (ssize_t i = 0; i < n; i++)
-			buf[i] = toupper((unsigned char)buf[i]);
+			token = 0;	/* that caller does not wait any more */
+		for (len = 0; (ssize_t)len < n; len++)
+			buf[len] = toupper((unsigned char)buf[len]);
 	}
 }
 

@@ -85,6 +85,47 @@ example() {
 	[[ ${lines[1]} == 'rendezvous -> RENDEZVOUS' ]]
 }
 
+# The server and two clients, without the module.
+meet() {
+	local path=$BATS_TEST_TMPDIR/echo.sock server i
+
+	"$build/bin/fos-echo-server" "$path" 3>&- &
+	server=$!
+	for i in {1..50}; do
+		[[ ! -S $path ]] || break
+		sleep 0.1
+	done
+	for i in 1 2; do
+		echo "client $i"
+		run -0 "$build/bin/fos-echo-client" "$path" hello rendezvous
+		[[ ${lines[1]} == 'rendezvous -> RENDEZVOUS' ]]
+	done
+	kill $server
+	run -1 "$build/bin/fos-echo-client" "$path" hello
+	[[ $output == *'Connection refused' ]]
+}
+
+@test "the echo server and its clients meet without the module" {
+	meet
+	run -1 "$build/bin/fos-echo-server"
+	[[ $output == usage:* ]]
+	run -1 "$build/bin/fos-echo-client"
+	[[ $output == usage:* ]]
+}
+
+@test "the same two meet in a guest, by the module" {
+	compgen -G "$build/6.1.*/fastos.ko" >/dev/null ||
+		skip "no module is built; make vm-module"
+	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 -- sh -c '
+		export FOS_BACKEND=kernel
+		fos-echo-server /tmp/echo &
+		server=$!
+		until [ -S /tmp/echo ]; do sleep 0.1; done
+		fos-echo-client /tmp/echo hello rendezvous && kill $server'
+	[[ ${lines[0]} == 'hello -> HELLO' ]]
+	[[ ${lines[1]} == 'rendezvous -> RENDEZVOUS' ]]
+}
+
 @test "pages refer to pages that exist" {
 	local name section
 

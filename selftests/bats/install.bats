@@ -99,8 +99,10 @@ client() {
 	gcc -fsyntax-only -I"$BATS_TEST_TMPDIR/include" "$BATS_TEST_TMPDIR/client.c"
 }
 
-@test "the example builds as its comment says" {
+@test "the examples build as their comments say" {
 	client examples/echo.c ''
+	client examples/echo-server.c ''
+	client examples/echo-client.c ''
 }
 
 @test "uninstall leaves no file behind" {
