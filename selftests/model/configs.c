@@ -171,7 +171,7 @@ const struct config configs[] = {
 	  .body = { push_13, push_2, recv_3 }, .level = FULL },
 	{ .name = "two-receivers", .what = "two messages, one for each",
 	  .side = { A, B, B, END },
-	  .body = { send_12, recv_1, recv_1 } },
+	  .body = { send_12, recv_1, recv_1 }, .level = FULL },
 	{ .name = "two-senders-reuse", .what = "three messages of two threads",
 	  .side = { A, A, B, END },
 	  .body = { send_13, send_2, recv_3 },

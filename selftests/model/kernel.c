@@ -260,7 +260,7 @@ static int ep_withdraw(int side, uint64_t seq, uint64_t *word)
 	const int64_t round = (int64_t)the_depth() << 2;
 	int64_t ahead;
 
-	*word = LOAD(claim);
+	*word = __atomic_load_n(claim, __ATOMIC_ACQUIRE);
 	for (;;) {
 		ahead = claim_ahead(*word, seq);
 		if (ahead >= 0) {
@@ -273,7 +273,7 @@ static int ep_withdraw(int side, uint64_t seq, uint64_t *word)
 			return -EPROTO;
 		if (!__atomic_compare_exchange_n(claim, word, mine, false,
 						 __ATOMIC_SEQ_CST,
-						 __ATOMIC_RELAXED))
+						 __ATOMIC_ACQUIRE))
 			continue;
 		*word = mine;
 		bell(side, WANT_CLAIM);
