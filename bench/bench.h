@@ -170,6 +170,7 @@ struct run {
 	uint64_t samples;
 	uint64_t lead_ns;	/* CPU time that the server has used before */
 	int tracepoint;		/* count traps; -1: do not */
+	bool hog;		/* somebody else wants the client's CPU */
 };
 
 enum run_status { RUN_OK, RUN_SKIPPED, RUN_FAILED };
@@ -265,7 +266,7 @@ void cell_measure(struct cell *cell, const struct ipc_options *opt,
 void cell_step(const struct cell *cell, const struct row *row,
 	       const char *what, unsigned int round);
 void row_add_round(struct row *row, const struct run_result *res);
-void row_finish(struct row *row, bool icount);
+void row_finish(struct row *row, bool by_cpu);
 void cell_finish(struct cell *cell);
 
 struct ipc_options {
@@ -280,6 +281,7 @@ struct ipc_options {
 	uint64_t lead_ms;
 	bool icount;
 	bool counts;		/* show no times */
+	bool hog;
 	bool require_fastos;
 	const char *json;
 	const char *plot;
