@@ -135,6 +135,7 @@ extern const struct ipc_engine probe_barrier;
 extern const struct ipc_engine probe_ipi;
 extern const struct ipc_engine probe_fault;
 extern const struct ipc_engine probe_pte;
+extern const struct ipc_engine probe_unmap;
 extern const struct ipc_engine probe_timer;
 extern const struct ipc_engine probe_memcpy;	/* arg: bytes */
 extern const struct ipc_engine probe_copies;
