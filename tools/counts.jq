@@ -2,8 +2,8 @@
 # The rules of tools/counts: $mode is check, accept or reasons; $base a slurped
 # baseline, $new slurped figures (reasons: another baseline).
 
-# How far a figure may move: beside a hog, few slices of it decide.
-def limit: if startswith("hog ") then 0.1 else 0.015 end;
+# How far a figure may move: beside a hog, slices of it decide.
+def limit: if startswith("hog ") then 0.03 else 0.015 end;
 # A ratio is of two that may move by so much each.
 def ratio_limit: 2 * limit;
 # Of a hundred round trips. Who waits for a lock word finds it free by accident.
