@@ -17,6 +17,9 @@ sysusersdir ?= $(prefix)/lib/sysusers.d
 BUILD ?= build
 # Stock Debian kernels that the tests boot (6.12-cloud, ... are others).
 KERNELS ?= 6.1 6.12 7.3
+# How many CPUs `make counts` has, in turn.
+CPUS ?= 1 2
+counts = $(foreach k,$(KERNELS),$(CPUS:%=$(BUILD)/counts/$k-%.json))
 # The kernel that `make module` builds for.
 KVER ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KVER)/build
@@ -166,14 +169,17 @@ mutation: selftests ## break the code on purpose: the tests must notice
 	$(Q)selftests/mutation --kernel $(firstword $(KERNELS))
 
 .PHONY: counts
-counts: bench vm-module ## guest instructions a round trip: build/counts/*.json
-	$(Q)set -e; for k in $(KERNELS); do \
-	r=$$($(VM) list | awk -v k=$$k '$$1 == k { print $$2 }'); \
-	$(VM) run --kernel $$k --icount --smp 1 --timeout 1800 --out $(BUILD)/counts -- \
-		fosbench ipc --require-fastos --icount --cpus 0,0 \
-		--json /out/counts.json; \
-	mv $(BUILD)/counts/counts.json $(BUILD)/counts/$$r.json; \
-	echo "$(BUILD)/counts/$$r.json"; done
+counts: bench vm-module ## instructions a round trip, on CPUS="1 2", against the baseline
+	$(Q)set -e; for k in $(KERNELS); do for c in $(CPUS); do \
+	echo "== $$k, $$c CPU"; \
+	tools/counts measure --kernel $$k --cpus $$c $(BUILD)/counts/$$k-$$c.json; \
+	done; done
+	@echo '== against bench/baseline.json'
+	$(Q)tools/counts check $(counts)
+
+.PHONY: counts-baseline
+counts-baseline: ## what `make counts` counted is right from now on: REASON="..."
+	$(Q)tools/counts accept --reason '$(REASON)' $(counts)
 
 .PHONY: lint
 lint: ## style of C, shell, prose and manual pages

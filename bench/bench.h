@@ -135,6 +135,7 @@ extern const struct ipc_engine probe_barrier;
 extern const struct ipc_engine probe_ipi;
 extern const struct ipc_engine probe_fault;
 extern const struct ipc_engine probe_pte;
+extern const struct ipc_engine probe_unmap;
 extern const struct ipc_engine probe_timer;
 extern const struct ipc_engine probe_memcpy;	/* arg: bytes */
 extern const struct ipc_engine probe_copies;
@@ -170,6 +171,7 @@ struct run {
 	uint64_t samples;
 	uint64_t lead_ns;	/* CPU time that the server has used before */
 	int tracepoint;		/* count traps; -1: do not */
+	bool hog;		/* somebody else wants the client's CPU */
 };
 
 enum run_status { RUN_OK, RUN_SKIPPED, RUN_FAILED };
@@ -265,7 +267,7 @@ void cell_measure(struct cell *cell, const struct ipc_options *opt,
 void cell_step(const struct cell *cell, const struct row *row,
 	       const char *what, unsigned int round);
 void row_add_round(struct row *row, const struct run_result *res);
-void row_finish(struct row *row, bool icount);
+void row_finish(struct row *row, bool by_cpu);
 void cell_finish(struct cell *cell);
 
 struct ipc_options {
@@ -280,6 +282,7 @@ struct ipc_options {
 	uint64_t lead_ms;
 	bool icount;
 	bool counts;		/* show no times */
+	bool hog;
 	bool require_fastos;
 	const char *json;
 	const char *plot;

@@ -58,6 +58,7 @@ struct row *cell_add(struct cell *cell, const struct ipc_engine *e,
 		.samples = 1,
 		.lead_ns = opt->lead_ms * 1000000,
 		.tracepoint = -1,
+		.hog = opt->hog,
 	};
 	return row;
 }
@@ -101,5 +102,5 @@ void cell_measure(struct cell *cell, const struct ipc_options *opt,
 		}
 	}
 	for (size_t i = 0; i < rows; i++)
-		row_finish(&cell->row[i], opt->icount);
+		row_finish(&cell->row[i], opt->icount && !opt->hog);
 }

@@ -28,7 +28,8 @@ static void cell_begin(struct cell *cell, const struct ipc_options *opt,
 		if (opt->engine[i])
 			cell_add(cell, ipc_engines[i], opt);
 	}
-	if (!opt->counts)
+	/* The floor is that of a CPU without other work. */
+	if (!opt->counts && !opt->hog)
 		floor_begin(cell, opt);
 }
 

@@ -11,7 +11,7 @@
 #define SIZE_LIMIT	(1UL << 20)
 #define ICOUNT_ITERS	300
 
-enum { O_COUNTS = 256, O_ICOUNT, O_LEAD, O_LIST, O_PLOT, O_REQUIRE, O_TIME };
+enum { O_COUNTS = 256, O_HOG, O_ICOUNT, O_LEAD, O_LIST, O_PLOT, O_REQUIRE, O_TIME };
 
 static const struct argp_option options[] = {
 	{ "cpus", 'c', "C,S", 0, "CPUs of client and server, as 0,0 or 0,1; "
@@ -27,6 +27,8 @@ static const struct argp_option options[] = {
 	{ "json", 'j', "FILE", 0, "write the figures to FILE as well", 0 },
 	{ "plot", O_PLOT, "FILE", 0, "draw the round trips into FILE, a .png "
 	  "or .svg, with gnuplot", 0 },
+	{ "hog", O_HOG, NULL, 0, "beside a process that never sleeps, on the "
+	  "client's CPU; what passes counts, not what is used", 0 },
 	{ "icount", O_ICOUNT, NULL, 0, "this is a QEMU -icount guest, where a "
 	  "nanosecond is an instruction: count instructions", 0 },
 	{ "counts", O_COUNTS, NULL, 0, "show counts and no times: for several "
@@ -155,6 +157,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case O_TIME:
 		opt->time_ms = parse_number(state, arg, "--time", 1, 3600000);
+		break;
+	case O_HOG:
+		opt->hog = true;
 		break;
 	case O_ICOUNT:
 		opt->icount = true;

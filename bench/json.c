@@ -108,12 +108,14 @@ int report_json(const struct report *rep, FILE *f)
 
 	for (size_t i = 0; i < rep->cells; i++)
 		json_array_append_new(cells, cell_json(&rep->cell[i]));
-	all = json_pack("{s:s, s:s, s:i, s:s, s:s, s:I, s:I, s:s?, s:s?, s:O,"
-			" s:o}",
+	all = json_pack("{s:s, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:s?, s:s?,"
+			" s:O, s:o}",
 			"program", argp_program_version,
 			"command", "ipc", "format", 1,
 			"unit", rep->opt->icount ? "instructions" : "ns",
-			"ranked_by", rep->opt->icount ? "cpu_total" : "median",
+			"ranked_by", rep->opt->icount && !rep->opt->hog ?
+				"cpu_total" : "median",
+			"hog", rep->opt->hog,
 			"lead_ms", (json_int_t)rep->opt->lead_ms,
 			"fastos_fixed_ns", (json_int_t)rep->fixed_ns,
 			"no_traps_because", rep->no_traps,

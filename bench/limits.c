@@ -46,6 +46,8 @@ static const struct limit limits[] = {
 	  .what = "first write to a page of anonymous memory" },
 	{ .key = "pte", .e = &probe_pte, .times = 2, .less = "trap",
 	  .what = "mprotect() of one page, no other thread, less a trap" },
+	{ .key = "unmap", .e = &probe_unmap, .times = 1,
+	  .what = "mmap() of 16 pages, populated, and munmap()" },
 	{ .key = "timer", .e = &probe_timer, .times = 1, .less_ns = TIMER_NS,
 	  .what = "clock_nanosleep() is late by this, with a slack of 1 ns" },
 #define MEMCPY(text, n)							\

@@ -248,6 +248,32 @@ side_main(struct ipc *c, int side, const struct run *run,
 	_exit(ret ? 1 : 0);
 }
 
+/* ---- somebody else, who never sleeps ---------------------------------- */
+
+static pid_t hog_start(int cpu)
+{
+	pid_t self = getpid(), pid = fork();
+	cpu_set_t set;
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (getppid() != self || sched_setaffinity(0, sizeof(set), &set))
+		_exit(1);
+	for (;;)
+		__asm__ volatile("");
+}
+
+static void hog_stop(pid_t pid)
+{
+	if (pid <= 0)
+		return;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 /* ---- the parent ------------------------------------------------------- */
 
 static void kill_both(const pid_t pid[SIDES])
@@ -335,7 +361,7 @@ void run_once(const struct run *run, struct run_result *res)
 		.fd = { -1, -1, -1, -1 },
 		.why = res->why,
 	};
-	pid_t pid[SIDES] = { 0, 0 }, self = getpid();
+	pid_t pid[SIDES] = { 0, 0 }, self = getpid(), hog = 0;
 	int ret;
 
 	memset(res, 0, offsetof(struct run_result, sample));
@@ -349,6 +375,8 @@ void run_once(const struct run *run, struct run_result *res)
 	} else {
 		int last = run->e->flags & IPC_ALONE ? CLIENT : SERVER;
 
+		if (run->hog)
+			hog = hog_start(run->cpu[CLIENT]);
 		for (int side = last; side >= CLIENT; side--) {
 			pid[side] = fork();
 			if (!pid[side])
@@ -361,6 +389,7 @@ void run_once(const struct run *run, struct run_result *res)
 			}
 		}
 		wait_both(pid, res);
+		hog_stop(hog);
 	}
 	run->e->close(&c);
 }

@@ -18,6 +18,7 @@
 
 #define PAGE		4096UL
 #define FAULT_PAGES	2048UL
+#define UNMAP_PAGES	16UL
 
 static int probe_open(struct ipc *c)
 {
@@ -200,6 +201,21 @@ const struct ipc_engine probe_pte = {
 	PROBE("pte", "mprotect() of one page, read-only and back"),
 	.join = pte_join,
 	.call = pte_call,
+};
+
+static int unmap_call(struct ipc *c)
+{
+	void *p = mmap(NULL, UNMAP_PAGES * PAGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (p == MAP_FAILED || munmap(p, UNMAP_PAGES * PAGE))
+		return ipc_fail(c, "mmap");
+	return probe_done(c);
+}
+
+const struct ipc_engine probe_unmap = {
+	PROBE("unmap", "mmap() of 16 pages, populated, and munmap()"),
+	.call = unmap_call,
 };
 
 static int memcpy_join(struct ipc *c, int side)

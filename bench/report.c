@@ -337,6 +337,10 @@ static void print_legend(const struct report *rep)
 		     "The engines took turns in %u round%s",
 		     (unsigned long long)opt->lead_ms, opt->rounds,
 		     opt->rounds == 1 ? "" : "s");
+	if (opt->hog)
+		n += snprintf(par + n, sizeof(par) - n,
+			      ", beside a process that never sleeps on the "
+			      "client's CPU, ranked by what passed");
 	if (opt->icount)
 		n += snprintf(par + n, sizeof(par) - n,
 			      " of %llu round trips. Figures are instructions "

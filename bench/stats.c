@@ -59,7 +59,7 @@ void row_add_round(struct row *row, const struct run_result *res)
 		row->ipi[i] += res->has_ipi ? res->ipi[i] : NAN;
 }
 
-void row_finish(struct row *row, bool icount)
+void row_finish(struct row *row, bool by_cpu)
 {
 	size_t n = row->samples;
 
@@ -85,7 +85,7 @@ void row_finish(struct row *row, bool icount)
 		}
 		for (int i = 0; i < IPI_KINDS; i++)
 			row->ipi[i] /= row->rounds;
-		row->metric = icount ? row->cpu[CLIENT] + row->cpu[SERVER] :
+		row->metric = by_cpu ? row->cpu[CLIENT] + row->cpu[SERVER] :
 				       row->median;
 	}
 	free(row->sample);

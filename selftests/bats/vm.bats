@@ -78,6 +78,26 @@ red() {	# REGEX
 	[[ $status -eq 0 && $output == "$first" ]]
 }
 
+@test "instruction counts of two CPUs are the same twice, with QEMU 10" {
+	local first count='nproc; cat /proc/uptime; grep -E "(LOC|CAL):" /proc/interrupts'
+
+	selftests/vm/fetch qemu-10 2>/dev/null || skip "no QEMU 10 in reach of apt"
+	vm run --icount --smp 2 --qemu 10 --no-module -- sh -c "$count"
+	[[ $status -eq 0 && ${lines[0]} == 2 ]]
+	first=$output
+	vm run --icount --smp 2 --qemu 10 --no-module -- sh -c "$count"
+	[[ $status -eq 0 && $output == "$first" ]]
+}
+
+@test "two CPUs under --icount are refused where QEMU would hang" {
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	printf '#!/bin/sh\necho "QEMU emulator version 7.2.0"\n' \
+		>"$BATS_TEST_TMPDIR/bin/qemu-system-x86_64"
+	chmod +x "$BATS_TEST_TMPDIR/bin/qemu-system-x86_64"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH vm run --icount --smp 2 --no-module -- true
+	[[ $status -eq 125 && $err == *'--qemu 10 does'* ]]
+}
+
 @test "an oops while the module loads is red" {
 	buggy oops
 	red 'NULL pointer dereference.*the guest panicked while loading the module'
