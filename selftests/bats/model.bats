@@ -35,7 +35,7 @@ all_ok() {
 }
 
 @test "an access of lib/ring.c that is left out, or weaker by a step, is noticed" {
-	all_ok --mutate all --max-states 300000
+	all_ok --mutate all --max-states 500000
 	grep -c '^ok' <<<"$output" | sed 's/^/# changes noticed: /' >&3
 }
 

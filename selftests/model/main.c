@@ -55,6 +55,9 @@ bool is_wanted(const struct config *c)
 {
 	if (args.config)
 		return !strcmp(args.config, c->name);
+	/* To notice something, none need be explored to its end. */
+	if (args.mutants || args.broken)
+		return c->level < SOAK;
 	return c->level <= args.level;
 }
 
