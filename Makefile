@@ -15,7 +15,7 @@ sysusersdir ?= $(prefix)/lib/sysusers.d
 
 # Where everything that is made goes.
 BUILD ?= build
-# Stock Debian kernels that the tests boot (6.12-cloud, ... are others).
+# Stock Debian kernels that the tests boot (6.12-cloud, ... are others, and debug).
 KERNELS ?= 6.1 6.12 7.3
 # How many CPUs `make counts` has, in turn.
 CPUS ?= 1 2
@@ -135,6 +135,16 @@ else
 		--engines $(DEMO_TWO)
 endif
 
+.PHONY: debug-kernel
+debug-kernel: ## a 6.12 with KASAN, lockdep, kmemleak, ...: KERNELS=debug (15 min)
+	$(Q)tools/deps debug-kernel
+	$(Q)selftests/vm/debug-kernel
+
+# `make check` runs on it, too, when it is there.
+check_kernels = $(KERNELS) $(if $(filter file,$(origin KERNELS)),debug)
+check_built = $(filter-out $(shell selftests/vm/debug-kernel --there || \
+	echo debug),$(check_kernels))
+
 .PHONY: check-build
 check-build: lib bench selftests examples vm-module
 
@@ -142,8 +152,8 @@ check-build: lib bench selftests examples vm-module
 check: ## all tests, on the host and in guests; the last line is the result
 	$(Q)rm -f '$(BUILD)/check/summary'
 	$(Q)tools/deps
-	+$(Q)$(MAKE) check-build || { echo '0 passed, 1 failed, 0 skipped'; exit 1; }
-	$(Q)selftests/run --kernels '$(KERNELS)' $(SUITES)
+	+$(Q)$(MAKE) check-build KERNELS='$(check_built)' || { echo '0 passed, 1 failed, 0 skipped'; exit 1; }
+	$(Q)selftests/run --kernels '$(check_kernels)' $(SUITES)
 
 .PHONY: soak
 soak: lib selftests vm-module ## the long form of tests, model and fuzzing; hours

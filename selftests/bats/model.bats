@@ -26,12 +26,12 @@ all_ok() {
 }
 
 @test "a lost wake-up is noticed" {
-	all_ok --break 'sleep without'
+	all_ok --break 'sleep without' --max-states 500000
 	[[ $output == *'threads sleep for ever'* ]]
 }
 
 @test "whatever else the library or the kernel leaves out is noticed" {
-	all_ok --break all
+	all_ok --break all --max-states 500000
 }
 
 @test "an access of lib/ring.c that is left out, or weaker by a step, is noticed" {

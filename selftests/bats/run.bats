@@ -133,6 +133,18 @@ run_core() {
 	[[ $(grep -c 'FOS_SOAK=20 fos-core$' "$FOS_VM.args") -eq 2 ]]
 }
 
+@test "a debug kernel that was not built is a skip with its reason" {
+	guest <<-'END'
+		1..1
+		ok 1 core.a
+		# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
+	END
+	FASTOS_CACHE=$BATS_TEST_TMPDIR run -0 selftests/run --guest \
+		--kernels '6.1 debug' core
+	[[ $output == *'debug: no such kernel; `make debug-kernel`'* ]]
+	[[ ${lines[-1]} == '1 passed, 0 failed, 1 skipped' ]]
+}
+
 @test "a bats file is judged alike" {
 	mkdir "$BATS_TEST_TMPDIR/bats"
 	printf '@test "a" { :; }\n@test "b" { skip "so"; }\n@test "c" { false; }\n' \

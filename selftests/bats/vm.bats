@@ -4,7 +4,7 @@
 #
 # The guest runner itself: a good run is green, and a module that misbehaves
 # turns it red, with a word on why.
-# budget: 900 s
+# budget: 1200 s
 
 load helper
 
@@ -13,14 +13,16 @@ setup_file() {
 	local kernels
 
 	mapfile -t kernels < <(selftests/vm/vm list 2>/dev/null |
-		awk '$1 !~ /-/ { print $1 }' | sort -V)
+		awk '$1 ~ /^[0-9.]+$/ { print $1 }' | sort -V)
 	[[ ${kernels[0]:-} == 6.1 ]] ||
 		skip "no kernel 6.1; \`selftests/vm/fetch 6.1\` gets it"
 	export NEWEST=${kernels[-1]}
 	BUGGY=$(selftests/vm/build-module 6.1 SRC=selftests/vm/buggy 2>/dev/null)
 	BUGGY_NEWEST=$(selftests/vm/build-module "$NEWEST" \
 		SRC=selftests/vm/buggy 2>/dev/null)
-	export BUGGY BUGGY_NEWEST
+	! selftests/vm/debug-kernel --there || BUGGY_DEBUG=$(
+		selftests/vm/build-module debug SRC=selftests/vm/buggy 2>/dev/null)
+	export BUGGY BUGGY_NEWEST BUGGY_DEBUG=${BUGGY_DEBUG:-}
 }
 
 # vm OPTION... -- CMD: stdout in $output, stderr in $err
@@ -38,6 +40,11 @@ buggy() {	# MODE [OPTION...]
 buggy_newest() {
 	[[ $NEWEST != 6.1 ]] || skip "no kernel but 6.1"
 	BUGGY=$BUGGY_NEWEST buggy "$@" --kernel "$NEWEST"
+}
+
+buggy_debug() {
+	[[ ${BUGGY_DEBUG:-} ]] || skip "no debug kernel; \`make debug-kernel\` builds it"
+	BUGGY=$BUGGY_DEBUG buggy "$@" --kernel debug
 }
 
 red() {	# REGEX
@@ -181,6 +188,43 @@ red() {	# REGEX
 	chmod +x "$BATS_TEST_TMPDIR/bin/qemu-system-x86_64"
 	PATH=$BATS_TEST_TMPDIR/bin:$PATH vm run --no-module -- echo hello
 	[[ $status -eq 0 && $output == hello && $err == *'once more'* ]]
+}
+
+@test "on the debug kernel, a good run is green" {
+	buggy_debug none
+	[[ $status -eq 0 && ! $err && $output == hello ]]
+}
+
+@test "on the debug kernel, a use after free is red" {
+	buggy_debug use_after_free
+	red 'KASAN: slab-use-after-free in buggy_.*the kernel complained'
+}
+
+@test "on the debug kernel, a byte behind the end is red" {
+	buggy_debug overflow
+	red 'KASAN: slab-out-of-bounds in buggy_.*the kernel complained'
+}
+
+@test "on the debug kernel, a call that may sleep with a lock held is red" {
+	buggy_debug alloc_atomic
+	red 'sleeping function called from invalid context.*the kernel complained'
+}
+
+@test "on the debug kernel, a lock inversion without a deadlock is red" {
+	buggy_debug lock_inversion
+	red 'possible circular locking dependency.*the kernel complained'
+}
+
+@test "on the debug kernel, undefined behaviour is red" {
+	buggy_debug shift
+	red 'UBSAN: shift-out-of-bounds in .*buggy.c.*the kernel complained'
+}
+
+@test "on the debug kernel, memory that a module leaves behind is red" {
+	buggy_debug leak
+	[[ $output == hello ]]
+	red 'unreferenced object .*the kernel complained'
+	[[ $err == *'buggy was at 0x'* ]]
 }
 
 @test "TAP that stops short is red, TAP that fails is the command's status" {

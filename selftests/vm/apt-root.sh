@@ -106,3 +106,10 @@ download_with_depends() {
 		mkdir -p "$tmp/debs" &&
 		mv "$(dirname "$apt_conf")"/cache/archives/*.deb "$tmp/debs"
 }
+
+# Nobody ever sees half a directory: rename the old away, the new in.
+install_dir() {
+	mkdir -p "$(dirname "$2")"
+	[[ ! -e $2 ]] || mv "$2" "$tmp/old-$(basename "$2")"
+	mv "$1" "$2"
+}

@@ -13,9 +13,23 @@
 
 static char *mode = "none";
 module_param(mode, charp, 0444);
-MODULE_PARM_DESC(mode, "none, oops, warn, panic, hang, sleep_atomic, use_after_free, overflow, leakref");
+MODULE_PARM_DESC(mode, "see buggy_modes, or none");
 
 static DEFINE_SPINLOCK(buggy_lock);
+static DEFINE_SPINLOCK(buggy_other_lock);
+static void *buggy_kept;
+
+static int buggy_warn(void)
+{
+	WARN_ON(1);
+	return 0;
+}
+
+static int buggy_panic(void)
+{
+	panic("buggy: asked to");
+	return 0;
+}
 
 static int buggy_oops(void)
 {
@@ -41,6 +55,47 @@ static int buggy_sleep_atomic(void)
 	return 0;
 }
 
+/* It need not sleep, and hardly ever will: only a debug kernel says so. */
+static int buggy_alloc_atomic(void)
+{
+	void *p;
+
+	spin_lock(&buggy_lock);
+	p = kmalloc(64, GFP_KERNEL);
+	spin_unlock(&buggy_lock);
+	kfree(p);
+	return 0;
+}
+
+/* Nobody else is there to deadlock with. */
+static int buggy_lock_inversion(void)
+{
+	spin_lock(&buggy_lock);
+	spin_lock(&buggy_other_lock);
+	spin_unlock(&buggy_other_lock);
+	spin_unlock(&buggy_lock);
+
+	spin_lock(&buggy_other_lock);
+	spin_lock(&buggy_lock);
+	spin_unlock(&buggy_lock);
+	spin_unlock(&buggy_other_lock);
+	return 0;
+}
+
+/* The last pointer to it goes with the module. */
+static int buggy_leak(void)
+{
+	buggy_kept = kmalloc(100, GFP_KERNEL);
+	return 0;
+}
+
+static int buggy_shift(void)
+{
+	volatile int by = 33;
+
+	return (1 << by) < 0;
+}
+
 /*
  * One byte at @offset of a freed object, or of one that is freed afterwards: slub
  * looks when it hands an object out and when it takes it back, and newer kernels
@@ -64,6 +119,16 @@ static int buggy_write(int offset, bool freed)
 	return 0;
 }
 
+static int buggy_use_after_free(void)
+{
+	return buggy_write(8, true);
+}
+
+static int buggy_overflow(void)
+{
+	return buggy_write(64, false);
+}
+
 /* A reference that nobody drops: rmmod must fail. */
 static int buggy_leakref(void)
 {
@@ -71,26 +136,34 @@ static int buggy_leakref(void)
 	return 0;
 }
 
+static const struct {
+	const char *name;
+	int (*run)(void);
+} buggy_modes[] = {
+	{ "warn", buggy_warn },
+	{ "oops", buggy_oops },
+	{ "panic", buggy_panic },
+	{ "hang", buggy_hang },
+	{ "sleep_atomic", buggy_sleep_atomic },
+	{ "alloc_atomic", buggy_alloc_atomic },
+	{ "lock_inversion", buggy_lock_inversion },
+	{ "use_after_free", buggy_use_after_free },
+	{ "overflow", buggy_overflow },
+	{ "shift", buggy_shift },
+	{ "leak", buggy_leak },
+	{ "leakref", buggy_leakref },
+};
+
 static int __init buggy_init(void)
 {
+	int i;
+
 	if (!strcmp(mode, "none"))
 		return 0;
-	if (!strcmp(mode, "oops"))
-		return buggy_oops();
-	if (!strcmp(mode, "warn"))
-		return WARN_ON(1), 0;
-	if (!strcmp(mode, "panic"))
-		panic("buggy: asked to");
-	if (!strcmp(mode, "hang"))
-		return buggy_hang();
-	if (!strcmp(mode, "sleep_atomic"))
-		return buggy_sleep_atomic();
-	if (!strcmp(mode, "use_after_free"))
-		return buggy_write(8, true);
-	if (!strcmp(mode, "overflow"))
-		return buggy_write(64, false);
-	if (!strcmp(mode, "leakref"))
-		return buggy_leakref();
+	for (i = 0; i < ARRAY_SIZE(buggy_modes); i++) {
+		if (!strcmp(mode, buggy_modes[i].name))
+			return buggy_modes[i].run();
+	}
 	return -EINVAL;
 }
 
