@@ -313,10 +313,7 @@ static int fos_ep_withdraw(struct fos_ep *ep, u64 seq, u64 *word)
 	const s64 round = (s64)ep->chan->depth << 2;
 	int tries;
 
-	/*
-	 * Acquire, as the failing exchange on x86: who is told that it was
-	 * taken sees what the taker did before.
-	 */
+	/* Acquire, like a failing exchange on x86: a rendezvous orders. */
 	*word = smp_load_acquire(claim);
 	for (tries = 0; tries < 100; tries++) {
 		s64 ahead = fos_claim_ahead(*word, seq);
