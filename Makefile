@@ -249,7 +249,7 @@ dkms-uninstall: ## remove them (first: dkms remove fastos/VERSION --all)
 help: ## this list
 	@awk -F ':.*## ' '/^##@ / { printf "%s%s\n", n++ ? "\n" : "", substr($$0, 5) } \
 	/^[a-z][a-z -]*:.*## / { split($$1, t, " "); \
-		printf "  make %-16s%s\n", t[1], $$2 }' Makefile
+		printf "  make %-18s%s\n", t[1], $$2 }' Makefile
 	@printf '\nV=1 shows whole commands; FOS_BUDGET=N gives tests N times as long\n'
 
 # ---- rules ---------------------------------------------------------------
