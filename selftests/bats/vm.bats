@@ -162,7 +162,7 @@ red() {	# REGEX
 
 @test "a CPU stuck in the kernel is red, with a backtrace" {
 	buggy hang --smp 1 --timeout 25
-	red 'RIP: 0010:buggy_init.*no end after 25 s, stuck while loading'
+	red 'RIP: 0010:buggy_hang.*no end after 25 s, stuck while loading'
 }
 
 @test "a command that does not end is red, with its stack" {
