@@ -161,6 +161,7 @@ soak: lib selftests vm-module ## the long form of tests, model and fuzzing; hour
 		selftests/run --guest --kernels '$(KERNELS)' $(SUITES)
 	$(Q)FOS_MESSAGES=$(or $(FOS_MESSAGES),10000000) FOS_BUDGET=$(or $(FOS_BUDGET),20) \
 		selftests/run --native stress_many
+	$(Q)FOS_RELOADS=$(or $(FOS_RELOADS),1000) bats selftests/bats/reload.bats
 	$(Q)$(model) --full
 	$(Q)$(model) --full --mutate all --max-states 3000000
 	$(Q)selftests/fuzz/run --seconds $(or $(FUZZ_SECONDS),1800)
