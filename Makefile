@@ -156,7 +156,7 @@ check: ## all tests, on the host and in guests; the last line is the result
 	$(Q)selftests/run --kernels '$(check_kernels)' $(SUITES)
 
 .PHONY: soak
-soak: lib selftests vm-module ## the long form of tests, model and fuzzing; hours
+soak: lib selftests examples vm-module ## the long form of tests, model and fuzzing; hours
 	$(Q)FOS_SOAK=$(or $(FOS_SOAK),20) FOS_BUDGET=$(or $(FOS_BUDGET),20) \
 		selftests/run --guest --kernels '$(KERNELS)' $(SUITES)
 	$(Q)FOS_MESSAGES=$(or $(FOS_MESSAGES),10000000) FOS_BUDGET=$(or $(FOS_BUDGET),20) \

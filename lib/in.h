@@ -31,7 +31,8 @@ ssize_t in_receive(struct op *op, struct in *in, int flags);
 
 /*
  * The same in three steps, to do something else once the peer can see that
- * somebody waits for him.  in_leave() returns @ret.
+ * somebody waits for him.  in_leave() returns @ret; if that was in vain, perhaps
+ * the length of a message after all.
  */
 void in_enter(struct op *op, const struct in *in);
 ssize_t in_receive_entered(struct op *op, struct in *in);

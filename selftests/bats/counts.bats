@@ -104,14 +104,9 @@ checked() {
 	done
 }
 
-has_module() {
-	compgen -G "$build/6.1.*/fastos.ko" >/dev/null ||
-		skip "no module is built; make vm-module"
-}
-
 @test "6.1, one CPU: a short run is within the baseline" {
 	base=$top/bench/baseline.json
-	has_module
+	need_module
 	"$top/tools/counts" measure --short short.json
 	run -0 counts check short.json
 	echo "$output"
@@ -129,11 +124,11 @@ guest_limits() {
 		fosbench ipc --icount --cpus 0,0 --sizes 64 --engines pipe \
 			--rounds 9 --json /out/$0-pipe.json'
 
-	has_module
+	need_module
 	# A first time warms the slabs; and booting goes on for some seconds.
 	# One backend, or the two processes had not as many mappings.
 	"$top/selftests/vm/vm" run --kernel 6.1 --icount --no-module \
-		--add "$(echo "$build"/6.1.*-amd64/fastos.ko):/fastos.ko" \
+		--add "$ko:/fastos.ko" \
 		--out out -- sh -c "sleep 5; sh -c '$measure' warm &&
 		sh -c '$measure' without &&
 		insmod /fastos.ko && sh -c '$measure' with && rmmod fastos" >/dev/null

@@ -77,8 +77,7 @@ example() {
 }
 
 @test "the example does in a guest what it says" {
-	compgen -G "$build/6.1.*/fastos.ko" >/dev/null ||
-		skip "no module is built; make vm-module"
+	need_module
 	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 -- fos-echo
 	echo "$output"
 	[[ ${lines[0]} == 'hello -> HELLO' ]]
@@ -114,8 +113,7 @@ meet() {
 }
 
 @test "the same two meet in a guest, by the module" {
-	compgen -G "$build/6.1.*/fastos.ko" >/dev/null ||
-		skip "no module is built; make vm-module"
+	need_module
 	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 -- sh -c '
 		export FOS_BACKEND=kernel
 		fos-echo-server /tmp/echo &

@@ -32,6 +32,13 @@ have() {
 	command -v "$1" >/dev/null
 }
 
+# The module for the guests' 6.1, in $ko; a test without one is skipped.
+need_module() {
+	# shellcheck disable=SC2034 # for those who load this
+	ko=$(compgen -G "$build/6.1.*[0-9]-amd64/fastos.ko") ||
+		skip "no module is built; make vm-module"
+}
+
 # The public functions, from the header's prototypes.
 header_functions() {
 	gcc -E -P include/fastos.h | grep -oE '\bfos_[a-z_]+ *\(' |

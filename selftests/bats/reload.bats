@@ -38,25 +38,18 @@ cycles='
 	echo "loaded $i times, used $(wc -l </tmp/used), opened $(wc -l </tmp/opened)"
 	echo "KiB in use: $before before, $(in_use) after"'
 
-# reload KERNEL: into $output
-reload() {
-	local module times=${FOS_RELOADS:-40}
-
-	module=$(compgen -G "$build/$1.*[0-9]-amd64/fastos.ko")
-	[[ -f $module ]] || skip "no module for $1 is built; make vm-module"
-	run -0 --separate-stderr selftests/vm/vm run --kernel "$1" --no-module \
-		--add "$module:/fastos.ko" --timeout 880 -- \
-		sh -c "$in_use; ( $users $cycles ) 2>/dev/null" \
-		"$times"
-	echo "$output"
-}
-
 @test "nothing stays behind of a module that is in use when it goes" {
-	reload 6.1
-	[[ $output =~ loaded\ ([0-9]+)\ times && ${BASH_REMATCH[1]} -eq ${FOS_RELOADS:-40} ]]
+	local times=${FOS_RELOADS:-40}
+
+	need_module
+	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 --no-module \
+		--add "$ko:/fastos.ko" --timeout 880 -- \
+		sh -c "$in_use; ( $users $cycles ) 2>/dev/null" "$times"
+	echo "$output"
+	[[ $output =~ loaded\ ([0-9]+)\ times && ${BASH_REMATCH[1]} -eq $times ]]
 	[[ $output =~ used\ ([0-9]+),\ opened\ ([0-9]+) ]]
 	[[ ${BASH_REMATCH[1]} -ge 3 && ${BASH_REMATCH[2]} -ge 3 ]]
 	[[ $output =~ use:\ ([0-9]+)\ before,\ ([0-9]+)\ after ]]
 	# A page each time is more, in 1000 times.
-	[[ $((BASH_REMATCH[2] - BASH_REMATCH[1])) -lt $((2 * ${FOS_RELOADS:-40} + 1024)) ]]
+	[[ $((BASH_REMATCH[2] - BASH_REMATCH[1])) -lt $((2 * times + 1024)) ]]
 }

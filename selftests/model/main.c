@@ -93,11 +93,11 @@ static void config_or_leave(void)
 {
 	int i;
 
-	for (i = 0; args.config && i < nconfigs; i++)
-		if (!strcmp(args.config, configs[i].name))
-			return;
 	if (!args.config)
 		return;
+	for (i = 0; i < nconfigs; i++)
+		if (!strcmp(args.config, configs[i].name))
+			return;
 	fprintf(stderr, "model: no configuration \"%s\"; see --list\n",
 		args.config);
 	exit(2);

@@ -203,15 +203,21 @@ static bool caught_within(uint64_t max_states, bool *truncated, char *by,
 /* Most are seen soon, somewhere: look a little everywhere, then more. */
 static bool caught(char *by, size_t n)
 {
-	uint64_t max = FIRST_LOOK;
-	bool truncated = true;
+	bool truncated, last;
+	uint64_t max;
 
-	while (truncated && (!args.max_states || max < args.max_states)) {
-		if (caught_within(max, &truncated, by, n))
+	for (max = FIRST_LOOK; ; max *= 10) {
+		last = args.max_states && max >= args.max_states;
+		if (caught_within(last ? args.max_states : max, &truncated, by, n))
 			return true;
-		max *= 10;
+		if (last || !truncated)
+			return false;
 	}
-	return truncated && caught_within(args.max_states, &truncated, by, n);
+}
+
+static bool matches(const char *name, const char *which)
+{
+	return !strcmp(which, "all") || strstr(name, which);
 }
 
 /* What is known to be harmless is tried with the long configurations only. */
@@ -242,7 +248,7 @@ static bool is_chosen(const struct mutant *m, const char *which)
 	char name[200];
 
 	mutant_name(m, name, sizeof(name));
-	return !strcmp(which, "all") || strstr(name, which);
+	return matches(name, which);
 }
 
 static void plan_or_leave(int n, const char *what, const char *which)
@@ -269,16 +275,15 @@ void run_mutants(const char *which)
 
 void run_breaks(const char *which)
 {
-	const bool all = !strcmp(which, "all");
 	char by[300];
 	int i, n = 0;
 	bool ok;
 
 	for (i = 1; i < BREAKS; i++)
-		n += all || strstr(break_names[i], which);
+		n += matches(break_names[i], which);
 	plan_or_leave(n, "step", which);
 	for (i = 1; i < BREAKS; i++) {
-		if (!all && !strstr(break_names[i], which))
+		if (!matches(break_names[i], which))
 			continue;
 		broken = i;
 		ok = caught(by, sizeof(by));
