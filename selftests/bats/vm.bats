@@ -176,18 +176,28 @@ red() {	# REGEX
 	red 'QEMU ended with status .* before init; once more.*RED: QEMU ended'
 }
 
-@test "a guest that dies before init has a second chance" {
+# second_chance WHAT: hello, after a first QEMU that does only WHAT.
+second_chance() {
 	mkdir "$BATS_TEST_TMPDIR/bin"
 	cat >"$BATS_TEST_TMPDIR/bin/qemu-system-x86_64" <<-END
 		#!/bin/bash
 		[[ \$1 == --version || -e \$0.died ]] &&
 			exec $(command -v qemu-system-x86_64) "\$@"
 		touch "\$0.died"
-		exit 1
+		exec $1
 	END
 	chmod +x "$BATS_TEST_TMPDIR/bin/qemu-system-x86_64"
-	PATH=$BATS_TEST_TMPDIR/bin:$PATH vm run --no-module -- echo hello
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH vm run --no-module --timeout 60 -- echo hello
 	[[ $status -eq 0 && $output == hello && $err == *'once more'* ]]
+}
+
+@test "a guest that dies before init has a second chance" {
+	second_chance false
+}
+
+@test "a kernel that hangs before its first line has a second chance" {
+	second_chance 'sleep 1000'
+	[[ $err == *'printed nothing after 20 s'* ]]
 }
 
 @test "on the debug kernel, a good run is green" {

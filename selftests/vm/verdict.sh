@@ -98,6 +98,8 @@ complained() {
 judge_kernel() {
 	if [[ $timed_out ]]; then
 		red "no end after $timeout s, stuck $(stage)"
+	elif [[ $silent ]]; then
+		red "the kernel had printed nothing after $silent s"
 	elif grep -aq 'Kernel panic' "$dir/delta"; then
 		red "the guest panicked $(stage)"
 	elif reported timeout; then
