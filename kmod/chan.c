@@ -20,7 +20,7 @@ static_assert(sizeof(struct fos_chan_create) == FOS_CHAN_CREATE_SIZE_VER0);
 static_assert(sizeof(struct fos_chan_bell_wait) ==
 	      FOS_CHAN_BELL_WAIT_SIZE_VER0);
 static_assert(sizeof(struct fos_chan_withdraw) == FOS_CHAN_WITHDRAW_SIZE_VER0);
-static_assert(sizeof(struct fos_line) == 64);
+static_assert(sizeof(struct fos_line) == 128);
 static_assert(sizeof(struct fos_entry) == 128);
 static_assert(sizeof(struct fos_kside) == 128);
 static_assert(PAGE_SIZE == FOS_PAGE_BYTES);

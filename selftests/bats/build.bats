@@ -104,7 +104,7 @@ alone() {
 				"FOS_${s}_SIZE_VER0 && FOS_${s}_SIZE_VER0 % 8 == 0, \"$s\");"
 		done
 		echo '_Static_assert(sizeof(struct fos_entry) == 128, "entry");'
-		echo '_Static_assert(sizeof(struct fos_line) == 64, "line");'
+		echo '_Static_assert(sizeof(struct fos_line) == 128, "line");'
 		echo '_Static_assert(sizeof(struct fos_kside) == 128, "kside");'
 	} >"$BATS_TEST_TMPDIR/a.c"
 	grep -q FOS_CHAN_BELL_WAIT_SIZE_VER0 "$BATS_TEST_TMPDIR/a.c"

@@ -224,20 +224,24 @@ struct fos_chan_withdraw {
 	(((n) + FOS_PAGE_BYTES - 1) & ~(FOS_PAGE_BYTES - 1))
 
 /**
- * struct fos_line - the first line of a control block, written by its side
+ * struct fos_line - the head of a control block, written by its side: a cache
+ *	line for what changes with every message, and one for what the peer reads
+ *	before every wait and seldom changes
  * @events:	how many entries this side has published, replies not counted
  * @receivers:	FOS_RECEIVERS(): threads of this side that wait for a message;
  *		FOS_SERVERS(): those of them who take requests too
  * @cpu:	CPU this side was last seen on, a hint
  * @turn_ns:	how long this side takes for a turn, a hint
- * @resv:	0
+ * @resv:	0, and so are the others
  */
 struct fos_line {
 	__u64 events;
 	__u32 receivers;
+	__u32 resv[13];
 	__u32 cpu;
+	__u32 resv2;
 	__u64 turn_ns;
-	__u64 resv[5];
+	__u64 resv3[6];
 };
 
 #define FOS_RECEIVERS(word)		((word) & 0xffffU)
