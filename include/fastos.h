@@ -134,6 +134,94 @@ int fos_query(struct fos_caps *caps, size_t size);
 int fos_channel(int fd[2], const struct fos_chan_attr *attr);
 
 /**
+ * fos_listen() - be found under a path
+ * @path:	of an AF_UNIX socket, at most 107 bytes; "@name" is a name without
+ *		a file, which everybody may take, and everybody connect to
+ * @backlog:	clients that may wait to be accepted, at least 1, at most
+ *		net.core.somaxconn; further ones wait in fos_connect()
+ *
+ * Who may write the file may connect: the umask decides, or a chmod() that
+ * follows.  What a server left behind that does not run any more is replaced.
+ * To do so one at a time, a file "@path.lock" is made and removed.
+ * fos_close() removes the path, if it is the last descriptor in the process that
+ * called fos_listen(), and if there still is what fos_listen() made.
+ *
+ * Return: a descriptor for fos_accept(); poll() says POLLIN while a client waits;
+ * it can be inherited and passed on; -1 with
+ * EADDRINUSE: somebody listens there, or it is no socket; EINVAL: a @path
+ * that is NULL or empty, @backlog; ENAMETOOLONG; ENOENT, ENOTDIR: the directory;
+ * EACCES, EROFS: no permission to make files in it; ELOOP; ENOSPC;
+ * EMFILE, ENFILE: too many descriptors; ENOMEM.
+ */
+int fos_listen(const char *path, int backlog);
+
+/**
+ * struct fos_peer - who has connected, and to what
+ * @uid, @gid, @pid:	of the client when he called fos_connect(), as the kernel
+ *			attests them and this process's namespaces name them; @pid
+ *			may be another process's by now
+ * @resv0:	in: 0
+ * @limit:	in: no channel has more than this; all zero means the defaults of
+ *		struct fos_chan_attr.  In the order BLOCK, DEFAULT, FIXED,
+ *		ALWAYS a @spin allows those before it
+ * @attr:	out: how the channel was made
+ */
+struct fos_peer {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+	uint32_t resv0;
+	struct fos_chan_attr limit;
+	struct fos_chan_attr attr;
+};
+
+/**
+ * fos_accept() - take the next client
+ * @lfd:	from fos_listen()
+ * @peer:	limits, and then who it is; or NULL
+ *
+ * Waits for a client, unless O_NONBLOCK is set on @lfd (fcntl()).  A client that
+ * has connected has said all there is to say, so nothing that he does, or does not
+ * do, is waited for; who is no fos_connect(), or has gone, is skipped.  A program
+ * that does other things beside accepting sets O_NONBLOCK, for POLLIN may have
+ * been one of those.
+ *
+ * This user is charged for the channel.  Once accepted, a client costs one
+ * descriptor, until he comes to use it another one that is under way, and
+ * memory up to what @peer->limit says: count them by uid if you do not trust them.
+ *
+ * Return: an endpoint; -1 with
+ * EAGAIN: nobody waits, or many in a row were skipped (O_NONBLOCK); EINTR: a
+ * signal came; EINVAL: a field of @peer->limit is out of range, or reserved and
+ * not zero; EBADF: @lfd is not from fos_listen();
+ * EMFILE, ENFILE: too many descriptors; EDQUOT: this user has too many channels
+ * or pages; ENOMEM; ENOENT, EACCES: as fos_channel().  After these the client was
+ * told to try again (EAGAIN), or if there was no descriptor at all for him waits
+ * on: close something, or leave @lfd alone for a while.
+ */
+int fos_accept(int lfd, struct fos_peer *peer);
+
+/**
+ * fos_connect() - connect to who listens under a path
+ * @path:	as for fos_listen()
+ * @attr:	wishes, NULL for the defaults; the server may grant less
+ *
+ * Waits until the server accepts; a signal ends that.  The channel stands on
+ * what the server's do: no permission for /dev/fastos is needed.  If the
+ * server dies, calls give EPIPE and ECONNRESET; connect to the next one.
+ *
+ * Return: an endpoint; -1 with
+ * ENOENT, ENOTDIR, ELOOP: no such path; ECONNREFUSED: nobody listens there,
+ * or the server ended before it accepted, start it and try again; EACCES: no
+ * permission for @path; EAGAIN: the server is short of descriptors, channels or
+ * memory, try again later; EPROTO: it is no fastos server, or of another version;
+ * EINTR: a signal came (handlers with SA_RESTART do not end the wait);
+ * EINVAL: @path is NULL or empty, or as fos_channel(); ENAMETOOLONG;
+ * EMFILE, ENFILE: too many descriptors; ENOMEM.
+ */
+int fos_connect(const char *path, const struct fos_chan_attr *attr);
+
+/**
  * fos_send() - hand a message to the peer
  * @fd:		an endpoint
  * @buf:	the message
@@ -256,7 +344,8 @@ int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
  *
  * As close(), and gives back the memory; the peer sees EPIPE or ECONNRESET
  * when the last descriptor of the endpoint in this process is closed, whatever
- * copies forked children hold.  Other threads in a call on it get EBADF.
+ * copies forked children hold.  Other threads in a call on it get EBADF.  Of
+ * fos_listen() it removes the path; clients that wait get ECONNREFUSED.
  *
  * Return: 0; -1 with EBADF.
  */

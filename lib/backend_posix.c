@@ -31,26 +31,36 @@ static int posix_probe(struct fos_caps *caps)
 
 /* ---- a socket's name -------------------------------------------------- */
 
-/* In the abstract namespace; a random number makes it the only one. */
-#define NAME_FORMAT	"fastos1.%u.%u.%llx.%llx"
-
-static int set_name(int fd, uint32_t side, uint32_t depth, uint64_t area_bytes,
-		    uint64_t cookie)
+int fos__posix_bind(int fd, const void *name, size_t len)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	const size_t base = offsetof(struct sockaddr_un, sun_path) + 1;
+	const size_t room = sizeof(a.sun_path) - 1 - len;
 	uint64_t unique[2];
 	int n;
 
 	if (syscall(SYS_getrandom, unique, sizeof(unique), 0) !=
 	    sizeof(unique))
 		return -EAGAIN;
-	n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1,
-		     NAME_FORMAT ".%016llx%016llx", side, depth,
-		     (unsigned long long)area_bytes, (unsigned long long)cookie,
+	memcpy(a.sun_path + 1, name, len);
+	n = snprintf(a.sun_path + 1 + len, room, "%016llx%016llx",
 		     (unsigned long long)unique[0],
 		     (unsigned long long)unique[1]);
-	return bind(fd, (struct sockaddr *)&a, base + n) ? -errno : 0;
+	len += offsetof(struct sockaddr_un, sun_path) + 1 + n;
+	return bind(fd, (struct sockaddr *)&a, len) ? -errno : 0;
+}
+
+#define NAME_FORMAT	"fastos1.%u.%u.%llx.%llx."
+
+static int set_name(int fd, uint32_t side, uint32_t depth, uint64_t area_bytes,
+		    uint64_t cookie)
+{
+	char name[64];
+	int n;
+
+	n = snprintf(name, sizeof(name), NAME_FORMAT, side, depth,
+		     (unsigned long long)area_bytes,
+		     (unsigned long long)cookie);
+	return fos__posix_bind(fd, name, n);
 }
 
 /* Anybody can name a socket so: believe only what fits. */
@@ -60,7 +70,7 @@ static int parse_name(const char *name, struct fos_core_query *q)
 	unsigned int side, depth;
 	int end = 0;
 
-	if (sscanf(name, NAME_FORMAT ".%n", &side, &depth, &area_bytes, &cookie,
+	if (sscanf(name, NAME_FORMAT "%n", &side, &depth, &area_bytes, &cookie,
 		   &end) != 4 || !end || side > 1 ||
 	    depth < FOS_CHAN_DEPTH_MIN || depth > FOS_CHAN_DEPTH_MAX ||
 	    (depth & (depth - 1)) || area_bytes > FOS_CHAN_AREA_MAX ||
@@ -73,8 +83,7 @@ static int parse_name(const char *name, struct fos_core_query *q)
 	return 0;
 }
 
-/* The kernel numbers sockets, and never uses a number again. */
-static uint64_t socket_id(int fd)
+uint64_t fos__posix_id(int fd)
 {
 	uint64_t id = 0;
 	socklen_t len = sizeof(id);
@@ -90,7 +99,7 @@ static int posix_query(int fd, struct fos_core_query *q)
 	*q = (struct fos_core_query) {
 		.abi = FOS_ABI,
 		.kind = FOS_KIND_CHAN,
-		.id = socket_id(fd),
+		.id = fos__posix_id(fd),
 	};
 	if (!q->id || getsockname(fd, (struct sockaddr *)&a, &len) ||
 	    a.sun_family != AF_UNIX || len > sizeof(a) - 1 ||
@@ -102,7 +111,7 @@ static int posix_query(int fd, struct fos_core_query *q)
 
 bool fos__posix_is(int fd, uint64_t id)
 {
-	return socket_id(fd) == id;
+	return fos__posix_id(fd) == id;
 }
 
 static int posix_create(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
@@ -213,19 +222,18 @@ static void posix_begin(struct fos_ep *ep, int fd)
 /* ---- the end ---------------------------------------------------------- */
 
 /* Without /proc, or descriptors to open it with. */
-static unsigned int count_copies_slowly(const struct fos_ep *ep)
+static unsigned int count_copies_slowly(uint64_t id)
 {
 	const int end = sysconf(_SC_OPEN_MAX);
 	unsigned int n = 0;
 	int fd;
 
 	for (fd = 0; fd < end; fd++)
-		n += fos__posix_is(fd, ep->id);
+		n += fos__posix_is(fd, id);
 	return n;
 }
 
-/* Descriptors of this process that are the endpoint. */
-static unsigned int count_copies(const struct fos_ep *ep)
+unsigned int fos__posix_copies(uint64_t id)
 {
 	struct dirent *ent;
 	unsigned int n = 0;
@@ -236,11 +244,11 @@ static unsigned int count_copies(const struct fos_ep *ep)
 	dir = opendir("/proc/self/fd");
 	while (dir && (ent = readdir(dir)))
 		n += ent->d_name[0] != '.' &&
-		     fos__posix_is(atoi(ent->d_name), ep->id);
+		     fos__posix_is(atoi(ent->d_name), id);
 	if (dir)
 		closedir(dir);
 	else
-		n = count_copies_slowly(ep);
+		n = count_copies_slowly(id);
 	pthread_setcancelstate(old, NULL);
 	return n;
 }
@@ -265,7 +273,7 @@ static void note_close(struct fos_ep *ep)
 
 void fos__posix_closed(struct fos_ep *ep)
 {
-	if (count_copies(ep))
+	if (fos__posix_copies(ep->id))
 		note_close(ep);
 	else
 		hang_up(ep, -1);
@@ -273,7 +281,7 @@ void fos__posix_closed(struct fos_ep *ep)
 
 static int posix_close(int fd, struct fos_ep *ep)
 {
-	if (ep && count_copies(ep) > 1) {
+	if (ep && fos__posix_copies(ep->id) > 1) {
 		note_close(ep);
 	} else if (ep) {
 		hang_up(ep, fd);

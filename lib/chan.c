@@ -324,37 +324,11 @@ FOS_API int fos_delivered(void)
 
 /* ---- creation --------------------------------------------------------- */
 
-#define DEFAULT_DEPTH	32
-#define DEFAULT_AREA	(2ULL << 20)
-
-static int attr_check(const struct fos_chan_attr *a)
-{
-	uint64_t resv = a->resv0;
-	size_t i;
-
-	for (i = 0; i < sizeof(a->resv) / sizeof(a->resv[0]); i++)
-		resv |= a->resv[i];
-	if (a->flags || resv || a->spin > FOS_SPIN_FIXED ||
-	    a->area_bytes > FOS_CHAN_AREA_MAX || (a->spin_ns >> 48) ||
-	    (a->spin_ns && a->spin != FOS_SPIN_FIXED))
-		return -EINVAL;
-	return 0;
-}
-
 FOS_API int fos_channel(int fd[2], const struct fos_chan_attr *attr)
 {
-	struct fos_chan_attr a = { 0 };
+	struct fos_chan_attr a;
 	int ret;
 
-	if (attr)
-		a = *attr;
-	ret = fd ? attr_check(&a) : -EINVAL;
-	if (ret)
-		return fos__ret(ret);
-	if (!a.depth)
-		a.depth = DEFAULT_DEPTH;
-	if (!a.area_bytes)
-		a.area_bytes = DEFAULT_AREA;
-	return fos__ret(fos__create(a.depth, FOS_PAGE_ALIGN(a.area_bytes),
-				    fos_spin_pack(a.spin, a.spin_ns), fd));
+	ret = fd ? fos__attr_complete(&a, attr) : -EINVAL;
+	return fos__ret(ret ? ret : fos__create(&a, fd));
 }

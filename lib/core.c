@@ -70,6 +70,7 @@ static void forget_everything(void)
 	registry = NULL;
 	pool = NULL;
 	fos__posix_forget_watcher();
+	fos__name_forget();
 }
 
 static inline bool is_entered(void)
@@ -80,7 +81,7 @@ static inline bool is_entered(void)
 }
 
 /* First use in this process, or in a child of it. */
-static int enter_process(void)
+int fos__enter(void)
 {
 	uint32_t *word = LOAD(&fork_word);
 	uint32_t child = FORK_CHILD;
@@ -380,7 +381,7 @@ static FOS_COLD int resolve(int fd, struct fos_ep **ep, uint64_t *state)
 
 	if (fd < 0)
 		return -EBADF;
-	ret = enter_process();
+	ret = fos__enter();
 	if (ret)
 		return ret;
 	sweep_dead();
@@ -438,13 +439,15 @@ static int close_locked(int fd)
 
 FOS_API int fos_close(int fd)
 {
-	int ret = enter_process();
+	int ret = fos__enter();
 
 	if (ret)
 		return fos__ret(ret);
 	fos__lock();
 	ret = close_locked(fd);
 	fos__unlock();
+	if (ret == -EBADF)
+		ret = fos__name_close(fd);
 	sweep_dead();
 	return fos__ret(ret);
 }
@@ -488,19 +491,31 @@ static int create(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
 						     fd);
 }
 
-int fos__create(uint32_t depth, uint64_t area_bytes, uint64_t cookie, int fd[2])
+void fos__forget_fd(int fd)
 {
-	const int ret = create(depth, area_bytes, cookie, fd);
-	struct fd_slot *slot;
-	int side;
+	struct fd_slot *slot = is_entered() ? slot_of(fd) : NULL;
 
-	/* Whatever the numbers meant, they have been closed since. */
-	for (side = 0; side < 2 && !ret && is_entered(); side++) {
-		slot = slot_of(fd[side]);
-		if (slot)
-			STORE(&slot->ep, NULL);
+	if (slot)
+		STORE(&slot->ep, NULL);
+}
+
+int fos__create(const struct fos_chan_attr *a, int fd[2])
+{
+	const int ret = create(a->depth, a->area_bytes,
+			       fos_spin_pack(a->spin, a->spin_ns), fd);
+
+	if (!ret) {
+		fos__forget_fd(fd[0]);
+		fos__forget_fd(fd[1]);
 	}
 	return ret;
+}
+
+bool fos__is_endpoint(int fd)
+{
+	struct fos_core_query q;
+
+	return backend_of(fd, &q);
 }
 
 static void probe(struct fos_caps *caps)

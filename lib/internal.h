@@ -12,9 +12,11 @@
 #include <sys/types.h>
 
 #include "area.h"
+#include "attr.h"
 #include "backend.h"
 #include "calls.h"
 #include "fastos.h"
+#include "name.h"
 #include "posix.h"
 #include "ring.h"
 #include "spin.h"
@@ -122,9 +124,14 @@ void fos__ep_put(struct fos_ep *ep);
 /* Is @fd still @ep?  0, and the state that says so; -EBADF. */
 int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state);
 
-/* A channel on the module if it can be had, else without. */
-int fos__create(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
-		int fd[2]);
+/* First use in this process, or in a child of it?  -ENOMEM, -ENOSYS. */
+int fos__enter(void);
+
+/* A channel on the module if it can be had, else without; @a is complete. */
+int fos__create(const struct fos_chan_attr *a, int fd[2]);
+/* A new descriptor: whatever its number meant, that has been closed since. */
+void fos__forget_fd(int fd);
+bool fos__is_endpoint(int fd);
 
 uint32_t fos__online_cpus(void);
 uint64_t fos__now_ns(void);

@@ -27,6 +27,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fds.h"
+
 struct fos_ep;
 
 /* What goes with a hello: my memory, my page, my process. */
@@ -151,8 +153,20 @@ uint32_t fos__posix_wake_ns(void);
 
 /* ---- backend_posix.c -------------------------------------------------- */
 
-/* Is @fd an endpoint, and this one? */
+/* The kernel numbers sockets, and never uses a number again; 0: it is none. */
+uint64_t fos__posix_id(int fd);
+
+/* Is @fd a socket, and this one? */
 bool fos__posix_is(int fd, uint64_t id);
+
+/* Descriptors of this process that are the socket. */
+unsigned int fos__posix_copies(uint64_t id);
+
+/*
+ * Give a socket a name in the abstract namespace: @len bytes that say something,
+ * at most 64, and a random number that makes it the only one.
+ */
+int fos__posix_bind(int fd, const void *name, size_t len);
 
 /* A descriptor of it was closed behind our back. */
 void fos__posix_closed(struct fos_ep *ep);

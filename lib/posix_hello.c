@@ -23,6 +23,7 @@
 #define ALL_BYTES(mem)	(2 * HALF_BYTES(mem) + GAP)
 
 _Static_assert(sizeof(struct posix_page) <= FOS_PAGE_BYTES, "posix_page");
+_Static_assert((int)POSIX_FDS <= FOS_FDS_MAX, "descriptors of a hello");
 
 static unsigned char *half(const struct fos_ep *ep, bool peers)
 {
@@ -183,29 +184,12 @@ static int send_hello(int fd, const struct fos_core_query *q, const int *fds)
 		.depth = q->depth,
 		.area_bytes = q->area_bytes,
 	};
-	union {
-		char bytes[CMSG_SPACE(POSIX_FDS * sizeof(int))];
-		struct cmsghdr align;
-	} control = { 0 };
-	struct iovec iov = { &hello, sizeof(hello) };
-	struct msghdr m = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
-	};
 	const size_t n = fds[POSIX_PID] < 0 ? POSIX_PID : POSIX_FDS;
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	const int ret = fos__send_fds(fd, &hello, sizeof(hello), fds, n);
 
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(n * sizeof(int));
-	memcpy(CMSG_DATA(c), fds, n * sizeof(int));
-	m.msg_controllen = CMSG_SPACE(n * sizeof(int));
-	if (syscall(SYS_sendmsg, fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ||
-	    errno == EPIPE || errno == ECONNRESET)
+	if (!ret || ret == -EPIPE || ret == -ECONNRESET)
 		return 0;
-	return errno == ETOOMANYREFS ? -ENFILE : -ENOMEM;
+	return ret == -ETOOMANYREFS ? -ENFILE : -ENOMEM;
 }
 
 void fos__posix_unmap(struct fos_ep *ep)
@@ -251,70 +235,29 @@ int fos__posix_map(int fd, const struct fos_core_query *q, struct fos_ep *ep)
 
 /* ---- the peer's ------------------------------------------------------- */
 
-#ifndef SCM_PIDFD
-#define SCM_PIDFD	4
-#endif
-
-/*
- * Take the descriptors that came with it; surplus ones are closed, and one that
- * the maker of the socket may have asked for in our name.
- */
-static void take_fds(struct msghdr *m, int fds[POSIX_FDS])
-{
-	struct cmsghdr *c;
-	bool ours;
-	size_t n, i;
-	int fd;
-
-	for (c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		ours = c->cmsg_type == SCM_RIGHTS;
-		if (c->cmsg_level != SOL_SOCKET ||
-		    (!ours && c->cmsg_type != SCM_PIDFD))
-			continue;
-		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (i = 0; i < n; i++) {
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
-			if (ours && i < POSIX_FDS && fds[i] < 0)
-				fds[i] = fd;
-			else if (fd >= 0)
-				syscall(SYS_close, fd);
-		}
-	}
-}
-
 /*
  * The packet stays where it is: if we have no descriptors free for what comes
  * with it we can look again later.
  */
 static int peek_hello(int fd, struct posix_hello *hello, int fds[POSIX_FDS])
 {
-	union {
-		char bytes[4 * CMSG_SPACE(POSIX_FDS * sizeof(int))];
-		struct cmsghdr align;
-	} control;
-	struct iovec iov = { hello, sizeof(*hello) };
-	struct msghdr m = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
-	};
 	ssize_t n;
+	int flags;
 
 	/* A peer that left something unread leaves an error; then comes the rest. */
 	do {
-		n = syscall(SYS_recvmsg, fd, &m,
-			    MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (n < 0 && (errno == ECONNRESET || errno == EINTR));
+		flags = MSG_PEEK | MSG_DONTWAIT;
+		n = fos__recv_fds(fd, hello, sizeof(*hello), fds, POSIX_FDS,
+				  &flags);
+	} while (n == -ECONNRESET || n == -EINTR);
 	if (n < 0)
-		return -errno;
-	take_fds(&m, fds);
+		return n;
 	/* Nothing more will come. */
 	if (!n)
 		return -EAGAIN;
 	if (n != sizeof(*hello) || hello->magic != POSIX_MAGIC)
 		return -EPROTO;
-	return fds[POSIX_FDS - 1] < 0 && (m.msg_flags & MSG_CTRUNC) ? -EMFILE : 0;
+	return fds[POSIX_FDS - 1] < 0 && (flags & MSG_CTRUNC) ? -EMFILE : 0;
 }
 
 static void drop_packet(int fd)
