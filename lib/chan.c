@@ -210,9 +210,11 @@ FOS_HOT FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
 	ret = *token ? reply_first(&op, token, rsp, n) : 0;
 	if (!ret)
 		ret = in_receive_entered(&op, &in);
+	/* It may still take one when the deadline has passed. */
+	ret = in_leave(&op, &in, ret);
 	if (ret >= 0)
 		*token = in.token;
-	return op_end(&op, in_leave(&op, &in, ret));
+	return op_end(&op, ret);
 }
 
 /* ---- call ------------------------------------------------------------- */

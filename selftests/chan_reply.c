@@ -49,6 +49,41 @@ TEST_F(call, a_stale_reply_receives_nothing)
 	EXPECT_EQ(4, finish(&s));
 }
 
+static int ask_often(int fd, long n)
+{
+	const struct timespec deadline = deadline_in(HANG_MS);
+	char in[8];
+
+	for (; n; n--)
+		if (fos_call(fd, "ask", 3, in, 8, &deadline) != 3)
+			return errno;
+	return 0;
+}
+
+/* However closely: what is taken when the deadline passes is a request, too. */
+TEST_F(call, a_request_that_comes_with_the_deadline_can_be_answered)
+{
+	const struct timespec past = { 0 };
+	long n = rounds(20000), ret, bad = 0;
+	uint64_t token = 0;
+	char got[8];
+	pid_t pid = spawn();
+
+	if (!pid)
+		_exit(close(self->fd[1]) || ask_often(self->fd[0], n));
+	close(self->fd[0]);
+	do {
+		ret = RESULT(fos_reply_recv(self->fd[1], &token, "yes", 3, got,
+					    8, &past));
+		bad += ret >= 0 && !token;
+	} while ((ret >= 0 && !bad) || ret == -ETIMEDOUT);
+	EXPECT_EQ(0, bad);
+	EXPECT_TRUE(bad || ret == -EPIPE) TH_LOG("%ld", ret);
+	if (bad)
+		kill(pid, SIGKILL);
+	EXPECT_EQ(0, reap(pid));
+}
+
 /* ---- no room for replies ---------------------------------------------- */
 
 /* Two threads call with @fd until the server is gone. */
