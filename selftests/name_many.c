@@ -127,7 +127,7 @@ static void serve_one(struct server *s, struct client *c)
 		lose(s, c);
 		return;
 	}
-	if (ret != sizeof(value) || value != c->served)
+	if (ret != sizeof(value) || !token || value != c->served)
 		s->failed++;
 	if (c->kill_at == c->served++) {
 		kill(c->pid, SIGKILL);
@@ -376,7 +376,7 @@ static void serve_any(struct server *s, struct client *c)
 
 /*
  * One who calls from many threads, and others from one: nobody is forgotten, and
- * while each of them is served so often, all together are not much oftener.
+ * while each of them is served so often, all together are not ten times as often.
  */
 TEST_F_TIMEOUT(many, who_calls_most_does_not_keep_others_from_being_served, 280)
 {
@@ -412,7 +412,7 @@ TEST_F_TIMEOUT(many, who_calls_most_does_not_keep_others_from_being_served, 280)
 		EXPECT_EQ(0, reap(pid[i]));
 	printf("# %llu calls until each had %llu of %d\n",
 	       (unsigned long long)total, (unsigned long long)each, EQUALS + 1);
-	EXPECT_GE(20 * each * (EQUALS + 1), total);
+	EXPECT_GE(10 * each * (EQUALS + 1), total);
 }
 
 TEST_HARNESS_MAIN

@@ -242,7 +242,7 @@ static int compete(struct race *r, const char *path, uint64_t n)
 
 TEST_F_TIMEOUT(path, of_servers_that_start_at_once_one_gets_the_path, 300)
 {
-	const uint64_t n = rounds(300);
+	const uint64_t n = rounds(200);
 	struct race *r = shared(4096);
 	pid_t pid[RIVALS];
 	uint64_t i;
@@ -281,7 +281,7 @@ static int come_and_go(const char *path, uint64_t *turns)
 /* Whatever they were doing: the next one gets the path. */
 TEST_F_TIMEOUT(path, servers_killed_anywhere_are_no_obstacle, 300)
 {
-	const int n = rounds(100);
+	const int n = rounds(40);
 	uint64_t *turns = shared(4096), seed = rnd_seed("killed anywhere");
 	pid_t pid[3];
 	int i, j, lfd;
@@ -377,7 +377,7 @@ static int keep_visiting(const char *path, uint64_t *visits, uint64_t n)
 
 TEST_F_TIMEOUT(path, clients_outlive_servers_killed_in_the_middle, 300)
 {
-	const uint64_t n = rounds(200);
+	const uint64_t n = rounds(100);
 	uint64_t *visits = shared(4096), seed = rnd_seed("killed servers");
 	pid_t client[4], server;
 	int i;
