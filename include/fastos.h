@@ -144,7 +144,9 @@ int fos_channel(int fd[2], const struct fos_chan_attr *attr);
  * follows.  What a server left behind that does not run any more is replaced.
  * To do so one at a time, a file "@path.lock" is made and removed.
  * fos_close() removes the path, if it is the last descriptor in the process that
- * called fos_listen(), and if there still is what fos_listen() made.
+ * called fos_listen(), and if there still is what fos_listen() made.  As long as
+ * a forked child has a copy, clients are not refused: if it does not accept, it
+ * closes that.
  *
  * Return: a descriptor for fos_accept(); poll() says POLLIN while a client waits;
  * it can be inherited and passed on; -1 with
@@ -157,9 +159,10 @@ int fos_listen(const char *path, int backlog);
 
 /**
  * struct fos_peer - who has connected, and to what
- * @uid, @gid, @pid:	of the client when he called fos_connect(), as the kernel
- *			attests them and this process's namespaces name them; @pid
- *			may be another process's by now
+ * @uid:	out: of the client when he called fos_connect(), as the kernel attests
+ *		it and this process's namespace names it
+ * @gid:	out: the same
+ * @pid:	out: the same; by now it may be another process's
  * @resv0:	in: 0
  * @limit:	in: no channel has more than this; all zero means the defaults of
  *		struct fos_chan_attr.  In the order BLOCK, DEFAULT, FIXED,
@@ -187,8 +190,9 @@ struct fos_peer {
  * been one of those.
  *
  * This user is charged for the channel.  Once accepted, a client costs one
- * descriptor, until he comes to use it another one that is under way, and
- * memory up to what @peer->limit says: count them by uid if you do not trust them.
+ * descriptor (two without the module), until he comes to use it another one that
+ * is under way, and memory up to what @peer->limit says: count them by uid if you
+ * do not trust them.
  *
  * Return: an endpoint; -1 with
  * EAGAIN: nobody waits, or many in a row were skipped (O_NONBLOCK); EINTR: a
@@ -345,7 +349,8 @@ int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
  * As close(), and gives back the memory; the peer sees EPIPE or ECONNRESET
  * when the last descriptor of the endpoint in this process is closed, whatever
  * copies forked children hold.  Other threads in a call on it get EBADF.  Of
- * fos_listen() it removes the path; clients that wait get ECONNREFUSED.
+ * fos_listen() it removes the path; clients that wait get ECONNREFUSED when no
+ * other process has a copy.
  *
  * Return: 0; -1 with EBADF.
  */

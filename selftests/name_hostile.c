@@ -335,12 +335,13 @@ TEST_F(stranger, a_server_short_of_descriptors_says_so_and_loses_none)
 static int connect_with_few(const char *path, int n)
 {
 	const int before = count_open();
-	int ret;
+	int ret, got;
 
 	leave_free(n);
 	ret = RESULT(fos_connect(path, NULL));
 	free_all();
-	if (count_open() != before + (ret >= 0))
+	got = ret >= 0;
+	if (count_open() != before + got)
 		return 97;
 	return ret < 0 ? -ret : 0;
 }
@@ -480,8 +481,9 @@ static int believe(const char *path)
 {
 	const int before = count_open();
 	int fd = RESULT(fos_connect(path, NULL));
+	int got = fd >= 0;
 
-	if (count_open() != before + (fd >= 0))
+	if (count_open() != before + got)
 		return 97;
 	if (fd < 0)
 		return -fd;
