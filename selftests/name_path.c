@@ -263,6 +263,44 @@ TEST_F_TIMEOUT(path, of_servers_that_start_at_once_one_gets_the_path, 300)
 	EXPECT_EQ(1, entries(self->at.dir, false));
 }
 
+/* Listen and close, so often. */
+static int come_and_go_so_often(struct race *r, const char *path, long n)
+{
+	int lfd;
+
+	for (; n; n--) {
+		lfd = fos_listen(path, 4);
+		if (lfd < 0 && errno != EADDRINUSE)
+			bad(r);
+		if (lfd < 0)
+			continue;
+		if (__atomic_add_fetch(&r->owners, 1, __ATOMIC_SEQ_CST) != 1)
+			bad(r);
+		__atomic_fetch_sub(&r->owners, 1, __ATOMIC_SEQ_CST);
+		if (n & 1 ? fos_close(lfd) : close(lfd))
+			bad(r);
+	}
+	return 0;
+}
+
+TEST_F_TIMEOUT(path, servers_that_come_and_go_never_share_the_path, 300)
+{
+	const long n = rounds(3000);
+	struct race *r = shared(4096);
+	pid_t pid[RIVALS];
+	int j;
+
+	for (j = 0; j < RIVALS; j++) {
+		pid[j] = spawn();
+		if (!pid[j])
+			_exit(come_and_go_so_often(r, self->at.path, n));
+	}
+	for (j = 0; j < RIVALS; j++)
+		EXPECT_EQ(0, reap(pid[j]));
+	EXPECT_EQ(0, r->bad);
+	EXPECT_EQ(-1, access(self->lock, F_OK));
+}
+
 /* Listen and close, for ever. */
 static int come_and_go(const char *path, uint64_t *turns)
 {
