@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #ifdef __cplusplus
@@ -341,6 +342,145 @@ ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp, size_t n,
  * EPROTO as fos_send().
  */
 int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
+
+/* ---- messages with buffers -------------------------------------------- */
+
+/* Buffers that one message may carry. */
+#define FOS_MSG_BUFS		4
+
+/* fos_msg.flags */
+#define FOS_NOCOPY		1	/* EOPNOTSUPP rather than copy anything */
+
+/* fos_msg.path: how a message went; several, if it has bytes and buffers. */
+#define FOS_PATH_INLINE		1	/* in the ring's entry: two copies */
+#define FOS_PATH_AREA		2	/* through the sender's area: two copies */
+#define FOS_PATH_LEND		4	/* buffers, in place: no copy */
+
+/**
+ * struct fos_msg - a message with buffers
+ * @iov:	its bytes, which are copied as fos_send() does
+ * @bufs:	buffers that go with it in place.  To send: each a piece of a
+ *		buffer of its own from fos_buf_alloc() on this endpoint, at least
+ *		one byte of it.  To receive: filled in; read-only memory.
+ * @iovlen:	elements of @iov, up to 1024
+ * @nbufs:	elements of @bufs, up to FOS_MSG_BUFS; when receiving, room there,
+ *		then how many there are
+ * @token:	to send: the request that this answers, 0: it is a message of its
+ *		own; received: of the request, 0 of a one-way message
+ * @flags:	FOS_NOCOPY or 0
+ * @path:	out: FOS_PATH_*
+ * @resv:	0
+ */
+struct fos_msg {
+	const struct iovec *iov;
+	struct iovec *bufs;
+	uint32_t iovlen;
+	uint32_t nbufs;
+	uint64_t token;
+	uint32_t flags;
+	uint32_t path;
+	uint64_t resv[4];
+};
+
+/**
+ * fos_buf_alloc() - get a buffer to fill in and send in place
+ * @fd:		an endpoint
+ * @len:	bytes, at least 1; page-aligned if it is a page or more
+ * @flags:	0 or FOS_NONBLOCK
+ * @deadline:	NULL or absolute CLOCK_MONOTONIC
+ *
+ * The buffer lies in the endpoint's area (fos_chan_attr.area_bytes), which only
+ * this process can write; system calls can use it as any memory.  It is yours
+ * until a message that carries it is taken; then it is the receiver's until he
+ * calls fos_buf_release(), and then part of the area again.  Do not touch it
+ * after sending: the receiver would see that, he has no copy.  When the area is
+ * full, or as many buffers are in use as the channel is deep, it waits for the
+ * receiver.
+ *
+ * Return: the buffer, its content undefined; NULL with
+ * EAGAIN: no room (FOS_NONBLOCK); ETIMEDOUT: the deadline passed; EINTR: a
+ * signal came; EMSGSIZE: longer than the area; EPIPE: the peer is gone; EINVAL;
+ * EBADF: not an open endpoint; EBUSY: the endpoint belongs to another process.
+ */
+void *fos_buf_alloc(int fd, size_t len, int flags,
+		    const struct timespec *deadline);
+
+/**
+ * fos_buf_release() - give a buffer back
+ * @fd:		the endpoint
+ * @buf:	where it begins: a buffer that was received, as fos_msg.bufs said,
+ *		or one of fos_buf_alloc() that was not sent
+ *
+ * In any order, by any thread.  The sender can use that room again at once.
+ *
+ * Return: 0; -1 with EINVAL: there is no such buffer (any more), which harms
+ * nobody; EBADF, EBUSY as fos_buf_alloc().
+ */
+int fos_buf_release(int fd, const void *buf);
+
+/**
+ * fos_sendmsg() - fos_send() or fos_reply() with buffers
+ * @fd:		an endpoint
+ * @m:		the message
+ * @flags:	0 or FOS_NONBLOCK; of a reply 0
+ * @deadline:	until when to wait for a receiver; NULL or absolute
+ *		CLOCK_MONOTONIC; a reply does not wait
+ *
+ * When it fails the buffers are still yours.  A receiver who does not make room
+ * for them (fos_recv(), too few elements) refuses the message: EMSGSIZE.
+ *
+ * Return: bytes of @m->iov; -1 with
+ * ETIMEDOUT: nobody took it in time; EOPNOTSUPP: there are bytes to be copied
+ * and FOS_NOCOPY is set; EINVAL: also @bufs are not pieces of buffers of yours;
+ * and as fos_send() or fos_reply().
+ */
+ssize_t fos_sendmsg(int fd, struct fos_msg *m, int flags,
+		    const struct timespec *deadline);
+
+/**
+ * fos_recvmsg() - take a message or a request with its buffers
+ * @fd:		an endpoint
+ * @m:		room for it
+ * @flags:	0 or FOS_NONBLOCK
+ * @deadline:	NULL or absolute CLOCK_MONOTONIC
+ *
+ * A request has a token, to be answered by whichever thread later, with
+ * fos_reply() or fos_sendmsg().  Its buffers are yours to read until
+ * fos_buf_release(): check what you have read, not what you will read again, for
+ * the sender may write there.
+ *
+ * Return: its bytes, in @m->iov; -1 with ETIMEDOUT, and as fos_recv().
+ */
+ssize_t fos_recvmsg(int fd, struct fos_msg *m, int flags,
+		    const struct timespec *deadline);
+
+/**
+ * fos_callmsg() - fos_call() with buffers
+ * @fd:		an endpoint
+ * @req:	the request; its token is not looked at
+ * @rsp:	room for the reply
+ * @deadline:	NULL or absolute CLOCK_MONOTONIC
+ *
+ * When it fails, the request's buffers are still yours unless fos_delivered().
+ *
+ * Return: bytes of the reply; -1 as fos_sendmsg() and fos_call().
+ */
+ssize_t fos_callmsg(int fd, struct fos_msg *req, struct fos_msg *rsp,
+		    const struct timespec *deadline);
+
+/**
+ * fos_reply_recvmsg() - fos_reply_recv() with buffers
+ * @fd:		an endpoint
+ * @rsp:	the reply to the request @rsp->token, if that is not 0; it is 0
+ *		when that is answered or cannot be any more
+ * @req:	room for the next request
+ * @deadline:	of the wait; NULL or absolute CLOCK_MONOTONIC
+ *
+ * Return: bytes of the request; -1 as fos_sendmsg() and fos_reply_recv().  The
+ * buffers of a reply that failed are still yours.
+ */
+ssize_t fos_reply_recvmsg(int fd, struct fos_msg *rsp, struct fos_msg *req,
+			  const struct timespec *deadline);
 
 /**
  * fos_close() - close an endpoint

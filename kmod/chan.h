@@ -133,6 +133,13 @@ static inline u64 *fos_ep_released(struct fos_ep *ep, u32 slot)
 			      slot * sizeof(u64));
 }
 
+/* The last buffer of the peer's slot that @ep gave back. */
+static inline u64 *fos_ep_returned(struct fos_ep *ep, u32 slot)
+{
+	return fos_ep_control(ep, FOS_CHAN_RETURNED(ep->chan->depth) +
+			      slot * sizeof(u64));
+}
+
 /* How far a claim word is ahead of entry @seq; < 0: @seq is undecided. */
 static inline s64 fos_claim_ahead(u64 word, u64 seq)
 {

@@ -57,7 +57,8 @@ static u64 fos_ep_claims_sum(struct fos_ep *ep)
 
 	for (slot = 0; slot < ep->chan->depth; slot++)
 		sum += READ_ONCE(ep->claims[slot]) +
-		       READ_ONCE(*fos_ep_released(ep, slot));
+		       READ_ONCE(*fos_ep_released(ep, slot)) +
+		       READ_ONCE(*fos_ep_returned(ep, slot));
 	return sum;
 }
 

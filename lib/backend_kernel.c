@@ -109,6 +109,7 @@ static void fill_mem(struct fos_ring_mem *m, const struct fos_core_query *q,
 		.my_entries = (void *)(my_control + FOS_CHAN_ENTRIES),
 		.my_replies = (void *)(my_control + FOS_CHAN_REPLIES(depth)),
 		.my_released = (void *)(my_control + FOS_CHAN_RELEASED(depth)),
+		.my_returned = (void *)(my_control + FOS_CHAN_RETURNED(depth)),
 		.my_claims = (void *)(base + FOS_CHAN_OFF_CLAIMS(depth, mine)),
 		.my_area = base + FOS_CHAN_OFF_AREA(depth, q->area_bytes, mine),
 		.my_wants = &kside[mine].need_wakeup,
@@ -118,6 +119,8 @@ static void fill_mem(struct fos_ring_mem *m, const struct fos_core_query *q,
 		.peer_replies = (void *)(peer_control + FOS_CHAN_REPLIES(depth)),
 		.peer_released = (void *)(peer_control +
 					  FOS_CHAN_RELEASED(depth)),
+		.peer_returned = (void *)(peer_control +
+					  FOS_CHAN_RETURNED(depth)),
 		.peer_claims = (void *)(base +
 					FOS_CHAN_OFF_CLAIMS(depth, peer)),
 		.peer_area = base +

@@ -2,9 +2,8 @@
 /* chan: what people call. */
 #include "internal.h"
 
-#include "in.h"
-#include "op.h"
-#include "out.h"
+#include "buf.h"
+#include "chan.h"
 
 static __thread int last_delivered;
 
@@ -81,6 +80,22 @@ static ssize_t send_nonblock(struct op *op, struct out *out)
 	return ret ? ret : (ssize_t)out->len;
 }
 
+ssize_t chan_send(struct op *op, struct out *out, int flags)
+{
+	ssize_t ret;
+
+	if (!out_fits(op, out))
+		ret = -EMSGSIZE;
+	else if (fos_ring_peer_dead(op->r))
+		ret = -EPIPE;
+	else if (flags & FOS_NONBLOCK)
+		ret = send_nonblock(op, out);
+	else
+		ret = send_blocking(op, out);
+	buf_lent(op, out, ret >= 0);
+	return ret;
+}
+
 FOS_HOT FOS_API ssize_t fos_send(int fd, const void *buf, size_t len, int flags)
 {
 	struct out out = { .buf = buf, .len = len, .meta = FOS_META_MSG };
@@ -92,20 +107,30 @@ FOS_HOT FOS_API ssize_t fos_send(int fd, const void *buf, size_t len, int flags)
 	ret = op_begin(&op, fd, NULL);
 	if (ret)
 		return fos__ret(ret);
-	if (!out_fits(&op, len))
-		ret = -EMSGSIZE;
-	else if (fos_ring_peer_dead(op.r))
-		ret = -EPIPE;
-	else if (flags & FOS_NONBLOCK)
-		ret = send_nonblock(&op, &out);
-	else
-		ret = send_blocking(&op, &out);
-	return op_end(&op, ret);
+	return op_end(&op, chan_send(&op, &out, flags));
 }
 
 /* ---- reply ------------------------------------------------------------ */
 
-static int answer(struct op *op, struct out *out)
+/* Looks at a caller who is about to go, with naps between them: 2 ms. */
+#define GOING_LOOKS	40
+
+/*
+ * My reply is published: has the caller gone without it?  One who is about to go
+ * looks for it once more and then says; unless he is stopped there.
+ */
+static bool is_given_up(struct op *op, uint64_t token)
+{
+	int looks = 0;
+
+	while (fos_unlikely(fos_ring_is_given_up(op->r, token,
+						 FOS_RELEASED_GIVING_UP)) &&
+	       looks++ < GOING_LOOKS)
+		fos__nap();
+	return fos_ring_is_given_up(op->r, token, FOS_RELEASED_GIVEN_UP);
+}
+
+static int try_answer(struct op *op, struct out *out)
 {
 	int ret;
 
@@ -117,35 +142,40 @@ static int answer(struct op *op, struct out *out)
 	if (ret)
 		return ret;
 	out_publish_reply(op, out);
-	return fos_ring_is_given_up(op->r, out->token) ? -ESTALE : 0;
+	return is_given_up(op, out->token) ? -ESTALE : 0;
 }
 
-static int reply(struct op *op, uint64_t token, const void *rsp, size_t n)
+/* A request that is owed. */
+static int answer(struct op *op, struct out *out)
 {
-	struct out out = {
-		.buf = rsp,
-		.len = n,
-		.meta = FOS_META_REPLY,
-		.token = token,
-	};
 	struct fos_owed *owed = &op->ep->owed;
-	int ret;
+	int ret = try_answer(op, out);
 
-	if (!out_fits(op, n))
-		return -EMSGSIZE;
-	if (!fos__owed_begin(owed, token))
-		return -ESTALE;
-	ret = answer(op, &out);
 	/* EBADF: another descriptor may do. */
 	if (fos_unlikely(ret == -ENOBUFS || ret == -EBADF))
-		fos__owed_keep(owed, token);
+		fos__owed_keep(owed, out->token);
 	else
-		fos__owed_end(owed, token);
+		fos__owed_end(owed, out->token);
 	return ret;
 }
 
+int chan_reply(struct op *op, struct out *out)
+{
+	int ret = -EMSGSIZE;
+
+	if (out_fits(op, out))
+		ret = fos__owed_begin(&op->ep->owed, out->token) ? answer(op, out) :
+							  -ESTALE;
+	buf_lent(op, out, !ret);
+	return ret;
+}
+
+#define REPLY(to, bytes, n)						\
+	{ .meta = FOS_META_REPLY, .token = (to), .buf = (bytes), .len = (n) }
+
 FOS_API int fos_reply(int fd, uint64_t token, const void *rsp, size_t n)
 {
+	struct out out = REPLY(token, rsp, n);
 	struct op op;
 	int ret;
 
@@ -154,7 +184,7 @@ FOS_API int fos_reply(int fd, uint64_t token, const void *rsp, size_t n)
 	ret = op_begin(&op, fd, NULL);
 	if (ret)
 		return fos__ret(ret);
-	return op_end(&op, reply(&op, token, rsp, n));
+	return op_end(&op, chan_reply(&op, &out));
 }
 
 /* ---- receive ---------------------------------------------------------- */
@@ -178,14 +208,26 @@ FOS_HOT FOS_API ssize_t fos_recv(int fd, void *buf, size_t len, int flags)
 }
 
 /* *@token is 0 as soon as there is nothing to answer any more. */
-static int reply_first(struct op *op, uint64_t *token, const void *rsp,
-		       size_t n)
+static int reply_first(struct op *op, uint64_t *token, struct out *out)
 {
-	int ret = reply(op, *token, rsp, n);
+	int ret = chan_reply(op, out);
 
 	if (ret != -EMSGSIZE && ret != -ENOBUFS)
 		*token = 0;
 	return ret;
+}
+
+ssize_t chan_reply_recv(struct op *op, uint64_t *token, struct out *rsp,
+			struct in *in)
+{
+	ssize_t ret;
+
+	/* Before the reply: whoever got it finds us waiting for his next one. */
+	in_enter(op, in);
+	ret = *token ? reply_first(op, token, rsp) : 0;
+	if (!ret)
+		ret = in_receive_entered(op, in);
+	return in_leave(op, in, ret);
 }
 
 FOS_HOT FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
@@ -193,10 +235,11 @@ FOS_HOT FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
 				       const struct timespec *deadline)
 {
 	struct in in = {
-		.kinds = KIND_BIT(FOS_META_MSG) | KIND_BIT(FOS_META_CALL),
+		.kinds = CHAN_REQUESTS,
 		.buf = req,
 		.cap = cap,
 	};
+	struct out out;
 	struct op op;
 	ssize_t ret;
 
@@ -205,13 +248,8 @@ FOS_HOT FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
 	ret = op_begin(&op, fd, deadline);
 	if (ret)
 		return fos__ret(ret);
-	/* Before the reply: whoever got it finds us waiting for his next one. */
-	in_enter(&op, &in);
-	ret = *token ? reply_first(&op, token, rsp, n) : 0;
-	if (!ret)
-		ret = in_receive_entered(&op, &in);
-	/* It may still take one when the deadline has passed. */
-	ret = in_leave(&op, &in, ret);
+	out = (struct out)REPLY(*token, rsp, n);
+	ret = chan_reply_recv(&op, token, &out, &in);
 	if (ret >= 0)
 		*token = in.token;
 	return op_end(&op, ret);
@@ -219,62 +257,45 @@ FOS_HOT FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
 
 /* ---- call ------------------------------------------------------------- */
 
-/**
- * struct call - a call under way
- * @token: what its reply will carry
- * @rsp: where that goes
- * @cap: room there
- */
-struct call {
-	uint64_t token;
-	void *rsp;
-	size_t cap;
-};
-
-static ssize_t call_reply(struct op *op, const struct call *c)
-{
-	return in_reply(op, c->token, c->rsp, c->cap);
-}
-
 /*
  * Leave with @why unless the reply is there after all.  A request that was
  * delivered is released, so that its reply is stale.
  */
-static FOS_COLD ssize_t call_give_up(struct op *op, const struct call *c,
-				     uint64_t seq, int why)
+static FOS_COLD ssize_t call_give_up(struct op *op, const struct out *out,
+				     struct in *rsp, int why)
 {
-	int ret = op_withdraw(op, seq);
+	int ret = op_withdraw(op, out->seq);
 
 	if (ret == 1)
 		return why;
-	op->delivered = !ret || fos_ring_fate(op->r, seq) != FOS_FATE_NONE;
-	if (!fos_ring_give_up(op->r, c->token, &op->bell))
-		return call_reply(op, c);
+	op->delivered = !ret || fos_ring_fate(op->r, out->seq) != FOS_FATE_NONE;
+	if (!fos_ring_give_up(op->r, out->token, &op->bell))
+		return in_reply(op, out->token, rsp);
 	if (ret < 0)
 		return ret;
 	return why == -EPIPE ? -ECONNRESET : why;
 }
 
-static ssize_t call_wait(struct op *op, const struct call *c, uint64_t seq)
+static ssize_t call_wait(struct op *op, const struct out *out, struct in *rsp)
 {
 	bool dead;
 	int ret;
 
 	/* Wait, then look: nobody answers before he was asked. */
 	for (;;) {
-		ret = op_wait(op, FOS_WANT_REPLY, c->token);
+		ret = op_wait(op, FOS_WANT_REPLY, out->token);
 		/* Death first: what was replied before it counts. */
 		dead = fos_ring_peer_dead(op->r);
-		if (fos_ring_has_reply(op->r, c->token))
-			return call_reply(op, c);
+		if (fos_ring_has_reply(op->r, out->token))
+			return in_reply(op, out->token, rsp);
 		if (!ret && dead)
 			ret = -EPIPE;
 		if (fos_unlikely(ret))
-			return call_give_up(op, c, seq, ret);
+			return call_give_up(op, out, rsp, ret);
 	}
 }
 
-static ssize_t call(struct op *op, struct out *out, struct call *c)
+static ssize_t call(struct op *op, struct out *out, struct in *rsp)
 {
 	int slot = fos__call_begin(&op->ep->calls, op->deadline_ns);
 	ssize_t ret;
@@ -283,10 +304,9 @@ static ssize_t call(struct op *op, struct out *out, struct call *c)
 		return slot;
 	ret = out_place_wait(op, out);
 	if (!ret) {
-		c->token = FOS_TOKEN(out->seq, slot);
-		out->token = c->token;
+		out->token = FOS_TOKEN(out->seq, slot);
 		out_publish(op, out);
-		ret = call_wait(op, c, out->seq);
+		ret = call_wait(op, out, rsp);
 		if (op_polls(op))
 			op_begin_turn(op);
 	}
@@ -294,29 +314,41 @@ static ssize_t call(struct op *op, struct out *out, struct call *c)
 	return ret;
 }
 
+void chan_begin_call(void)
+{
+	last_delivered = 0;
+}
+
+/* -E2BIG within is EMSGSIZE of the request, not of the reply. */
+ssize_t chan_call(struct op *op, struct out *req, struct in *rsp)
+{
+	ssize_t ret = -E2BIG;
+
+	if (fos_unlikely(fos_ring_peer_dead(op->r)))
+		ret = -EPIPE;
+	else if (out_fits(op, req))
+		ret = call(op, req, rsp);
+	if (fos_unlikely(ret < 0))
+		last_delivered = op->delivered || ret == -EMSGSIZE;
+	buf_lent(op, req, ret >= 0 || last_delivered);
+	return ret == -E2BIG ? -EMSGSIZE : ret;
+}
+
 FOS_HOT FOS_API ssize_t fos_call(int fd, const void *req, size_t n, void *rsp,
 				 size_t cap, const struct timespec *deadline)
 {
 	struct out out = { .buf = req, .len = n, .meta = FOS_META_CALL };
-	struct call c = { .rsp = rsp, .cap = cap };
+	struct in in = { .buf = rsp, .cap = cap };
 	struct op op;
 	ssize_t ret;
 
-	last_delivered = 0;
+	chan_begin_call();
 	if ((!req && n) || (!rsp && cap))
 		return fos__ret(-EINVAL);
 	ret = op_begin(&op, fd, deadline);
 	if (ret)
 		return fos__ret(ret);
-	if (!out_fits(&op, n))
-		ret = -E2BIG;
-	else if (fos_ring_peer_dead(op.r))
-		ret = -EPIPE;
-	else
-		ret = call(&op, &out, &c);
-	if (fos_unlikely(ret < 0))
-		last_delivered = op.delivered || ret == -EMSGSIZE;
-	return op_end(&op, ret == -E2BIG ? -EMSGSIZE : ret);
+	return op_end(&op, chan_call(&op, &out, &in));
 }
 
 FOS_API int fos_delivered(void)

@@ -5,20 +5,66 @@
 
 #include "out.h"
 
+static inline bool fits(const struct in *in, const struct fos_found *f)
+{
+	return f->len <= in->cap &&
+	       (!(f->meta & FOS_META_LENT) ||
+		(in->msg && fos_lents(f->meta) <= in->msg->nbufs));
+}
+
+static inline void deliver(const struct in *in, const struct fos_found *f)
+{
+	if (fos_unlikely(in->msg))
+		fos__scatter(in->msg, f->body, f->len);
+	else
+		fos__copy(in->buf, f->body, f->len);
+}
+
+/* The buffers of a message that was taken, and what else there is to say of it. */
+static __attribute__((noinline)) int take_buffers(struct op *op, const struct fos_found *f,
+				 struct fos_msg *m)
+{
+	uint32_t i;
+
+	m->nbufs = fos_lents(f->meta);
+	m->path = fos__path(f->meta, f->len);
+	for (i = 0; i < m->nbufs; i++) {
+		if (fos_lend_hold(&op->ep->lend, op->r, &f->lent[i]))
+			return -EPROTO;
+		m->bufs[i] = (struct iovec) {
+			/* Read-only there. */
+			.iov_base = (void *)(op->r->m.peer_area +
+					     f->lent[i].offset),
+			.iov_len = f->lent[i].len,
+		};
+	}
+	return 0;
+}
+
+static FOS_COLD void refuse_buffers(struct op *op, const struct fos_found *f)
+{
+	uint32_t i;
+
+	for (i = 0; i < fos_lents(f->meta); i++)
+		fos_lend_refuse(op->r, &f->lent[i], &op->bell);
+}
+
 /* Copy and claim; false: another thread or a withdrawal was faster. */
 static bool take_body(struct op *op, const struct fos_scan *s,
-		      const struct fos_found *f, void *buf)
+		      const struct fos_found *f, const struct in *in)
 {
 	if (!(f->meta & FOS_META_AREA)) {
-		fos__copy(buf, f->body, f->len);
+		deliver(in, f);
 		return fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_DONE,
 				      &op->bell);
 	}
 	if (!fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_TAKEN, &op->bell))
 		return false;
 	/* He may say so of nothing, too, and there may be no buffer. */
-	if (f->len)
-		memcpy(buf, f->body, f->len);
+	if (f->len && !in->msg)
+		memcpy(in->buf, f->body, f->len);
+	else if (f->len)
+		deliver(in, f);
 	fos_ring_done(op->r, f->seq, &op->bell);
 	return true;
 }
@@ -38,7 +84,11 @@ static FOS_COLD void refuse(struct op *op, const struct fos_scan *s,
 
 	if (!fos_ring_claim(op->r, s, f->seq,
 			    call ? FOS_CLAIM_DONE : FOS_CLAIM_REFUSED,
-			    &op->bell) || !call)
+			    &op->bell))
+		return;
+	if (f->meta & FOS_META_LENT)
+		refuse_buffers(op, f);
+	if (!call)
 		return;
 	fos__owed_add(&op->ep->owed, f->token);
 	if (!fos__owed_begin(&op->ep->owed, f->token))
@@ -50,7 +100,7 @@ static FOS_COLD void refuse(struct op *op, const struct fos_scan *s,
 static bool take(struct op *op, const struct fos_scan *s,
 		 const struct fos_found *f, struct in *in)
 {
-	if (!take_body(op, s, f, in->buf))
+	if (!take_body(op, s, f, in))
 		return false;
 	in->token = 0;
 	if (f->meta & FOS_META_CALL) {
@@ -76,7 +126,7 @@ static ssize_t take_next(struct op *op, struct in *in, uint64_t seen)
 				return ret;
 			continue;
 		}
-		if (fos_unlikely(f.len > in->cap)) {
+		if (fos_unlikely(!fits(in, &f))) {
 			refuse(op, &s, &f);
 			/* A peer who goes on so does not stop the clock. */
 			if (++refused > op->r->m.depth)
@@ -87,6 +137,8 @@ static ssize_t take_next(struct op *op, struct in *in, uint64_t seen)
 			continue;
 		if (op_polls(op))
 			op_begin_turn(op);
+		if (fos_unlikely(in->msg) && take_buffers(op, &f, in->msg))
+			return -EPROTO;
 		return f.len;
 	}
 	return -EAGAIN;
@@ -226,17 +278,25 @@ ssize_t in_receive(struct op *op, struct in *in, int flags)
 	return in_leave(op, in, receive_wait(op, in));
 }
 
-ssize_t in_reply(struct op *op, uint64_t token, void *buf, size_t cap)
+ssize_t in_reply(struct op *op, uint64_t token, struct in *in)
 {
 	struct fos_found f;
+	bool ok;
 
 	if (!fos_ring_read_reply(op->r, token, &f))
 		return -EPROTO;
 	if (f.meta & FOS_META_REFUSED)
 		return -E2BIG;
-	if (f.len <= cap)
-		fos__copy(buf, f.body, f.len);
+	ok = fits(in, &f);
+	if (ok)
+		deliver(in, &f);
 	if (f.meta & FOS_META_AREA)
 		fos_ring_release(op->r, token, &op->bell);
-	return f.len <= cap ? (ssize_t)f.len : -EMSGSIZE;
+	if (fos_unlikely(!ok)) {
+		refuse_buffers(op, &f);
+		return -EMSGSIZE;
+	}
+	if (fos_unlikely(in->msg) && take_buffers(op, &f, in->msg))
+		return -EPROTO;
+	return f.len;
 }

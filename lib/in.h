@@ -10,14 +10,16 @@
 /**
  * struct in - where a message goes
  * @kinds: KIND_BIT() of what is taken
- * @buf: buffer
+ * @buf: buffer, unless @msg
  * @cap: room there
+ * @msg: has the room, @cap in all, and takes buffers too; or NULL
  * @token: out: of the request, 0 of a one-way message
  */
 struct in {
 	unsigned int kinds;
 	void *buf;
 	size_t cap;
+	struct fos_msg *msg;
 	uint64_t token;
 };
 
@@ -44,6 +46,6 @@ ssize_t in_leave(struct op *op, struct in *in, ssize_t ret);
  * Return: its length; -EMSGSIZE: it does not fit here; -E2BIG: the request did
  * not fit there; -EPROTO.
  */
-ssize_t in_reply(struct op *op, uint64_t token, void *buf, size_t cap);
+ssize_t in_reply(struct op *op, uint64_t token, struct in *in);
 
 #endif

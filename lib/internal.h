@@ -16,6 +16,7 @@
 #include "backend.h"
 #include "calls.h"
 #include "fastos.h"
+#include "lend.h"
 #include "name.h"
 #include "posix.h"
 #include "ring.h"
@@ -79,6 +80,7 @@ static inline ssize_t fos__ret(ssize_t ret)
  * @ring: the protocol
  * @area_lock: protects @area
  * @area: my transmit area
+ * @lend: buffers: mine, with @area_lock, and the peer's
  * @spin: the waiting policy
  * @owed_bell: what a call could not ring because its descriptor was closed
  * @stuck: a reply has waited in vain, see out_place_reply()
@@ -100,6 +102,7 @@ struct fos_ep {
 	struct fos_mapping map;
 	pthread_mutex_t area_lock;
 	struct fos_area area;
+	struct fos_lend lend;
 	struct fos_spin spin;
 	uint32_t owed_bell;
 	bool stuck;
@@ -137,6 +140,12 @@ uint32_t fos__online_cpus(void);
 uint64_t fos__now_ns(void);
 /* Let another thread of mine go on; no cancellation point. */
 void fos__nap(void);
+
+/* The bytes of a message, to and from its vector; the path that they went. */
+ssize_t fos__msg_len(const struct fos_msg *m);
+void fos__gather(void *to, const struct fos_msg *m);
+void fos__scatter(const struct fos_msg *m, const void *from, size_t len);
+uint32_t fos__path(uint32_t meta, size_t len);
 
 /* The lock of the table and the registry; and what the watcher does under it. */
 void fos__lock(void);

@@ -6,7 +6,7 @@
 /* How long a reply waits for a block; also in fos_reply(3). */
 #define PATIENCE_NS	100000000
 
-/* A block's owner is an entry or, with this bit, a token. */
+/* A block's owner is an entry or, with this bit, a token, or an OUT_BUFFER. */
 #define OWNER_TOKEN	(1ULL << 63)
 
 static inline bool is_reply(const struct out *out)
@@ -22,6 +22,13 @@ static bool owner_is_done(void *arg, uint64_t owner)
 {
 	struct fos_ep *ep = arg;
 
+	if (owner & OUT_BUFFER) {
+		owner &= ~OUT_BUFFER;
+		if (!fos_lend_is_back(&ep->lend, &ep->ring, owner))
+			return false;
+		fos_lend_drop(&ep->lend, owner);
+		return true;
+	}
 	if (owner & OWNER_TOKEN)
 		return fos_ring_is_released(&ep->ring, owner & ~OWNER_TOKEN) &&
 		       !fos__owed_is_writing(&ep->owed, owner & ~OWNER_TOKEN);
@@ -37,12 +44,15 @@ static int place_slot(struct op *op, struct out *out, struct room *room)
 	return ret;
 }
 
+void out_sweep(struct op *op)
+{
+	fos_area_sweep(&op->ep->area, owner_is_done, op->ep);
+}
+
 static bool find_block(struct op *op, struct out *out, uint32_t *at)
 {
-	struct fos_area *area = &op->ep->area;
-
-	fos_area_sweep(area, owner_is_done, op->ep);
-	return fos_area_find(area, out->len, &out->offset, at);
+	out_sweep(op);
+	return fos_area_find(&op->ep->area, out->len, 1, &out->offset, at);
 }
 
 static __attribute__((noinline)) int
@@ -75,7 +85,7 @@ int out_place(struct op *op, struct out *out, struct room *room)
 {
 	int ret;
 
-	if (out->len <= FOS_INLINE_BYTES)
+	if (out->len <= out_inline_max(out))
 		return is_reply(out) ? 0 : place_slot(op, out, room);
 	out->meta |= FOS_META_AREA;
 	pthread_mutex_lock(&op->ep->area_lock);
@@ -154,6 +164,20 @@ int out_place_reply(struct op *op, struct out *out)
 	return ret;
 }
 
+static void fill_msg(struct op *op, const struct out *out, unsigned char *body)
+{
+	const size_t lent = fos_lents(out->meta) * sizeof(struct fos_lent);
+
+	if (lent)
+		memcpy(body, out->lending->lent, lent);
+	body += lent;
+	if (out->meta & FOS_META_AREA) {
+		memcpy(body, &out->offset, sizeof(out->offset));
+		body = op->r->m.my_area + out->offset;
+	}
+	fos__gather(body, out->msg);
+}
+
 /* All but its seq. */
 static inline void fill(struct op *op, const struct out *out,
 			struct fos_entry *e)
@@ -164,7 +188,9 @@ static inline void fill(struct op *op, const struct out *out,
 	e->posted_at = 0;
 	if (fos_spin_is_timed(&op->ep->spin))
 		e->posted_at = op_end_turn(op);
-	if (out->meta & FOS_META_AREA) {
+	if (fos_unlikely(out->msg)) {
+		fill_msg(op, out, e->body);
+	} else if (out->meta & FOS_META_AREA) {
 		e->offset = out->offset;
 		memcpy(op->r->m.my_area + out->offset, out->buf, out->len);
 	} else {

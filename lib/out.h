@@ -6,8 +6,21 @@
 #include "op.h"
 
 /**
+ * struct lending - buffers on their way with a message
+ * @n: how many
+ * @lent: what the entry says of them
+ */
+struct lending {
+	uint32_t n;
+	struct fos_lent lent[FOS_LENT_MAX];
+};
+
+/**
  * struct out - a message on its way out
- * @meta: FOS_META_MSG, _CALL or _REPLY, and _REFUSED
+ * @buf, @len: the bytes, unless @msg
+ * @msg: has them, @len in all; or NULL
+ * @lending: its buffers
+ * @meta: FOS_META_MSG, _CALL or _REPLY, and _REFUSED and _LENT
  * @token: of a request or a reply
  * @seq: its position, once placed; a reply has none
  * @offset: of its block, if it needs one
@@ -15,6 +28,8 @@
 struct out {
 	const void *buf;
 	size_t len;
+	const struct fos_msg *msg;
+	const struct lending *lending;
 	uint32_t meta;
 	uint64_t token;
 	uint64_t seq;
@@ -31,11 +46,17 @@ struct room {
 	uint64_t arg;
 };
 
-/* Is it short enough for this channel? */
-static inline bool out_fits(const struct op *op, size_t len)
+/* How long may it be to need no block? */
+static inline size_t out_inline_max(const struct out *out)
 {
-	return len <= FOS_INLINE_BYTES ||
-	       (len <= FOS_MSG_MAX && len <= op->r->m.area_bytes);
+	return FOS_INLINE_BYTES - fos_lents(out->meta) * sizeof(struct fos_lent);
+}
+
+/* Is it short enough for this channel? */
+static inline bool out_fits(const struct op *op, const struct out *out)
+{
+	return out->len <= out_inline_max(out) ||
+	       (out->len <= FOS_MSG_MAX && out->len <= op->r->m.area_bytes);
 }
 
 /*
@@ -51,6 +72,12 @@ int out_place_wait(struct op *op, struct out *out);
  * Waits only briefly.  -ENOBUFS: the area is full; -EPIPE, -EBADF.
  */
 int out_place_reply(struct op *op, struct out *out);
+
+/* Beside the slot of a buffer: what owns its block. */
+#define OUT_BUFFER		(1ULL << 62)
+
+/* With the area's lock: find out which blocks the peer has let go of. */
+void out_sweep(struct op *op);
 
 /* Fill in a placed message or reply and let the peer see it. */
 void out_publish(struct op *op, const struct out *out);

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "fastos.h"
+#include "lend.h"
 
 #define LOAD(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
 #define LOAD_ACQ(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
@@ -237,7 +238,8 @@ uint64_t fos_ring_claims_sum(const struct fos_ring *r)
 	/* Relaxed: whoever waits for another sum looks at the words again. */
 	for (slot = 0; slot < r->m.depth; slot++)
 		sum += LOAD(&r->m.peer_claims[slot]) +
-		       LOAD(&r->m.peer_released[slot]);
+		       LOAD(&r->m.peer_released[slot]) +
+		       LOAD(&r->m.peer_returned[slot]);
 	return sum;
 }
 
@@ -342,9 +344,11 @@ static bool copy_header(const struct fos_ring *r, const struct fos_entry *e,
 	f->len = LOAD(&e->len);
 	f->meta = LOAD(&e->meta);
 	f->body = e->body;
+	if ((f->meta & FOS_META_LENT) && !fos_lend_copy(r, f))
+		return false;
 	if (!(f->meta & FOS_META_AREA))
-		return f->len <= FOS_INLINE_BYTES;
-	offset = LOAD(&e->offset);
+		return f->len <= e->body + FOS_INLINE_BYTES - f->body;
+	offset = LOAD((const uint64_t *)f->body);
 	if (f->len > FOS_MSG_MAX || offset > r->m.area_bytes ||
 	    f->len > r->m.area_bytes - offset)
 		return false;
@@ -358,7 +362,7 @@ static bool copy_message(const struct fos_ring *r, const struct fos_entry *e,
 {
 	f->token = LOAD(&e->token);
 	if (!copy_header(r, e, f) ||
-	    (f->meta & ~(FOS_META_AREA | FOS_META_CALL)))
+	    (f->meta & ~(FOS_META_AREA | FOS_META_CALL | FOS_META_LENT)))
 		return false;
 	/* Above that are marks; nobody comes so far by counting. */
 	if (f->seq >> SEQ_BITS)
@@ -561,9 +565,9 @@ bool fos_ring_is_stale(const struct fos_ring *r, uint64_t token)
 	return FOS_RELEASED_TOKEN(released(r, token)) >= token;
 }
 
-bool fos_ring_is_given_up(const struct fos_ring *r, uint64_t token)
+bool fos_ring_is_given_up(const struct fos_ring *r, uint64_t token, uint64_t how)
 {
-	return released(r, token) == (token | FOS_RELEASED_GIVEN_UP);
+	return released(r, token) == (token | how);
 }
 
 struct fos_entry *fos_ring_reply_entry(struct fos_ring *r, uint64_t token)

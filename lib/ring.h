@@ -46,6 +46,7 @@ struct fos_ring_mem {
 	struct fos_entry *my_entries;
 	struct fos_entry *my_replies;
 	uint64_t *my_released;
+	uint64_t *my_returned;
 	uint64_t *my_claims;
 	unsigned char *my_area;
 	const uint32_t *my_wants;
@@ -54,6 +55,7 @@ struct fos_ring_mem {
 	const struct fos_entry *peer_entries;
 	const struct fos_entry *peer_replies;
 	const uint64_t *peer_released;
+	const uint64_t *peer_returned;
 	uint64_t *peer_claims;
 	const unsigned char *peer_area;
 	const uint32_t *peer_wants;
@@ -85,6 +87,12 @@ struct fos_ring {
 #define FOS_FATE_NONE		(-1)
 
 void fos_ring_init(struct fos_ring *r, const struct fos_ring_mem *m);
+
+/* How many buffers does an entry lend? */
+static inline uint32_t fos_lents(uint32_t meta)
+{
+	return (meta & FOS_META_LENT) >> FOS_META_LENT_SHIFT;
+}
 
 /* ---- sending ---------------------------------------------------------- */
 
@@ -146,7 +154,7 @@ int fos_ring_withdraw(struct fos_ring *r, uint64_t seq, uint64_t *word);
 uint64_t fos_ring_next(const struct fos_ring *r);
 
 /*
- * Changes when any entry or reply of mine is decided or let go of; for
+ * Changes when any entry, reply or buffer of mine is decided or let go of; for
  * WANT_CLAIMS.
  */
 uint64_t fos_ring_claims_sum(const struct fos_ring *r);
@@ -164,6 +172,7 @@ bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq);
  * @meta: FOS_META_*; checked
  * @body: in shared memory: may change under the reader, and until the claim
  *	may be another message's
+ * @lent: checked copies of the buffers lent, FOS_META_LENT of them
  */
 struct fos_found {
 	uint64_t seq;
@@ -171,6 +180,7 @@ struct fos_found {
 	uint32_t len;
 	uint32_t meta;
 	const unsigned char *body;
+	struct fos_lent lent[FOS_LENT_MAX];
 };
 
 /**
@@ -275,9 +285,11 @@ bool fos_ring_give_up(struct fos_ring *r, uint64_t token, uint32_t *bell);
 /* Has the peer finished with it?  Then its reply's block is mine again. */
 bool fos_ring_is_released(const struct fos_ring *r, uint64_t token);
 
-/* Is a reply to it of no use any more?  And: did he go without one? */
+/* Is a reply to it of no use any more? */
 bool fos_ring_is_stale(const struct fos_ring *r, uint64_t token);
-bool fos_ring_is_given_up(const struct fos_ring *r, uint64_t token);
+/* FOS_RELEASED_GIVEN_UP: did he go without one?  _GIVING_UP: is he about to? */
+bool fos_ring_is_given_up(const struct fos_ring *r, uint64_t token,
+			  uint64_t how);
 
 /* Where my reply to the peer's request @token goes: to be filled in, all but seq. */
 struct fos_entry *fos_ring_reply_entry(struct fos_ring *r, uint64_t token);

@@ -25,6 +25,7 @@ SIZE_IS(fos_chan_withdraw, 40);
 SIZE_IS(fos_line, 128);
 SIZE_IS(fos_entry, 128);
 SIZE_IS(fos_kside, 128);
+SIZE_IS(fos_lent, 16);
 OFFSET_IS(fos_core_query, abi, 16);
 OFFSET_IS(fos_core_query, wake_ns, 28);
 OFFSET_IS(fos_core_query, id, 40);
@@ -76,7 +77,7 @@ TEST(constants_never_change)
 TEST(the_mapping_never_changes_its_shape)
 {
 	EXPECT_EQ(12288, FOS_CHAN_CONTROL_BYTES(32));
-	EXPECT_EQ(69632, FOS_CHAN_CONTROL_BYTES(256));
+	EXPECT_EQ(73728, FOS_CHAN_CONTROL_BYTES(256));
 	EXPECT_EQ(12288, FOS_CHAN_OFF_CONTROL(32, 1));
 	EXPECT_EQ(24576, FOS_CHAN_OFF_CLAIMS(32, 0));
 	EXPECT_EQ(32768, FOS_CHAN_OFF_KERNEL(32));

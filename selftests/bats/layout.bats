@@ -42,19 +42,19 @@ files_of() {
 	grep -qE '\bioctl[[:space:]]*\(' lib/backend_kernel.c
 }
 
-@test "ring, spin and area include neither backends nor the system" {
-	nothing "includes" not_among 'std(atomic|bool|def|int)\.h|limits\.h|errno\.h|string\.h|assert\.h|(linux/)?fastos\.h|(ring|spin|area|internal|atomic)[a-z_]*\.h' \
-		lib/ring*.c lib/spin*.c lib/area*.c
+@test "ring, spin, area and lend include neither backends nor the system" {
+	nothing "includes" not_among 'std(atomic|bool|def|int)\.h|limits\.h|errno\.h|string\.h|assert\.h|(linux/)?fastos\.h|(ring|spin|area|lend|internal|atomic)[a-z_]*\.h' \
+		lib/ring*.c lib/spin*.c lib/area*.c lib/lend*.c
 }
 
-@test "ring, spin and area call nothing of the system" {
+@test "ring, spin, area and lend call nothing of the system" {
 	local f
 
-	for f in ring spin area; do
+	for f in ring spin area lend; do
 		gcc -std=gnu11 -O2 -D_GNU_SOURCE -Iinclude -Iinclude/uapi -Ilib \
 			-c -o "$BATS_TEST_TMPDIR/$f.o" "lib/$f.c"
 		nothing "undefined in $f.o" bash -c "nm -u '$BATS_TEST_TMPDIR/$f.o' |
-			grep -vE ' (mem(cpy|set|cmp|move)|fos__(ring|spin|area)[a-z_]*|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_)\$'"
+			grep -vE ' (mem(cpy|set|cmp|move)|fos_(ring|spin|area|lend)_[a-z_]*|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_)\$'"
 	done
 }
 
@@ -81,7 +81,7 @@ files_of() {
 }
 
 @test "the public header includes the C library only" {
-	nothing "includes" not_among 'std(def|int)\.h|sys/types\.h|time\.h' \
+	nothing "includes" not_among 'std(def|int)\.h|sys/(types|uio)\.h|time\.h' \
 		include/fastos.h
 }
 

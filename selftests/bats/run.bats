@@ -164,6 +164,29 @@ run_core() {
 	[[ $output == *'its time was over'* && $SECONDS -lt 25 ]]
 }
 
+# Each of the two guests ends when it has seen the other.
+@test "two suites run at a time, and their output is not mixed" {
+	cat >"$FOS_VM" <<-'END'
+		#!/bin/bash
+		suite=${*: -1}
+		echo "1..1"
+		touch "$0.${suite}"
+		for ((i = 0; i < 50; i++)); do
+			[[ ! -e $0.fos-core || ! -e $0.fos-abi ]] || break
+			sleep 0.1
+		done
+		[[ $i -lt 50 ]] || echo -n "not "
+		echo "ok 1 $suite"
+		echo "# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0"
+	END
+	FOS_LANES=2 run -0 selftests/run --guest core abi
+	echo "$output"
+	[[ ${lines[-1]} == '2 passed, 0 failed, 0 skipped' ]]
+	grep -A 2 '^# ---- 6.1 abi$' <<<"$output" | grep 'ok 1 fos-abi'
+	rm "$FOS_VM".fos-*
+	FOS_LANES=1 run -1 selftests/run --guest core abi
+}
+
 @test "a suite of that name must exist" {
 	run -1 selftests/run nosuchsuite
 	[[ ${lines[-1]} == '0 passed, 1 failed, 0 skipped' ]]

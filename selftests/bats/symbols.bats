@@ -12,10 +12,10 @@ need_modules() {
 
 	modules=''
 	for ko in "$build"/[0-9]*/fastos.ko; do
-		[[ $ko != *-debug/* ]] &&
-			grep -aqF "vermagic=$(basename "$(dirname "$ko")") " "$ko" ||
-				continue
-		modules+="$ko "
+		if [[ $ko != *-debug/* ]] && grep -aqF \
+			"vermagic=$(basename "$(dirname "$ko")") " "$ko"; then
+			modules+="$ko "
+		fi
 	done
 	[[ $modules ]] || skip "no module is built; make vm-module"
 }

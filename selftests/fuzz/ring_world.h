@@ -23,7 +23,8 @@ struct part {
 	uint64_t n;
 };
 
-enum { LINE, ENTRIES, REPLIES, RELEASED, CLAIMS, AREA, KSIDE, PARTS };
+enum { LINE, ENTRIES, REPLIES, RELEASED, RETURNED, CLAIMS, AREA, KSIDE,
+       PARTS };
 
 /**
  * struct world - one run

@@ -142,7 +142,7 @@ static int answer(struct op *op, uint64_t token, int id)
 	ret = publish_reply(op, token, id);
 	if (ret)
 		return ret;
-	if (!fos_ring_is_given_up(op->r, token))
+	if (!fos_ring_is_given_up(op->r, token, FOS_RELEASED_GIVEN_UP))
 		return 0;
 	world.message[id].stale = 1;
 	return -ESTALE;

@@ -51,7 +51,8 @@ static uint64_t claims_sum(int side)
 
 	for (slot = 0; slot < the_depth(); slot++)
 		sum += LOAD(&control_of(side)->claims[slot]) +
-		       LOAD(&control_of(side)->released[slot]);
+		       LOAD(&control_of(side)->released[slot]) +
+		       LOAD(&control_of(side)->returned[slot]);
 	return sum;
 }
 

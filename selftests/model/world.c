@@ -171,6 +171,9 @@ static void control_name(const struct control *c, const void *p, char *buf,
 	else if (IN(p, c->released))
 		snprintf(buf, n, "released[%td]",
 			 (const uint64_t *)p - c->released);
+	else if (IN(p, c->returned))
+		snprintf(buf, n, "returned[%td]",
+			 (const uint64_t *)p - c->returned);
 	else if (IN(p, c->claims))
 		snprintf(buf, n, "claims[%td]",
 			 (const uint64_t *)p - c->claims);
@@ -231,6 +234,7 @@ static void init_side(int s)
 		.my_entries = mine->entries,
 		.my_replies = mine->replies,
 		.my_released = mine->released,
+		.my_returned = mine->returned,
 		.my_claims = mine->claims,
 		.my_area = mine->area,
 		.my_wants = &mine->need_wakeup,
@@ -239,6 +243,7 @@ static void init_side(int s)
 		.peer_entries = peer->entries,
 		.peer_replies = peer->replies,
 		.peer_released = peer->released,
+		.peer_returned = peer->returned,
 		.peer_claims = peer->claims,
 		.peer_area = peer->area,
 		.peer_wants = &peer->need_wakeup,

@@ -35,6 +35,7 @@ struct control {
 	struct fos_entry entries[DEPTH];
 	struct fos_entry replies[DEPTH];
 	uint64_t released[DEPTH];
+	uint64_t returned[DEPTH];
 	uint64_t claims[DEPTH];
 	uint8_t area[BLOCKS * BLOCK_BYTES];
 	uint32_t need_wakeup;

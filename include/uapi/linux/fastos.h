@@ -232,7 +232,9 @@ struct fos_chan_withdraw {
  *		FOS_SERVERS(): those of them who take requests too
  * @cpu:	CPU this side was last seen on, a hint
  * @turn_ns:	how long this side takes for a turn, a hint
- * @resv:	0, and so are the others
+ * @resv:	0
+ * @resv2:	0
+ * @resv3:	0
  */
 struct fos_line {
 	__u64 events;
@@ -257,7 +259,27 @@ struct fos_line {
 #define FOS_META_REPLY			0x2U	/* only in replies[] */
 #define FOS_META_AREA			0x4U	/* body in the area at @offset */
 #define FOS_META_REFUSED		0x8U	/* reply: an errno, 4 bytes */
-#define FOS_META_ALL			0xfU
+#define FOS_META_LENT			0x70U	/* how many fos_lent begin @body */
+#define FOS_META_LENT_SHIFT		4
+#define FOS_META_ALL			0x7fU
+
+/* Buffers of a message. */
+#define FOS_LENT_MAX			4
+
+/**
+ * struct fos_lent - a buffer in the sender's area that is handed over in place
+ * @handle:	never the same again; its low byte is the sender's slot, below
+ *		depth, where the receiver says that he has finished with it
+ * @offset:	where it begins in the sender's area
+ * @len:	bytes, at least 1
+ */
+struct fos_lent {
+	__u64 handle;
+	__u32 offset;
+	__u32 len;
+};
+
+#define FOS_LENT_SLOT(handle)		((handle) & 0xffU)
 
 /**
  * struct fos_entry - one message, two cache lines, written by the sender;
@@ -268,8 +290,8 @@ struct fos_line {
  * @posted_at:	CLOCK_MONOTONIC ns when it was published, 0 if unknown
  * @len:	bytes of the message
  * @meta:	FOS_META_*
- * @body:	the message, if it fits
- * @offset:	else where it begins in the sender's area
+ * @body:	buffers that are lent, then the message, if it fits
+ * @offset:	else, in its place, where it begins in the sender's area
  */
 struct fos_entry {
 	__u64 seq;
@@ -298,7 +320,8 @@ struct fos_entry {
  * slot that the caller has finished with: he has read the reply, or has given up
  * (GIVEN_UP), or is about to but will look for it once more (GIVING_UP).  A reply
  * in my area is let go of when the peer has released its token, and not while
- * he is giving up.
+ * he is giving up.  Then returned[depth], u64 each: the handle of the buffer of
+ * that slot that this side had from the peer and gave back last.
  */
 #define FOS_RELEASED_GIVING_UP		(1ULL << 63)
 #define FOS_RELEASED_GIVEN_UP		(1ULL << 62)
@@ -307,8 +330,9 @@ struct fos_entry {
 #define FOS_CHAN_ENTRIES		128ULL
 #define FOS_CHAN_REPLIES(depth)		(FOS_CHAN_ENTRIES + 128ULL * (depth))
 #define FOS_CHAN_RELEASED(depth)	(FOS_CHAN_REPLIES(depth) + 128ULL * (depth))
+#define FOS_CHAN_RETURNED(depth)	(FOS_CHAN_RELEASED(depth) + 8ULL * (depth))
 #define FOS_CHAN_CONTROL_BYTES(depth) \
-	FOS_PAGE_ALIGN(FOS_CHAN_RELEASED(depth) + 8ULL * (depth))
+	FOS_PAGE_ALIGN(FOS_CHAN_RETURNED(depth) + 8ULL * (depth))
 
 /*
  * Claims: a word for each slot of the PEER's ring, seq << 2 | fate, written by

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+#include "buf.h"
+
+#include "out.h"
+
+#define STORE_REL(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
+static struct fos_mine *mine_of(struct fos_ep *ep, const struct fos_lent *lent)
+{
+	return &ep->lend.mine[FOS_LENT_SLOT(lent->handle)];
+}
+
+static inline bool is_buffer(const struct fos_block *block)
+{
+	return block->owner >> 62 == 1;
+}
+
+/* ---- sending ---------------------------------------------------------- */
+
+/* With the lock: the slot of the buffer that has all of @piece; -EINVAL. */
+static int find_mine(struct op *op, const struct iovec *piece, uint64_t *offset)
+{
+	const struct fos_block *block;
+
+	*offset = (uintptr_t)piece->iov_base - (uintptr_t)op->r->m.my_area;
+	block = fos_area_at(&op->ep->area, *offset);
+	if (!block || !is_buffer(block) || !piece->iov_len ||
+	    piece->iov_len > block->len - (*offset - block->offset))
+		return -EINVAL;
+	return block->owner & ~OUT_BUFFER;
+}
+
+static int lend(struct op *op, const struct iovec *piece, struct fos_lent *lent)
+{
+	struct fos_lend *l = &op->ep->lend;
+	uint64_t offset;
+	int slot = find_mine(op, piece, &offset);
+
+	if (slot < 0 || l->mine[slot].state != FOS_BUF_OWN)
+		return -EINVAL;
+	l->mine[slot].state = FOS_BUF_SENDING;
+	/* A new one each time: that he gave it back before means nothing. */
+	l->mine[slot].handle = ++l->count << 8 | slot;
+	*lent = (struct fos_lent) {
+		.handle = l->mine[slot].handle,
+		.offset = offset,
+		.len = piece->iov_len,
+	};
+	return 0;
+}
+
+int buf_lend(struct op *op, struct out *out, struct lending *lending)
+{
+	const struct fos_msg *m = out->msg;
+	int ret = 0;
+
+	if (!m->nbufs)
+		return 0;
+	lending->n = 0;
+	pthread_mutex_lock(&op->ep->area_lock);
+	while (!ret && lending->n < m->nbufs) {
+		ret = lend(op, &m->bufs[lending->n],
+			   &lending->lent[lending->n]);
+		lending->n += !ret;
+	}
+	pthread_mutex_unlock(&op->ep->area_lock);
+	if (ret)
+		buf_lent_now(op, lending, false);
+	else
+		out->lending = lending;
+	return ret;
+}
+
+void buf_lent_now(struct op *op, const struct lending *lending, bool gone)
+{
+	uint32_t i;
+
+	for (i = 0; i < lending->n; i++)
+		STORE_REL(&mine_of(op->ep, &lending->lent[i])->state,
+			  gone ? FOS_BUF_LENT : FOS_BUF_OWN);
+}
+
+/* ---- room for them ---------------------------------------------------- */
+
+static int place(struct op *op, size_t len, void **buf)
+{
+	const uint64_t align = len < FOS_PAGE_BYTES ? 1 : FOS_PAGE_BYTES;
+	struct fos_area *area = &op->ep->area;
+	uint64_t offset;
+	uint32_t at;
+	int slot;
+
+	out_sweep(op);
+	if (!fos_area_find(area, len, align, &offset, &at))
+		return -EAGAIN;
+	slot = fos_lend_take(&op->ep->lend, op->r->m.depth);
+	if (slot < 0)
+		return slot;
+	fos_area_insert(area, at, offset, len, OUT_BUFFER | slot);
+	*buf = op->r->m.my_area + offset;
+	return 0;
+}
+
+static int try_place(struct op *op, size_t len, void **buf)
+{
+	int ret;
+
+	if (fos_ring_peer_dead(op->r))
+		return -EPIPE;
+	pthread_mutex_lock(&op->ep->area_lock);
+	ret = place(op, len, buf);
+	pthread_mutex_unlock(&op->ep->area_lock);
+	return ret;
+}
+
+static FOS_COLD int wait_place(struct op *op, size_t len, void **buf)
+{
+	uint64_t sum;
+	int ret;
+
+	do {
+		/* What we shall wait on, and then one more look. */
+		sum = fos_ring_claims_sum(op->r);
+		ret = try_place(op, len, buf);
+		if (ret != -EAGAIN)
+			return ret;
+		ret = op_wait(op, FOS_WANT_CLAIMS, sum);
+	} while (!ret);
+	return ret;
+}
+
+/* ---- what people call ------------------------------------------------- */
+
+static int alloc(struct op *op, size_t len, int flags, void **buf)
+{
+	int ret = -EMSGSIZE;
+
+	if (len <= op->r->m.area_bytes)
+		ret = try_place(op, len, buf);
+	if (ret == -EAGAIN && !(flags & FOS_NONBLOCK))
+		ret = wait_place(op, len, buf);
+	return ret;
+}
+
+FOS_API void *fos_buf_alloc(int fd, size_t len, int flags,
+			    const struct timespec *deadline)
+{
+	void *buf = NULL;
+	struct op op;
+	int ret;
+
+	if ((flags & ~FOS_NONBLOCK) || !len) {
+		errno = EINVAL;
+		return NULL;
+	}
+	ret = op_begin(&op, fd, deadline);
+	if (ret) {
+		errno = -ret;
+		return NULL;
+	}
+	return op_end(&op, alloc(&op, len, flags, &buf)) ? NULL : buf;
+}
+
+/* A buffer that begins there and was not sent. */
+static int free_mine(struct op *op, const void *buf)
+{
+	const struct iovec piece = { .iov_base = (void *)buf, .iov_len = 1 };
+	struct fos_lend *l = &op->ep->lend;
+	uint64_t offset;
+	int slot;
+
+	slot = find_mine(op, &piece, &offset);
+	if (slot < 0 || l->mine[slot].state != FOS_BUF_OWN)
+		return -EINVAL;
+	fos_lend_drop(l, slot);
+	fos_area_remove(&op->ep->area, fos_area_at(&op->ep->area, offset));
+	return 0;
+}
+
+static bool is_mine(const struct op *op, const void *buf)
+{
+	return (uintptr_t)buf - (uintptr_t)op->r->m.my_area <
+	       op->r->m.area_bytes;
+}
+
+FOS_API int fos_buf_release(int fd, const void *buf)
+{
+	struct op op;
+	int ret = op_begin(&op, fd, NULL);
+
+	if (ret)
+		return fos__ret(ret);
+	if (is_mine(&op, buf)) {
+		pthread_mutex_lock(&op.ep->area_lock);
+		ret = free_mine(&op, buf);
+		pthread_mutex_unlock(&op.ep->area_lock);
+	} else {
+		ret = fos_lend_return(&op.ep->lend, op.r, buf, &op.bell);
+	}
+	return op_end(&op, ret);
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#include "lend.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define LOAD(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
+#define LOAD_ACQ(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define STORE(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELAXED)
+
+void fos_lend_init(struct fos_lend *l)
+{
+	memset(l, 0, sizeof(*l));
+}
+
+/* ---- mine ------------------------------------------------------------- */
+
+/* The lowest: the peer looks for his in as few slots as possible. */
+int fos_lend_take(struct fos_lend *l, uint32_t depth)
+{
+	uint32_t slot;
+
+	for (slot = 0; slot < depth; slot++) {
+		if (l->mine[slot].handle)
+			continue;
+		l->mine[slot].handle = ++l->count << 8 | slot;
+		l->mine[slot].state = FOS_BUF_OWN;
+		return slot;
+	}
+	return -EAGAIN;
+}
+
+void fos_lend_drop(struct fos_lend *l, uint32_t slot)
+{
+	l->mine[slot].handle = 0;
+}
+
+bool fos_lend_is_back(const struct fos_lend *l, const struct fos_ring *r,
+		      uint32_t slot)
+{
+	const struct fos_mine *mine = &l->mine[slot];
+
+	return LOAD_ACQ(&mine->state) == FOS_BUF_LENT &&
+	       LOAD_ACQ(&r->m.peer_returned[slot]) == mine->handle;
+}
+
+/* ---- the peer's ------------------------------------------------------- */
+
+static bool copy(const struct fos_ring *r, const struct fos_lent *from,
+		 struct fos_lent *to)
+{
+	to->handle = LOAD(&from->handle);
+	to->offset = LOAD(&from->offset);
+	to->len = LOAD(&from->len);
+	return FOS_LENT_SLOT(to->handle) < r->m.depth && to->len &&
+	       to->offset <= r->m.area_bytes &&
+	       to->len <= r->m.area_bytes - to->offset;
+}
+
+bool fos_lend_copy(const struct fos_ring *r, struct fos_found *f)
+{
+	const struct fos_lent *from = (const void *)f->body;
+	const uint32_t n = fos_lents(f->meta);
+	uint32_t i;
+
+	if (n > FOS_LENT_MAX)
+		return false;
+	for (i = 0; i < n; i++)
+		if (!copy(r, &from[i], &f->lent[i]))
+			return false;
+	f->body = (const void *)&from[n];
+	return true;
+}
+
+int fos_lend_hold(struct fos_lend *l, const struct fos_ring *r,
+		  const struct fos_lent *lent)
+{
+	const uint32_t slot = FOS_LENT_SLOT(lent->handle);
+	struct fos_held *held = &l->held[slot];
+	uint32_t to = LOAD(&l->held_to);
+	uintptr_t none = 0;
+
+	while (slot >= to &&
+	       !__atomic_compare_exchange_n(&l->held_to, &to, slot + 1, true,
+					    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	if (!__atomic_compare_exchange_n(&held->at, &none,
+					 (uintptr_t)r->m.peer_area + lent->offset,
+					 false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
+		return -EPROTO;
+	/* Whoever releases it was told of it by whoever took it. */
+	STORE(&held->handle, lent->handle);
+	return 0;
+}
+
+static void give_back(struct fos_ring *r, uint64_t handle, uint32_t *bell)
+{
+	/* What was read before; and the fence before reading need_wakeup. */
+	__atomic_exchange_n(&r->m.my_returned[FOS_LENT_SLOT(handle)], handle,
+			    __ATOMIC_SEQ_CST);
+	*bell |= __atomic_load_n(r->m.peer_wants, __ATOMIC_SEQ_CST) &
+		 FOS_WANT_CLAIMS;
+}
+
+int fos_lend_return(struct fos_lend *l, struct fos_ring *r, const void *at,
+		    uint32_t *bell)
+{
+	const uint32_t to = LOAD(&l->held_to);
+	uintptr_t was = (uintptr_t)at;
+	uint64_t handle;
+	uint32_t slot;
+
+	for (slot = 0; at && slot < to; slot++) {
+		if (LOAD(&l->held[slot].at) != was)
+			continue;
+		handle = LOAD(&l->held[slot].handle);
+		if (!__atomic_compare_exchange_n(&l->held[slot].at, &was, 0,
+						 false, __ATOMIC_ACQ_REL,
+						 __ATOMIC_RELAXED))
+			return -EINVAL;
+		give_back(r, handle, bell);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+void fos_lend_refuse(struct fos_ring *r, const struct fos_lent *lent,
+		     uint32_t *bell)
+{
+	give_back(r, lent->handle, bell);
+}
