@@ -179,6 +179,10 @@ mutation: selftests ## break the code on purpose: the tests must notice
 	$(Q)$(MAKE) vm-module KERNELS=$(firstword $(KERNELS))
 	$(Q)selftests/mutation --kernel $(firstword $(KERNELS))
 
+.PHONY: coverage
+coverage: ## what tests reach, what they never call (KERNELS=: the library only)
+	$(Q)tools/coverage $(if $(strip $(KERNELS)),,--native) $(SUITES)
+
 .PHONY: counts
 counts: bench vm-module ## instructions a round trip, on CPUS="1 2", against the baseline
 	$(Q)set -e; for k in $(KERNELS); do for c in $(CPUS); do \
@@ -266,7 +270,8 @@ $(BUILD)/flags: FORCE
 
 # The library is one object, optimised as a whole: a call runs through four
 # files, and their borders cost a tenth of it. (clang only joins the files.)
-ifeq ($(findstring clang,$(CC))$(findstring -fsanitize,$(CFLAGS)),)
+ifeq ($(findstring clang,$(CC))$(findstring -fsanitize,$(CFLAGS))$(filter \
+		--coverage,$(CFLAGS)),)
 lto := -flto
 lto_link := -flto=1 -flinker-output=nolto-rel
 endif
@@ -280,8 +285,8 @@ $(lib_obj): $(BUILD)/lib/%.o: lib/%.c $(BUILD)/flags
 lib_whole := $(BUILD)/lib/libfastos.o
 $(lib_whole): $(lib_obj)
 	$(call say,LTO,$@)
-	$(Q)$(CC) $(filter-out -pthread,$(FOS_CFLAGS)) $(CFLAGS) $(lto_link) \
-		-r -nostdlib -o $@ $^
+	$(Q)$(CC) $(filter-out -pthread --coverage,$(FOS_CFLAGS) $(CFLAGS)) \
+		$(lto_link) -r -nostdlib -o $@ $^
 	$(Q)objcopy --localize-hidden $@
 
 $(static): $(lib_whole)

@@ -299,6 +299,17 @@ static bool is_over(struct fos_ep *ep, uint32_t want, uint64_t arg)
 	       (fos_ring_my_state(&ep->ring) & FOS_STATE_DEAD);
 }
 
+/*
+ * Is it time to ask what the descriptor is?  A trap is a tenth of a sleep: now
+ * and then.  But where copies are closed, one may be since the caller looked at
+ * the state, and would not be told again.
+ */
+static bool is_doubtful(struct fos_ep *ep)
+{
+	return !(__atomic_fetch_add(&ep->posix.waits, 1, __ATOMIC_RELAXED) %
+		 WAITS_PER_CHECK) || fos_ring_my_state(&ep->ring);
+}
+
 static int wait_on(struct fos_ep *ep, int fd, uint32_t *word, uint32_t want,
 		   uint64_t arg, uint64_t deadline_ns)
 {
@@ -312,9 +323,7 @@ static int wait_on(struct fos_ep *ep, int fd, uint32_t *word, uint32_t want,
 	/* My wants came before this look: pairs with the fence of a publisher. */
 	if (is_over(ep, want, arg))
 		return 0;
-	/* A trap is a tenth of a sleep: ask now and then. */
-	if (!(__atomic_fetch_add(&ep->posix.waits, 1, __ATOMIC_RELAXED) %
-	      WAITS_PER_CHECK) && !fos__posix_is(fd, ep->id)) {
+	if (is_doubtful(ep) && !fos__posix_is(fd, ep->id)) {
 		fos__posix_closed(ep);
 		return -EBADF;
 	}

@@ -8,6 +8,7 @@
  *
  * gates: asan valgrind
  */
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -148,6 +149,103 @@ TEST_F(posix, packets_after_the_hello_harm_nobody)
 	start(&s);
 	EXPECT_EQ(3, RESULT(fos_recv(self->fd[1], self->in, 64, 0)));
 	EXPECT_EQ(3, finish(&s));
+}
+
+/* ---- closing ---------------------------------------------------------- */
+
+/* Whose copies keep the sockets open: hanging up must be told. */
+static pid_t spawn_holder(void)
+{
+	pid_t pid = spawn();
+
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	return pid;
+}
+
+/* Threads that wait ask now and then what their descriptor is. */
+static void receive_after_close(struct __test_metadata *_metadata, int fd)
+{
+	const uint64_t end = now_ns() + HANG_MS * 1000000ULL;
+	struct timespec soon;
+	uint64_t token = 0;
+	char in[64];
+	long ret;
+
+	ASSERT_EQ(0, close(fd));
+	do {
+		soon = deadline_in(1);
+		ret = RESULT(fos_reply_recv(fd, &token, NULL, 0, in, 64,
+					    &soon));
+	} while (ret == -ETIMEDOUT && now_ns() < end);
+	EXPECT_EQ(-EBADF, ret);
+}
+
+TEST_F(posix, a_plain_close_is_noticed_by_who_goes_on)
+{
+	struct async r = { .fn = do_recv, .fd = self->fd[1], .in = self->in,
+			   .cap = 64 };
+	const int copy = dup(self->fd[0]);
+	const pid_t holder = spawn_holder();
+
+	EXPECT_EQ(-EAGAIN, recv_now(copy, self->in));
+	start(&r);
+	ASSERT_TRUE(asleep(&r));
+	EXPECT_EQ(-EAGAIN, recv_now(self->fd[0], self->in));
+	receive_after_close(_metadata, self->fd[0]);
+	EXPECT_FALSE(is_done(&r));
+	EXPECT_FALSE(hung_up(self->fd[1]));
+	EXPECT_EQ(-EAGAIN, recv_now(copy, self->in));
+	receive_after_close(_metadata, copy);
+	EXPECT_EQ(-EPIPE, finish(&r));
+	kill(holder, SIGKILL);
+}
+
+TEST_F(posix, close_of_a_copy_ends_only_the_calls_on_it)
+{
+	struct async r[2];
+	char in[2][8];
+	int copy, i, n;
+
+	for (n = rounds(100); n; n--) {
+		copy = dup(self->fd[0]);
+		for (i = 0; i < 2; i++) {
+			r[i] = (struct async) { .fd = i ? copy : self->fd[0],
+						.fn = do_recv, .in = in[i],
+						.cap = 8 };
+			start(&r[i]);
+			EXPECT_TRUE(wait_for(&r[i].tid, 1));
+		}
+		nap_us(n % 2 ? 0 : 1000);
+		EXPECT_EQ(0, fos_close(copy));
+		ASSERT_EQ(-EBADF, finish(&r[1]));
+		EXPECT_FALSE(is_done(&r[0]));
+		EXPECT_EQ(1, RESULT(fos_send(self->fd[1], "x", 1, 0)));
+		ASSERT_EQ(1, finish(&r[0]));
+	}
+}
+
+TEST_F(posix, copies_are_counted_where_no_descriptor_can_be_opened)
+{
+	const int copy = dup(self->fd[0]);
+	const pid_t holder = spawn_holder();
+	struct rlimit few;
+
+	EXPECT_EQ(-EAGAIN, recv_now(self->fd[0], self->in));
+	EXPECT_EQ(-EAGAIN, recv_now(self->fd[1], self->in));
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &few));
+	few.rlim_cur = 64;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &few));
+	while (dup(0) >= 0)
+		;
+	EXPECT_EQ(0, fos_close(self->fd[0]));
+	EXPECT_FALSE(hung_up(self->fd[1]));
+	EXPECT_LE(0, dup(0));
+	EXPECT_EQ(0, fos_close(copy));
+	EXPECT_TRUE(hung_up(self->fd[1]));
+	kill(holder, SIGKILL);
 }
 
 /* ---- nothing stays ---------------------------------------------------- */
