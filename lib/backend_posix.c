@@ -282,16 +282,10 @@ void fos__posix_closed(struct fos_ep *ep)
 /* Who looks again because of a copy must find it closed. */
 static int posix_close(int fd, struct fos_ep *ep)
 {
-<<<<<<< HEAD
-	if (ep && fos__posix_copies(ep->id) > 1) {
-		note_close(ep);
-	} else if (ep) {
-=======
-	const bool others = ep && count_copies(ep) > 1;
+	const bool others = ep && fos__posix_copies(ep->id) > 1;
 	int ret;
 
 	if (ep && !others) {
->>>>>>> cov
 		hang_up(ep, fd);
 		fos__posix_unwatch(ep, fd);
 	}

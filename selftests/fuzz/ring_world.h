@@ -23,8 +23,9 @@ struct part {
 	uint64_t n;
 };
 
-enum { LINE, ENTRIES, REPLIES, RELEASED, RETURNED, CLAIMS, AREA, KSIDE,
-       PARTS };
+enum {
+	LINE, ENTRIES, REPLIES, RELEASED, RETURNED, CLAIMS, AREA, KSIDE, PARTS
+};
 
 /**
  * struct world - one run
