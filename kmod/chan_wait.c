@@ -50,7 +50,8 @@ static void fos_ep_update_wants(struct fos_ep *ep)
 	WRITE_ONCE(ep->kside->need_wakeup, wants);
 }
 
-static u64 fos_ep_claims_sum(struct fos_ep *ep)
+/* Not inlined: who waits for anything else should not save registers for it. */
+static noinline u64 fos_ep_claims_sum(struct fos_ep *ep)
 {
 	u64 sum = 0;
 	u32 slot;

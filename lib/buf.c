@@ -71,7 +71,8 @@ int buf_lend(struct op *op, struct out *out, struct lending *lending)
 	return ret;
 }
 
-void buf_lent_now(struct op *op, const struct lending *lending, bool gone)
+FOS_APART void buf_lent_now(struct op *op, const struct lending *lending,
+			    bool gone)
 {
 	uint32_t i;
 

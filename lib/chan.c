@@ -119,12 +119,11 @@ FOS_HOT FOS_API ssize_t fos_send(int fd, const void *buf, size_t len, int flags)
  * My reply is published: has the caller gone without it?  One who is about to go
  * looks for it once more and then says; unless he is stopped there.
  */
-static bool is_given_up(struct op *op, uint64_t token)
+static FOS_COLD bool does_give_up(struct op *op, uint64_t token)
 {
 	int looks = 0;
 
-	while (fos_unlikely(fos_ring_is_given_up(op->r, token,
-						 FOS_RELEASED_GIVING_UP)) &&
+	while (fos_ring_is_given_up(op->r, token, FOS_RELEASED_GIVING_UP) &&
 	       looks++ < GOING_LOOKS)
 		fos__nap();
 	return fos_ring_is_given_up(op->r, token, FOS_RELEASED_GIVEN_UP);
@@ -142,7 +141,11 @@ static int try_answer(struct op *op, struct out *out)
 	if (ret)
 		return ret;
 	out_publish_reply(op, out);
-	return is_given_up(op, out->token) ? -ESTALE : 0;
+	/* Of this token or a later one; mostly not even of this one. */
+	if (fos_unlikely(fos_ring_is_stale(op->r, out->token)) &&
+	    does_give_up(op, out->token))
+		return -ESTALE;
+	return 0;
 }
 
 /* A request that is owed. */

@@ -26,6 +26,8 @@
 /* Kept out of the fast paths, into which everything else is inlined. */
 #define FOS_COLD	__attribute__((noinline, cold))
 #define FOS_HOT		__attribute__((flatten))
+/* Only of messages with buffers: not inlined into what has none. */
+#define FOS_APART	__attribute__((noinline))
 #define fos_unlikely(x)	__builtin_expect(!!(x), 0)
 
 /* Small ones without a call: moves that overlap in the middle. */

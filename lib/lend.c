@@ -57,6 +57,8 @@ static bool copy(const struct fos_ring *r, const struct fos_lent *from,
 	       to->len <= r->m.area_bytes - to->offset;
 }
 
+/* Apart from what has no buffers. */
+__attribute__((noinline))
 bool fos_lend_copy(const struct fos_ring *r, struct fos_found *f)
 {
 	const struct fos_lent *from = (const void *)f->body;

@@ -25,7 +25,7 @@ ssize_t fos__msg_len(const struct fos_msg *m)
 	return len;
 }
 
-void fos__gather(void *to, const struct fos_msg *m)
+FOS_APART void fos__gather(void *to, const struct fos_msg *m)
 {
 	uint32_t i;
 
@@ -35,7 +35,7 @@ void fos__gather(void *to, const struct fos_msg *m)
 	}
 }
 
-void fos__scatter(const struct fos_msg *m, const void *from, size_t len)
+FOS_APART void fos__scatter(const struct fos_msg *m, const void *from, size_t len)
 {
 	size_t n;
 	uint32_t i;

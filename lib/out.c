@@ -164,7 +164,8 @@ int out_place_reply(struct op *op, struct out *out)
 	return ret;
 }
 
-static void fill_msg(struct op *op, const struct out *out, unsigned char *body)
+static FOS_APART void fill_msg(struct op *op, const struct out *out,
+			       unsigned char *body)
 {
 	const size_t lent = fos_lents(out->meta) * sizeof(struct fos_lent);
 

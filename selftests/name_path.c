@@ -133,7 +133,8 @@ static int stop_with_the_lock(const char *path)
 	return 0;
 }
 
-TEST_F(path, who_is_stopped_with_the_lock_is_not_waited_for_for_ever)
+TEST_F_TIMEOUT(path, who_is_stopped_with_the_lock_is_not_waited_for_for_ever,
+	       300)
 {
 	int status, lfd;
 	pid_t pid;
@@ -417,6 +418,7 @@ TEST_F_TIMEOUT(path, clients_outlive_servers_killed_in_the_middle, 300)
 {
 	const uint64_t n = rounds(100);
 	uint64_t *visits = shared(4096), seed = rnd_seed("killed servers");
+	uint64_t life = 20000;
 	pid_t client[4], server;
 	int i;
 
@@ -427,8 +429,10 @@ TEST_F_TIMEOUT(path, clients_outlive_servers_killed_in_the_middle, 300)
 	}
 	while (__atomic_load_n(visits, __ATOMIC_ACQUIRE) < n) {
 		server = spawn_server(self->at.path);
-		nap_us(rnd_below(&seed, 20000));
+		nap_us(rnd_below(&seed, life));
 		EXPECT_EQ(REAP_SIGNAL(SIGKILL), kill_and_reap(server));
+		/* Where everything is slow a visit takes longer than that. */
+		life += life / 16;
 	}
 	for (i = 0; i < 4; i++)
 		EXPECT_EQ(0, reap(client[i]));
