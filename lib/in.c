@@ -22,7 +22,7 @@ static inline void deliver(const struct in *in, const struct fos_found *f)
 
 /* The buffers of a message that was taken, and what else there is to say of it. */
 static FOS_APART int take_buffers(struct op *op, const struct fos_found *f,
-				 struct fos_msg *m)
+				  struct fos_msg *m)
 {
 	uint32_t i;
 

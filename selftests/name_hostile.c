@@ -145,7 +145,7 @@ TEST_F(stranger, who_says_nothing_or_nonsense_is_turned_away)
 }
 
 /* Of the right length: nonsense is turned away, wishes are granted or not. */
-TEST_F(stranger, any_byte_of_a_hello_may_be_wrong)
+TEST_F_TIMEOUT(stranger, any_byte_of_a_hello_may_be_wrong, 300)
 {
 	const struct words *w = &self->say;
 	const size_t random = 32, said = w->hello_len - random;

@@ -165,7 +165,7 @@ static void check_area(const struct fos_area *a)
 	uint64_t end = 0;
 	uint32_t i;
 
-	CHECK(a->n <= a->max && a->max == 2 * w.depth);
+	CHECK(a->n <= a->max && a->max == 3 * w.depth);
 	for (i = 0; i < a->n; i++) {
 		CHECK(a->block[i].offset >= end &&
 		      a->block[i].offset <= a->bytes &&
