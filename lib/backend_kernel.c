@@ -24,16 +24,11 @@ static int open_node(void)
 	return fd < 0 ? -errno : fd;
 }
 
-static int close_fd(int fd)
-{
-	return syscall(SYS_close, fd) ? -errno : 0;
-}
-
 static int kernel_close(int fd, struct fos_ep *ep)
 {
 	/* The kernel decides whether it was the last: it sets the state. */
 	(void)ep;
-	return close_fd(fd);
+	return fos__close_fd(fd);
 }
 
 static int kernel_probe(struct fos_caps *caps)
@@ -45,7 +40,7 @@ static int kernel_probe(struct fos_caps *caps)
 	if (fd < 0)
 		return fd;
 	ret = do_ioctl(fd, FOS_IOC_CORE_QUERY, &q);
-	close_fd(fd);
+	fos__close_fd(fd);
 	if (ret)
 		return ret;
 	if (q.abi != FOS_ABI)
@@ -76,7 +71,7 @@ static int kernel_create(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
 	if (node < 0)
 		return node;
 	ret = do_ioctl(node, FOS_IOC_CHAN_CREATE, &a);
-	close_fd(node);
+	fos__close_fd(node);
 	if (ret)
 		return ret;
 	fd[0] = a.fd[0];

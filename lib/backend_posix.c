@@ -13,12 +13,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int close_fd(int fd)
-{
-	/* By system call: close() of libc is a cancellation point. */
-	return syscall(SYS_close, fd) ? -errno : 0;
-}
-
 static int posix_probe(struct fos_caps *caps)
 {
 	caps->features = FOS_CAP_CHAN;
@@ -129,8 +123,8 @@ static int posix_create(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
 	for (side = 0; side < 2 && !ret; side++)
 		ret = set_name(pair[side], side, depth, area_bytes, cookie);
 	if (ret) {
-		close_fd(pair[0]);
-		close_fd(pair[1]);
+		fos__close_fd(pair[0]);
+		fos__close_fd(pair[1]);
 		return ret;
 	}
 	fd[0] = pair[0];
@@ -289,7 +283,7 @@ static int posix_close(int fd, struct fos_ep *ep)
 		hang_up(ep, fd);
 		fos__posix_unwatch(ep, fd);
 	}
-	ret = close_fd(fd);
+	ret = fos__close_fd(fd);
 	if (others)
 		note_close(ep);
 	return ret;

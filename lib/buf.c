@@ -15,29 +15,40 @@ static inline bool is_buffer(const struct fos_block *block)
 	return block->owner >> 62 == 1;
 }
 
+static inline uint32_t slot_of(const struct fos_block *block)
+{
+	return block->owner & ~OUT_BUFFER;
+}
+
 /* ---- sending ---------------------------------------------------------- */
 
-/* With the lock: the slot of the buffer that has all of @piece; -EINVAL. */
-static int find_mine(struct op *op, const struct iovec *piece, uint64_t *offset)
+static inline uint64_t offset_of(const struct op *op, const void *at)
 {
-	const struct fos_block *block;
+	return (uintptr_t)at - (uintptr_t)op->r->m.my_area;
+}
 
-	*offset = (uintptr_t)piece->iov_base - (uintptr_t)op->r->m.my_area;
-	block = fos_area_at(&op->ep->area, *offset);
-	if (!block || !is_buffer(block) || !piece->iov_len ||
-	    piece->iov_len > block->len - (*offset - block->offset))
-		return -EINVAL;
-	return block->owner & ~OUT_BUFFER;
+/* With the lock: the block of the program's own buffer that has @offset. */
+static const struct fos_block *find_mine(struct op *op, uint64_t offset)
+{
+	const struct fos_block *block = fos_area_at(&op->ep->area, offset);
+
+	if (!block || !is_buffer(block) ||
+	    op->ep->lend.mine[slot_of(block)].state != FOS_BUF_OWN)
+		return NULL;
+	return block;
 }
 
 static int lend(struct op *op, const struct iovec *piece, struct fos_lent *lent)
 {
+	const uint64_t offset = offset_of(op, piece->iov_base);
+	const struct fos_block *block = find_mine(op, offset);
 	struct fos_lend *l = &op->ep->lend;
-	uint64_t offset;
-	int slot = find_mine(op, piece, &offset);
+	uint32_t slot;
 
-	if (slot < 0 || l->mine[slot].state != FOS_BUF_OWN)
+	if (!block || !piece->iov_len ||
+	    piece->iov_len > block->len - (offset - block->offset))
 		return -EINVAL;
+	slot = slot_of(block);
 	l->mine[slot].state = FOS_BUF_SENDING;
 	/* A new one each time: that he gave it back before means nothing. */
 	l->mine[slot].handle = ++l->count << 8 | slot;
@@ -150,50 +161,39 @@ FOS_API void *fos_buf_alloc(int fd, size_t len, int flags,
 	struct op op;
 	int ret;
 
-	if ((flags & ~FOS_NONBLOCK) || !len) {
-		errno = EINVAL;
-		return NULL;
-	}
-	ret = op_begin(&op, fd, deadline);
+	ret = (flags & ~FOS_NONBLOCK) || !len ? -EINVAL :
+						op_begin(&op, fd, deadline);
 	if (ret) {
-		errno = -ret;
+		fos__ret(ret);
 		return NULL;
 	}
 	return op_end(&op, alloc(&op, len, flags, &buf)) ? NULL : buf;
 }
 
-/* A buffer that begins there and was not sent. */
-static int free_mine(struct op *op, const void *buf)
+/* A buffer that was not sent. */
+static int free_mine(struct op *op, uint64_t offset)
 {
-	const struct iovec piece = { .iov_base = (void *)buf, .iov_len = 1 };
-	struct fos_lend *l = &op->ep->lend;
-	uint64_t offset;
-	int slot;
+	const struct fos_block *block = find_mine(op, offset);
 
-	slot = find_mine(op, &piece, &offset);
-	if (slot < 0 || l->mine[slot].state != FOS_BUF_OWN)
+	if (!block)
 		return -EINVAL;
-	fos_lend_drop(l, slot);
-	fos_area_remove(&op->ep->area, fos_area_at(&op->ep->area, offset));
+	fos_lend_drop(&op->ep->lend, slot_of(block));
+	fos_area_remove(&op->ep->area, block);
 	return 0;
-}
-
-static bool is_mine(const struct op *op, const void *buf)
-{
-	return (uintptr_t)buf - (uintptr_t)op->r->m.my_area <
-	       op->r->m.area_bytes;
 }
 
 FOS_API int fos_buf_release(int fd, const void *buf)
 {
+	uint64_t offset;
 	struct op op;
 	int ret = op_begin(&op, fd, NULL);
 
 	if (ret)
 		return fos__ret(ret);
-	if (is_mine(&op, buf)) {
+	offset = offset_of(&op, buf);
+	if (offset < op.r->m.area_bytes) {
 		pthread_mutex_lock(&op.ep->area_lock);
-		ret = free_mine(&op, buf);
+		ret = free_mine(&op, offset);
 		pthread_mutex_unlock(&op.ep->area_lock);
 	} else {
 		ret = fos_lend_return(&op.ep->lend, op.r, buf, &op.bell);

@@ -325,11 +325,13 @@ void chan_begin_call(void)
 /* -E2BIG within is EMSGSIZE of the request, not of the reply. */
 ssize_t chan_call(struct op *op, struct out *req, struct in *rsp)
 {
-	ssize_t ret = -E2BIG;
+	ssize_t ret;
 
-	if (fos_unlikely(fos_ring_peer_dead(op->r)))
+	if (!out_fits(op, req))
+		ret = -E2BIG;
+	else if (fos_ring_peer_dead(op->r))
 		ret = -EPIPE;
-	else if (out_fits(op, req))
+	else
 		ret = call(op, req, rsp);
 	if (fos_unlikely(ret < 0))
 		last_delivered = op->delivered || ret == -EMSGSIZE;

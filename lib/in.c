@@ -46,7 +46,7 @@ static FOS_COLD void refuse_buffers(struct op *op, const struct fos_found *f)
 	uint32_t i;
 
 	for (i = 0; i < fos_lents(f->meta); i++)
-		fos_lend_refuse(op->r, &f->lent[i], &op->bell);
+		fos_lend_give_back(op->r, f->lent[i].handle, &op->bell);
 }
 
 /* Copy and claim; false: another thread or a withdrawal was faster. */
@@ -60,11 +60,7 @@ static bool take_body(struct op *op, const struct fos_scan *s,
 	}
 	if (!fos_ring_claim(op->r, s, f->seq, FOS_CLAIM_TAKEN, &op->bell))
 		return false;
-	/* He may say so of nothing, too, and there may be no buffer. */
-	if (f->len && !in->msg)
-		memcpy(in->buf, f->body, f->len);
-	else if (f->len)
-		deliver(in, f);
+	deliver(in, f);
 	fos_ring_done(op->r, f->seq, &op->bell);
 	return true;
 }

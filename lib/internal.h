@@ -9,7 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include "area.h"
 #include "attr.h"
@@ -68,6 +70,12 @@ static inline ssize_t fos__ret(ssize_t ret)
 		return ret;
 	errno = -ret;
 	return -1;
+}
+
+/* By system call: close() of libc is a cancellation point. */
+static inline int fos__close_fd(int fd)
+{
+	return syscall(SYS_close, fd) ? -errno : 0;
 }
 
 /**
@@ -144,7 +152,6 @@ uint64_t fos__now_ns(void);
 void fos__nap(void);
 
 /* The bytes of a message, to and from its vector; the path that they went. */
-ssize_t fos__msg_len(const struct fos_msg *m);
 void fos__gather(void *to, const struct fos_msg *m);
 void fos__scatter(const struct fos_msg *m, const void *from, size_t len);
 uint32_t fos__path(uint32_t meta, size_t len);

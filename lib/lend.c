@@ -96,7 +96,7 @@ int fos_lend_hold(struct fos_lend *l, const struct fos_ring *r,
 	return 0;
 }
 
-static void give_back(struct fos_ring *r, uint64_t handle, uint32_t *bell)
+void fos_lend_give_back(struct fos_ring *r, uint64_t handle, uint32_t *bell)
 {
 	/* What was read before; and the fence before reading need_wakeup. */
 	__atomic_exchange_n(&r->m.my_returned[FOS_LENT_SLOT(handle)], handle,
@@ -121,14 +121,8 @@ int fos_lend_return(struct fos_lend *l, struct fos_ring *r, const void *at,
 						 false, __ATOMIC_ACQ_REL,
 						 __ATOMIC_RELAXED))
 			return -EINVAL;
-		give_back(r, handle, bell);
+		fos_lend_give_back(r, handle, bell);
 		return 0;
 	}
 	return -EINVAL;
-}
-
-void fos_lend_refuse(struct fos_ring *r, const struct fos_lent *lent,
-		     uint32_t *bell)
-{
-	give_back(r, lent->handle, bell);
 }

@@ -72,8 +72,7 @@ int fos_lend_hold(struct fos_lend *l, const struct fos_ring *r,
 /* I have finished with the one at @at; -EINVAL: there is none. */
 int fos_lend_return(struct fos_lend *l, struct fos_ring *r, const void *at,
 		    uint32_t *bell);
-/* The same of one that was never held. */
-void fos_lend_refuse(struct fos_ring *r, const struct fos_lent *lent,
-		     uint32_t *bell);
+/* The same of one that was never held; its handle has been checked. */
+void fos_lend_give_back(struct fos_ring *r, uint64_t handle, uint32_t *bell);
 
 #endif

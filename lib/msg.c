@@ -7,9 +7,11 @@
 #include "buf.h"
 #include "chan.h"
 
+_Static_assert(FOS_MSG_BUFS == FOS_LENT_MAX, "buffers of a message");
+
 /* ---- vectors ---------------------------------------------------------- */
 
-ssize_t fos__msg_len(const struct fos_msg *m)
+static ssize_t vector_len(const struct fos_msg *m)
 {
 	size_t len = 0;
 	uint32_t i;
@@ -71,7 +73,7 @@ static ssize_t check(const struct fos_msg *m, uint32_t flags)
 	for (i = 0; i < sizeof(m->resv) / sizeof(m->resv[0]); i++)
 		if (m->resv[i])
 			return -EINVAL;
-	return fos__msg_len(m);
+	return vector_len(m);
 }
 
 static int out_init(struct out *out, uint32_t kind, const struct fos_msg *m)
@@ -106,6 +108,28 @@ static int in_init(struct in *in, struct fos_msg *m)
 }
 
 /* ---- calls ------------------------------------------------------------ */
+
+/**
+ * struct exchange - a message that goes out and one that comes in
+ * @lending: buffers of @out
+ */
+struct exchange {
+	struct op op;
+	struct out out;
+	struct in in;
+	struct lending lending;
+};
+
+static int exchange_begin(struct exchange *x, int fd, uint32_t kind,
+			  const struct fos_msg *m, struct fos_msg *room,
+			  const struct timespec *deadline)
+{
+	int ret = out_init(&x->out, kind, m);
+
+	if (!ret)
+		ret = in_init(&x->in, room);
+	return ret ? ret : op_begin(&x->op, fd, deadline);
+}
 
 static ssize_t send_or_reply(struct op *op, struct out *out, int flags)
 {
@@ -163,50 +187,36 @@ FOS_HOT FOS_API ssize_t fos_callmsg(int fd, struct fos_msg *req,
 				    struct fos_msg *rsp,
 				    const struct timespec *deadline)
 {
-	struct lending lending;
-	struct out out;
-	struct in in;
-	struct op op;
+	struct exchange x;
 	ssize_t ret;
 
 	chan_begin_call();
-	ret = out_init(&out, FOS_META_CALL, req);
-	if (!ret)
-		ret = in_init(&in, rsp);
-	if (!ret)
-		ret = op_begin(&op, fd, deadline);
+	ret = exchange_begin(&x, fd, FOS_META_CALL, req, rsp, deadline);
 	if (ret)
 		return fos__ret(ret);
-	ret = buf_lend(&op, &out, &lending);
+	ret = buf_lend(&x.op, &x.out, &x.lending);
 	if (!ret)
-		ret = chan_call(&op, &out, &in);
-	req->path = fos__path(out.meta, out.len);
-	return op_end(&op, ret);
+		ret = chan_call(&x.op, &x.out, &x.in);
+	req->path = fos__path(x.out.meta, x.out.len);
+	return op_end(&x.op, ret);
 }
 
 FOS_HOT FOS_API ssize_t fos_reply_recvmsg(int fd, struct fos_msg *rsp,
 					  struct fos_msg *req,
 					  const struct timespec *deadline)
 {
-	struct lending lending;
-	struct out out;
-	struct in in;
-	struct op op;
+	struct exchange x;
 	ssize_t ret;
 
-	ret = out_init(&out, FOS_META_REPLY, rsp);
-	if (!ret)
-		ret = in_init(&in, req);
-	if (!ret)
-		ret = op_begin(&op, fd, deadline);
+	ret = exchange_begin(&x, fd, FOS_META_REPLY, rsp, req, deadline);
 	if (ret)
 		return fos__ret(ret);
 	if (rsp->token)
-		ret = buf_lend(&op, &out, &lending);
+		ret = buf_lend(&x.op, &x.out, &x.lending);
 	if (!ret)
-		ret = chan_reply_recv(&op, &rsp->token, &out, &in);
-	rsp->path = fos__path(out.meta, out.len);
+		ret = chan_reply_recv(&x.op, &rsp->token, &x.out, &x.in);
+	rsp->path = fos__path(x.out.meta, x.out.len);
 	if (ret >= 0)
-		req->token = in.token;
-	return op_end(&op, ret);
+		req->token = x.in.token;
+	return op_end(&x.op, ret);
 }

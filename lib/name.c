@@ -67,12 +67,6 @@ static int new_socket(void)
 	return fd < 0 ? -errno : fd;
 }
 
-static void close_fd(int fd)
-{
-	/* By system call: close() of libc is a cancellation point. */
-	syscall(SYS_close, fd);
-}
-
 /* ---- listening -------------------------------------------------------- */
 
 static int option(int fd, int name)
@@ -135,7 +129,7 @@ int fos__name_close(int fd)
 		free(l->path);
 		free(l);
 	}
-	return syscall(SYS_close, fd) ? -errno : 0;
+	return fos__close_fd(fd);
 }
 
 static int listen_on(int fd, const char *path, int backlog)
@@ -167,7 +161,7 @@ FOS_API int fos_listen(const char *path, int backlog)
 		return fos__ret(fd);
 	ret = listen_on(fd, path, backlog);
 	if (ret)
-		close_fd(fd);
+		fos__close_fd(fd);
 	return fos__ret(ret ? ret : fd);
 }
 
@@ -234,10 +228,10 @@ static int make_channel(int conn, const struct fos_chan_attr *attr)
 	if (ret)
 		return ret;
 	ret = welcome(conn, fd[1]);
-	close_fd(fd[1]);
+	fos__close_fd(fd[1]);
 	if (!ret)
 		return fd[0];
-	close_fd(fd[0]);
+	fos__close_fd(fd[0]);
 	return ret;
 }
 
@@ -269,7 +263,7 @@ static int accept_one(int lfd, struct fos_peer *peer)
 	ret = serve_one(conn, &a, len, peer);
 	if (ret < 0)
 		turn_away(conn, ret == -EPROTO ? EPROTO : EAGAIN);
-	close_fd(conn);
+	fos__close_fd(conn);
 	return ret;
 }
 
@@ -356,7 +350,7 @@ static int receive_end(int sock)
 		return fd;
 	}
 	if (fd >= 0)
-		close_fd(fd);
+		fos__close_fd(fd);
 	return ret;
 }
 
@@ -385,6 +379,6 @@ FOS_API int fos_connect(const char *path, const struct fos_chan_attr *attr)
 	if (sock < 0)
 		return fos__ret(sock);
 	ret = connect_by(sock, path, attr);
-	close_fd(sock);
+	fos__close_fd(sock);
 	return fos__ret(ret);
 }

@@ -69,7 +69,7 @@ static int try_lock(const char *name, int *lock)
 	if (!flock(*lock, LOCK_EX | LOCK_NB) && !fstat(*lock, &held) &&
 	    !lstat(name, &there) && is_same(&held, &there))
 		return 1;
-	syscall(SYS_close, *lock);
+	fos__close_fd(*lock);
 	return 0;
 }
 
@@ -102,7 +102,7 @@ static void drop_lock(const char *path, int lock)
 
 	if (!lock_name(name, path))
 		unlink(name);
-	syscall(SYS_close, lock);
+	fos__close_fd(lock);
 }
 
 /* ---- listening -------------------------------------------------------- */
@@ -124,7 +124,7 @@ static int is_stale(const char *path)
 	if (fd < 0)
 		return -errno;
 	ret = fos__path_connect(fd, path);
-	syscall(SYS_close, fd);
+	fos__close_fd(fd);
 	if (ret == -ECONNREFUSED)
 		return 0;
 	return ret == -EACCES ? ret : -EADDRINUSE;

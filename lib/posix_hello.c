@@ -38,7 +38,7 @@ static void close_all(int fds[POSIX_FDS])
 
 	for (i = 0; i < POSIX_FDS; i++)
 		if (fds[i] >= 0)
-			syscall(SYS_close, fds[i]);
+			fos__close_fd(fds[i]);
 }
 
 /* ---- mine ------------------------------------------------------------- */
@@ -89,7 +89,7 @@ static int make_memfd(const char *name, size_t bytes)
 		return -ENOMEM;
 	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd >= 0 && ftruncate(fd, bytes)) {
-		syscall(SYS_close, fd);
+		fos__close_fd(fd);
 		return -ENOMEM;
 	}
 	return fd >= 0 ? fd : -errno;
@@ -201,7 +201,7 @@ void fos__posix_unmap(struct fos_ep *ep)
 	if (p->pidfd >= 0) {
 		/* Closing does not do it: the peer may have kept a copy. */
 		fos__posix_unwatch(ep, p->pidfd);
-		syscall(SYS_close, p->pidfd);
+		fos__close_fd(p->pidfd);
 	}
 	if (ep->map.base)
 		munmap(ep->map.base, ep->map.bytes);

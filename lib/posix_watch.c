@@ -109,7 +109,7 @@ static int start_watcher(void)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	pthread_attr_destroy(&attr);
 	if (ret) {
-		syscall(SYS_close, fd);
+		fos__close_fd(fd);
 		return -ENOMEM;
 	}
 	epoll_fd = fd;

@@ -153,18 +153,6 @@ TEST_F(posix, packets_after_the_hello_harm_nobody)
 
 /* ---- closing ---------------------------------------------------------- */
 
-/* Whose copies keep the sockets open: hanging up must be told. */
-static pid_t spawn_holder(void)
-{
-	pid_t pid = spawn();
-
-	if (!pid) {
-		pause();
-		_exit(0);
-	}
-	return pid;
-}
-
 /* Threads that wait ask now and then what their descriptor is. */
 static void receive_after_close(struct __test_metadata *_metadata, int fd)
 {
@@ -188,7 +176,8 @@ TEST_F(posix, a_plain_close_is_noticed_by_who_goes_on)
 	struct async r = { .fn = do_recv, .fd = self->fd[1], .in = self->in,
 			   .cap = 64 };
 	const int copy = dup(self->fd[0]);
-	const pid_t holder = spawn_holder();
+	/* Its copies keep the sockets open: hanging up must be told. */
+	const pid_t holder = spawn_heir();
 
 	EXPECT_EQ(-EAGAIN, recv_now(copy, self->in));
 	start(&r);
@@ -230,7 +219,7 @@ TEST_F(posix, close_of_a_copy_ends_only_the_calls_on_it)
 TEST_F(posix, copies_are_counted_where_no_descriptor_can_be_opened)
 {
 	const int copy = dup(self->fd[0]);
-	const pid_t holder = spawn_holder();
+	const pid_t holder = spawn_heir();
 	struct rlimit few;
 
 	EXPECT_EQ(-EAGAIN, recv_now(self->fd[0], self->in));

@@ -381,12 +381,22 @@ TEST_F(lend, a_reply_that_comes_too_late_leaves_the_buffers)
 	EXPECT_EQ(0, put(self->fd[1], rsp.bufs[0].iov_base));
 }
 
+/* As soon as the receiver, who was just started, waits. */
+static long send_now(int fd, struct room *out)
+{
+	const uint64_t end = now_ns() + HANG_MS * 1000000ULL;
+	long ret;
+
+	do {
+		ret = RESULT(fos_sendmsg(fd, &out->m, FOS_NONBLOCK, NULL));
+	} while (ret == -EAGAIN && now_ns() < end);
+	return ret;
+}
+
 TEST_F(lend, a_send_that_does_not_wait_hands_over_or_fails)
 {
 	struct room out, in;
 	struct async r = { .fn = do_recvmsg, .fd = self->fd[1], .in = &in.m };
-	uint64_t end = now_ns() + HANG_MS * 1000000ULL;
-	long ret;
 
 	to_send(&out, NULL, 0);
 	add(&out, get(self->fd[0], AREA), AREA);
@@ -394,11 +404,7 @@ TEST_F(lend, a_send_that_does_not_wait_hands_over_or_fails)
 					      NULL)));
 	to_receive(&in);
 	start(&r);
-	do {
-		ret = RESULT(fos_sendmsg(self->fd[0], &out.m, FOS_NONBLOCK,
-					 NULL));
-	} while (ret == -EAGAIN && now_ns() < end);
-	EXPECT_EQ(0, ret);
+	EXPECT_EQ(0, send_now(self->fd[0], &out));
 	EXPECT_EQ(0, finish(&r));
 	EXPECT_EQ(0, put(self->fd[1], in.bufs[0].iov_base));
 	/* To one who refuses it: it comes back by itself. */
@@ -407,11 +413,7 @@ TEST_F(lend, a_send_that_does_not_wait_hands_over_or_fails)
 	to_receive(&in)->nbufs = 0;
 	r.deadline_ms = 1000;
 	start(&r);
-	do {
-		ret = RESULT(fos_sendmsg(self->fd[0], &out.m, FOS_NONBLOCK,
-					 NULL));
-	} while (ret == -EAGAIN && now_ns() < end);
-	EXPECT_EQ(0, ret);
+	EXPECT_EQ(0, send_now(self->fd[0], &out));
 	EXPECT_EQ(-ETIMEDOUT, finish(&r));
 	EXPECT_EQ(1, space(self->fd[0], AREA));
 }

@@ -125,18 +125,6 @@ static bool wait_attached(int fd, int other)
 	return false;
 }
 
-/* A process that holds copies of both ends, and outlives them. */
-static pid_t spawn_heir(void)
-{
-	pid_t pid = spawn();
-
-	if (!pid) {
-		pause();
-		_exit(0);
-	}
-	return pid;
-}
-
 /* Every other round has an heir; there the sides keep their copies too. */
 static int begin(struct round *r, uint64_t *seed)
 {

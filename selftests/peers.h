@@ -214,6 +214,18 @@ static inline bool hangs_up(int fd)
 	return on_the_module() ? hung_up(fd) : wait_poll(fd, 0) & POLLHUP;
 }
 
+/* A process that holds copies of all descriptors, and outlives them. */
+static inline pid_t spawn_heir(void)
+{
+	pid_t pid = spawn();
+
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	return pid;
+}
+
 /* ---- servers ---------------------------------------------------------- */
 
 /* One turn: answer, again if there is no room yet, and take the next. */
