@@ -30,8 +30,12 @@ extern "C" {
 /* Largest message, in bytes, if the channel's area is at least as large. */
 #define FOS_MSG_MAX		(1U << 20)
 
-/* Flags of fos_send() and fos_recv(). */
+/* Flags of fos_send(), fos_recv(), fos_sendmsg() and fos_recvmsg(). */
 #define FOS_NONBLOCK		1
+#define FOS_POST		2	/* send, and do not wait until it is taken */
+#define FOS_MORE		4	/* ... and do not wake the peer for it yet */
+#define FOS_CALL		8	/* ... and it is a request */
+#define FOS_REPLY		16	/* receive the reply to such a request */
 
 /* How an endpoint waits before it sleeps (fos_chan_attr.spin). */
 #define FOS_SPIN_DEFAULT	0	/* FIXED at the cost of one sleep */
@@ -231,13 +235,19 @@ int fos_connect(const char *path, const struct fos_chan_attr *attr);
  * @fd:		an endpoint
  * @buf:	the message
  * @len:	its length in bytes, 0 .. FOS_MSG_MAX
- * @flags:	0 or FOS_NONBLOCK
+ * @flags:	FOS_NONBLOCK, FOS_POST, FOS_MORE
  *
  * A rendezvous: returns when a receiver has taken the message.  With
  * FOS_NONBLOCK it returns at once: the message is on its way if somebody waits
  * for it (in fos_recv(), fos_reply_recv(), or polling), else EAGAIN; a message
  * under way when the peer dies, or that is longer than the buffer it is
  * received into, is lost, as on a socket.
+ *
+ * With FOS_POST it returns as soon as there is room for the message, whoever waits
+ * for it, and it may be lost in the same way; with FOS_NONBLOCK too, EAGAIN if
+ * there is none.  FOS_MORE, with it, says that another call on this endpoint
+ * follows soon: one that sleeps, or has no FOS_MORE, wakes the peer for all of
+ * them.  So one wake-up serves many messages.
  *
  * Return: @len; -1 with
  * EPIPE: the peer has closed or died and did not take the message (no
@@ -343,6 +353,19 @@ ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp, size_t n,
  */
 int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
 
+/**
+ * fos_abandon() - do not wait for the reply to a posted call any more
+ * @fd:		the endpoint
+ * @token:	the call, as fos_sendmsg() with FOS_CALL told it
+ *
+ * The request is carried out none the less, but its server gets ESTALE, if he has
+ * not answered yet.  Not while another thread waits for this reply.
+ *
+ * Return: 0; -1 with ENOMSG: no such call is outstanding; EBADF, EBUSY as
+ * fos_send().
+ */
+int fos_abandon(int fd, uint64_t token);
+
 /* ---- messages with buffers -------------------------------------------- */
 
 /* Buffers that one message may carry. */
@@ -366,7 +389,8 @@ int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
  * @nbufs:	elements of @bufs, up to FOS_MSG_BUFS; when receiving, room there,
  *		then how many there are
  * @token:	to send: the request that this answers, 0: it is a message of its
- *		own; received: of the request, 0 of a one-way message
+ *		own, or a call, whose token is put here; received: of the request, 0
+ *		of a one-way message; with FOS_REPLY: of the call
  * @flags:	FOS_NOCOPY or 0
  * @path:	out: FOS_PATH_*
  * @resv:	0
@@ -422,26 +446,33 @@ int fos_buf_release(int fd, const void *buf);
  * fos_sendmsg() - fos_send() or fos_reply() with buffers
  * @fd:		an endpoint
  * @m:		the message
- * @flags:	0 or FOS_NONBLOCK; of a reply 0
- * @deadline:	until when to wait for a receiver; NULL or absolute
- *		CLOCK_MONOTONIC; a reply does not wait
+ * @flags:	FOS_NONBLOCK, FOS_POST, FOS_MORE as fos_send(), FOS_CALL; of a reply
+ *		0
+ * @deadline:	until when to wait for a receiver, or with FOS_POST for room; NULL
+ *		or absolute CLOCK_MONOTONIC; a reply does not wait
+ *
+ * With FOS_POST and FOS_CALL it is a request whose reply is collected later:
+ * @m->token then says which.  So one thread has many calls outstanding, as many as
+ * the channel is deep, together with those in fos_call(); and one wake-up may
+ * serve all of them.
  *
  * When it fails the buffers are still yours.  A receiver who does not make room
  * for them (fos_recv(), too few elements) refuses the message: EMSGSIZE.
  *
  * Return: bytes of @m->iov; -1 with
- * ETIMEDOUT: nobody took it in time; EOPNOTSUPP: there are bytes to be copied
- * and FOS_NOCOPY is set; EINVAL: also @bufs are not pieces of buffers of yours;
+ * ETIMEDOUT: nobody took it in time; EAGAIN: with FOS_CALL also as many calls are
+ * outstanding as can be, whatever @flags say: collect one; EOPNOTSUPP: there are
+ * bytes to be copied and FOS_NOCOPY is set; EINVAL: also @bufs are not pieces of buffers of yours;
  * and as fos_send() or fos_reply().
  */
 ssize_t fos_sendmsg(int fd, struct fos_msg *m, int flags,
 		    const struct timespec *deadline);
 
 /**
- * fos_recvmsg() - take a message or a request with its buffers
+ * fos_recvmsg() - take a message or a request with its buffers, or a reply
  * @fd:		an endpoint
  * @m:		room for it
- * @flags:	0 or FOS_NONBLOCK
+ * @flags:	FOS_NONBLOCK, FOS_REPLY
  * @deadline:	NULL or absolute CLOCK_MONOTONIC
  *
  * A request has a token, to be answered by whichever thread later, with
@@ -449,7 +480,16 @@ ssize_t fos_sendmsg(int fd, struct fos_msg *m, int flags,
  * fos_buf_release(): check what you have read, not what you will read again, for
  * the sender may write there.
  *
- * Return: its bytes, in @m->iov; -1 with ETIMEDOUT, and as fos_recv().
+ * With FOS_REPLY it collects the reply to a call of FOS_POST, and no messages:
+ * @m->token says to which, 0 to any; then, to which it was, also if that call
+ * failed.  To be woken once for many calls wait for the one that was posted last,
+ * and then collect the others: a server who answers in turn has answered them.
+ *
+ * Return: its bytes, in @m->iov; -1 with ETIMEDOUT, and as fos_recv(); with
+ * FOS_REPLY ETIMEDOUT, EINTR, EAGAIN: none was answered, @m->token is 0, and the
+ * calls are still outstanding; ENOMSG: none is, or not this one; EPIPE,
+ * ECONNRESET, EMSGSIZE, EPROTO: what became of the call @m->token, see fos_call()
+ * and fos_delivered().
  */
 ssize_t fos_recvmsg(int fd, struct fos_msg *m, int flags,
 		    const struct timespec *deadline);

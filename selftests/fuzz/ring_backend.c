@@ -170,7 +170,8 @@ static int bell_wait(struct fos_ep *ep, int fd, uint32_t bell, uint32_t want,
 		return 0;
 	check_wait(want, deadline_ns);
 	w.replying += want == FOS_WANT_CLAIMS;
-	mine->need_wakeup = wants | want;
+	mine->need_wakeup = wants | want |
+			    (want & FOS_WANT_REPLY ? FOS_WANT_SLOT(arg) : 0);
 	w.countdown = 0;
 	ret = sleep_on(ep, want, arg, deadline_ns);
 	w.countdown = countdown;
