@@ -46,7 +46,10 @@ enum {
 	IPC_POLLS	= 1 << 4,	/* need not sleep where there are two CPUs */
 	IPC_MODULE	= 1 << 5,	/* absent without the kernel module */
 	IPC_ALONE	= 1 << 6,	/* has a client only */
+	IPC_TOKENS	= 1 << 7,	/* collects replies in any order */
 };
+
+#define MAX_WINDOW	64
 
 /* An open() that finds its engine missing on this machine returns this. */
 #define IPC_SKIP	1
@@ -60,6 +63,8 @@ enum {
  * @open:	in the parent before fork(): make what both sides inherit
  * @join:	in each side; may be NULL
  * @call:	client: send tx, receive rx
+ * @post:	client, with --depth: send tx, the @nth of a window; NULL: it cannot
+ * @collect:	client: receive the reply to that
  * @recv:	server: receive rx
  * @reply_recv:	server: send tx, receive rx
  * @reply:	server: send tx
@@ -75,6 +80,8 @@ struct ipc_engine {
 	int (*open)(struct ipc *c);
 	int (*join)(struct ipc *c, int side);
 	int (*call)(struct ipc *c);
+	int (*post)(struct ipc *c, unsigned int nth);
+	int (*collect)(struct ipc *c, unsigned int nth);
 	int (*recv)(struct ipc *c);
 	int (*reply_recv)(struct ipc *c);
 	int (*reply)(struct ipc *c);
@@ -90,6 +97,7 @@ struct ipc {
 	size_t size;
 	char *tx;			/* private to the side */
 	char *rx;
+	unsigned int depth;		/* requests in a window */
 	uint64_t seq;			/* of the last request */
 	uint64_t sum;			/* of all bytes received */
 	volatile uint64_t *progress;	/* shared: seq of the client */
@@ -101,6 +109,7 @@ struct ipc {
 	int out;
 	uint32_t turn;
 	uint64_t token;
+	uint64_t window[MAX_WINDOW];
 	void *shm;
 	size_t shm_len;
 	char *area[SIDES];
@@ -166,8 +175,9 @@ struct run {
 	const struct ipc_engine *e;
 	size_t size;
 	int cpu[SIDES];
-	uint64_t warm;		/* round trips before the first sample */
-	uint64_t batch;		/* round trips a sample */
+	unsigned int depth;	/* round trips in a window: 1, or with --depth */
+	uint64_t warm;		/* windows before the first sample */
+	uint64_t batch;		/* windows a sample */
 	uint64_t samples;
 	uint64_t lead_ns;	/* CPU time that the server has used before */
 	int tracepoint;		/* count traps; -1: do not */
@@ -277,6 +287,7 @@ struct ipc_options {
 	size_t pairs;
 	bool engine[MAX_ENGINES];	/* by index in ipc_engines */
 	unsigned int rounds;
+	unsigned int depth;
 	uint64_t iters;			/* 0: by time */
 	uint64_t time_ms;
 	uint64_t lead_ms;

@@ -7,6 +7,11 @@
 #define CALIBRATE_RUNS	6
 #define ICOUNT_WARM	30
 
+static uint64_t windows(uint64_t rounds, unsigned int depth)
+{
+	return (rounds + depth - 1) / depth;
+}
+
 /* How many round trips fill the time, and how many make one sample. */
 static void calibrate(struct row *row, uint64_t iters, struct run_result *res)
 {
@@ -25,12 +30,12 @@ static void calibrate(struct row *row, uint64_t iters, struct run_result *res)
 		memcpy(row->why, res->why, sizeof(row->why));
 		if (res->status != RUN_OK)
 			return;
-		ns = res->sample[0] > 1 ? res->sample[0] : 1;
+		ns = row->run.depth * (res->sample[0] > 1 ? res->sample[0] : 1);
 		if (ns * n > budget / 10)
 			break;
 		n = budget / 8 / ns < 50. * n ? budget / 8 / ns + 1 : 50 * n;
 	}
-	n = iters ? iters : budget / ns;
+	n = iters ? windows(iters, row->run.depth) : budget / ns;
 	if (n < 32 && !iters)
 		n = 32;
 	/* Reading the clock adds 1 % at most. */
@@ -53,8 +58,9 @@ struct row *cell_add(struct cell *cell, const struct ipc_engine *e,
 		.e = e,
 		.size = cell->size,
 		.cpu = { cell->cpu[CLIENT], cell->cpu[SERVER] },
+		.depth = opt->depth,
 		.warm = ICOUNT_WARM,
-		.batch = opt->iters,
+		.batch = windows(opt->iters, opt->depth),
 		.samples = 1,
 		.lead_ns = opt->lead_ms * 1000000,
 		.tracepoint = -1,

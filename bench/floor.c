@@ -35,6 +35,7 @@ void floor_begin(struct cell *cell, const struct ipc_options *opt)
 
 		cell->rows--;
 		cell->probes++;
+		row->run.depth = 1;
 		row->time_ms = opt->time_ms / SHARE;
 		if (row->time_ms < MIN_MS)
 			row->time_ms = MIN_MS;
@@ -57,6 +58,7 @@ static double positive(double x)
 
 void floor_finish(struct cell *cell, bool icount)
 {
+	const unsigned int depth = cell->row[0].run.depth;
 	bool two = cell->cpu[CLIENT] != cell->cpu[SERVER];
 	struct floor *f = &cell->floor;
 	double loop, pass;
@@ -77,7 +79,8 @@ void floor_finish(struct cell *cell, bool icount)
 			f->line = positive(metric(cell, LINE) / 2 - loop);
 		cell->work = 2 * metric(cell, COPIES);
 	}
-	cell->floor_sleep = 2 * (f->trap + (two ? f->wake : f->change)) +
+	/* One sleep of each side serves a window. */
+	cell->floor_sleep = 2 * (f->trap + (two ? f->wake : f->change)) / depth +
 			    cell->work;
 	cell->floor_poll = 2 * f->line + cell->work;
 }

@@ -48,7 +48,10 @@ static bool of_module(int fd)
 /* In an environment that names the backend. */
 static int chan_make(struct ipc *c, bool module)
 {
-	struct fos_chan_attr attr = { .spin = c->e->arg };
+	struct fos_chan_attr attr = {
+		.spin = c->e->arg,
+		.depth = c->depth > 32 ? MAX_WINDOW : 0,
+	};
 	struct fos_caps caps;
 
 	if (fos_query(&caps, sizeof(caps)))
@@ -140,7 +143,26 @@ static int chan_reply(struct ipc *c)
 	return 0;
 }
 
+/* Whoever then waits for a reply wakes the server for all. */
+static int chan_post(struct ipc *c, unsigned int nth)
+{
+	if (fos_post(c->in, c->tx, c->size, &c->window[nth], FOS_MORE, NULL))
+		return ipc_fail(c, "fos_post");
+	return 0;
+}
+
+static int chan_collect(struct ipc *c, unsigned int nth)
+{
+	ssize_t n = fos_collect(c->in, &c->window[nth], c->rx, c->size, 0, NULL);
+
+	if (n != (ssize_t)c->size)
+		return length(c, "fos_collect", n);
+	return 0;
+}
+
 #define CHAN_OPERATIONS							\
+	.post = chan_post,						\
+	.collect = chan_collect,					\
 	.open = chan_open,						\
 	.join = chan_join,						\
 	.recv = chan_reply_recv,	/* token 0: nothing to answer */ \
@@ -153,7 +175,7 @@ static int chan_reply(struct ipc *c)
 const struct ipc_engine ipc_fastos_spin = {
 	.name = "fastos-spin",
 	.what = "channel that polls; sleeps only beside a peer on its CPU",
-	.flags = IPC_FASTOS | IPC_MODULE | IPC_POLLS,
+	.flags = IPC_FASTOS | IPC_TOKENS | IPC_MODULE | IPC_POLLS,
 	.arg = FOS_SPIN_ALWAYS,
 	.call = chan_call,
 	CHAN_OPERATIONS,
@@ -162,7 +184,7 @@ const struct ipc_engine ipc_fastos_spin = {
 const struct ipc_engine ipc_fastos_fixed = {
 	.name = "fastos-fixed",
 	.what = "channel that polls for the cost of one sleep, then sleeps",
-	.flags = IPC_FASTOS | IPC_MODULE | IPC_POLLS,
+	.flags = IPC_FASTOS | IPC_TOKENS | IPC_MODULE | IPC_POLLS,
 	.arg = FOS_SPIN_FIXED,
 	.call = chan_call,
 	CHAN_OPERATIONS,
@@ -171,7 +193,7 @@ const struct ipc_engine ipc_fastos_fixed = {
 const struct ipc_engine ipc_fastos_block = {
 	.name = "fastos-block",
 	.what = "channel that sleeps at once",
-	.flags = IPC_FASTOS | IPC_MODULE,
+	.flags = IPC_FASTOS | IPC_TOKENS | IPC_MODULE,
 	.arg = FOS_SPIN_BLOCK,
 	.call = chan_call,
 	CHAN_OPERATIONS,
@@ -180,7 +202,7 @@ const struct ipc_engine ipc_fastos_block = {
 const struct ipc_engine ipc_fastos_block_deadline = {
 	.name = "fastos-block-deadline",
 	.what = "the same, each call with a deadline 1 s ahead",
-	.flags = IPC_FASTOS | IPC_MODULE,
+	.flags = IPC_FASTOS | IPC_TOKENS | IPC_MODULE,
 	.arg = FOS_SPIN_BLOCK,
 	.call = chan_call_deadline,
 	CHAN_OPERATIONS,
@@ -191,7 +213,7 @@ const struct ipc_engine ipc_fastos_block_deadline = {
 const struct ipc_engine ipc_posix_spin = {
 	.name = "fastos-posix-spin",
 	.what = "fastos-spin without the module, by FOS_BACKEND=posix",
-	.flags = IPC_FASTOS | IPC_POLLS,
+	.flags = IPC_FASTOS | IPC_TOKENS | IPC_POLLS,
 	.arg = FOS_SPIN_ALWAYS,
 	.call = chan_call,
 	CHAN_OPERATIONS,
@@ -200,7 +222,7 @@ const struct ipc_engine ipc_posix_spin = {
 const struct ipc_engine ipc_posix_fixed = {
 	.name = "fastos-posix-fixed",
 	.what = "fastos-fixed without the module",
-	.flags = IPC_FASTOS | IPC_POLLS,
+	.flags = IPC_FASTOS | IPC_TOKENS | IPC_POLLS,
 	.arg = FOS_SPIN_FIXED,
 	.call = chan_call,
 	CHAN_OPERATIONS,
@@ -209,7 +231,7 @@ const struct ipc_engine ipc_posix_fixed = {
 const struct ipc_engine ipc_posix_block = {
 	.name = "fastos-posix-block",
 	.what = "fastos-block without the module",
-	.flags = IPC_FASTOS,
+	.flags = IPC_FASTOS | IPC_TOKENS,
 	.arg = FOS_SPIN_BLOCK,
 	.call = chan_call,
 	CHAN_OPERATIONS,

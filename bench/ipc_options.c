@@ -19,6 +19,8 @@ static const struct argp_option options[] = {
 	{ "engines", 'e', "NAME,...", 0, "only these (default: all)", 0 },
 	{ "sizes", 's', "BYTES,...", 0, "of request and of reply, 8 to 1M "
 	  "(default: 8,64,1K,16K,64K)", 0 },
+	{ "depth", 'd', "N", 0, "requests under way at once, 1 to 64 (default: 1); "
+	  "engines that have one at a time are skipped", 0 },
 	{ "rounds", 'r', "N", 0, "every engine runs so often, in turn "
 	  "(default: 5; with --icount 3)", 0 },
 	{ "iters", 'n', "N", 0, "round trips a run (default: as many as fit "
@@ -141,6 +143,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 's':
 		parse_sizes(state, arg);
 		break;
+	case 'd':
+		opt->depth = parse_number(state, arg, "--depth", 1, MAX_WINDOW);
+		break;
 	case 'r':
 		opt->rounds = parse_number(state, arg, "--rounds", 1,
 					   MAX_ROUNDS);
@@ -205,6 +210,7 @@ int ipc_parse(int argc, char **argv, struct ipc_options *opt)
 	*opt = (struct ipc_options) {
 		.size = { 8, 64, 1024, 16384, 65536 },
 		.sizes = 5,
+		.depth = 1,
 		.time_ms = 50,
 		.lead_ms = default_lead(),
 	};

@@ -61,6 +61,18 @@ static int fd_call(struct ipc *c)
 	return put(c) ? -1 : get(c);
 }
 
+static int fd_post(struct ipc *c, unsigned int nth)
+{
+	(void)nth;
+	return put(c);
+}
+
+static int fd_collect(struct ipc *c, unsigned int nth)
+{
+	(void)nth;
+	return get(c);
+}
+
 static int pipe_open(struct ipc *c)
 {
 	if (pipe2(c->fd, O_CLOEXEC) || pipe2(c->fd + 2, O_CLOEXEC))
@@ -90,6 +102,8 @@ const struct ipc_engine ipc_pipe = {
 	.open = pipe_open,
 	.join = pipe_join,
 	.call = fd_call,
+	.post = fd_post,
+	.collect = fd_collect,
 	.recv = get,
 	.reply_recv = fd_call,
 	.reply = put,
@@ -135,6 +149,8 @@ const struct ipc_engine ipc_unix_stream = {
 	.open = unix_open,
 	.join = unix_join,
 	.call = fd_call,
+	.post = fd_post,
+	.collect = fd_collect,
 	.recv = get,
 	.reply_recv = fd_call,
 	.reply = put,
@@ -149,6 +165,8 @@ const struct ipc_engine ipc_unix_seqpacket = {
 	.open = unix_open,
 	.join = unix_join,
 	.call = fd_call,
+	.post = fd_post,
+	.collect = fd_collect,
 	.recv = get,
 	.reply_recv = fd_call,
 	.reply = put,

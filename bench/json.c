@@ -80,8 +80,9 @@ static json_t *cell_json(const struct cell *cell)
 
 	for (size_t i = 0; i < cell->rows; i++)
 		json_array_append_new(rows, row_json(&cell->row[i]));
-	return json_pack("{s:I, s:[ii], s:s, s:s?, s:o, s:o}",
+	return json_pack("{s:I, s:i, s:[ii], s:s, s:s?, s:o, s:o}",
 			 "size", (json_int_t)cell->size,
+			 "depth", (int)cell->row[0].run.depth,
 			 "cpus", cell->cpu[CLIENT], cell->cpu[SERVER],
 			 "relation", cell->relation, "best_posix",
 			 cell->best_posix ? cell->best_posix->e->name : NULL,

@@ -11,6 +11,8 @@
  *		IPIs | 1
  *   server	begin and end one round trip before and after the client's, so
  *		that it sees one more than the client and disturbs no sample
+ *
+ * With --depth the client does windows of so many instead.
  */
 #include <errno.h>
 #include <sched.h>
@@ -69,8 +71,39 @@ static inline int take(struct ipc *c)
 	return 0;
 }
 
+/*
+ * Many requests, then their replies.  Who can have them in any order waits for
+ * the last: the others are there then.
+ */
+static int client_windows(struct ipc *c, uint64_t n)
+{
+	const unsigned int first = c->e->flags & IPC_TOKENS ? c->depth - 1 : 0;
+	unsigned int i, nth;
+	uint64_t before;
+
+	while (n--) {
+		before = c->seq;
+		for (i = 0; i < c->depth; i++) {
+			*(uint64_t *)c->tx = before + i + 1;
+			if (c->e->post(c, i))
+				return -1;
+		}
+		for (i = 0; i < c->depth; i++) {
+			nth = (first + i) % c->depth;
+			c->seq = before + nth + 1;
+			if (c->e->collect(c, nth) || take(c))
+				return -1;
+		}
+		c->seq = before + c->depth;
+		*c->progress = c->seq;
+	}
+	return 0;
+}
+
 static int client_rounds(struct ipc *c, uint64_t n)
 {
+	if (c->depth > 1)
+		return client_windows(c, n);
 	while (n--) {
 		*(uint64_t *)c->tx = ++c->seq;
 		if (c->e->call(c) || take(c))
@@ -133,7 +166,7 @@ static void meter_end(struct meter *m, struct run_side *out, uint64_t rounds)
 static int client(struct ipc *c, const struct run *run, struct run_result *res)
 {
 	struct meter m = { .traps_fd = -1 };
-	uint64_t rounds = run->batch * run->samples;
+	uint64_t rounds = run->batch * run->samples * run->depth;
 	uint64_t before[IPI_KINDS], after[IPI_KINDS], start;
 
 	if (run->tracepoint >= 0) {
@@ -155,7 +188,7 @@ static int client(struct ipc *c, const struct run *run, struct run_result *res)
 		if (client_rounds(c, run->batch))
 			return -1;
 		end = now_ns();
-		res->sample[i] = (double)(end - start) / run->batch;
+		res->sample[i] = (double)(end - start) / run->batch / run->depth;
 		start = end;
 	}
 	meter_end(&m, &res->side[CLIENT], rounds);
@@ -164,27 +197,28 @@ static int client(struct ipc *c, const struct run *run, struct run_result *res)
 	res->has_ipi = res->has_ipi && ipi_read(run->cpu, after);
 	for (int i = 0; res->has_ipi && i < IPI_KINDS; i++)
 		res->ipi[i] = (double)(after[i] - before[i]) /
-			      (SETTLE + rounds + 1);
+			      ((SETTLE + 1) * run->depth + rounds);
 	return client_rounds(c, 1);
 }
 
 static int server(struct ipc *c, const struct run *run, struct run_result *res)
 {
 	struct meter m = { .traps_fd = -1 };
-	uint64_t rounds = run->batch * run->samples + 1;
+	uint64_t rounds = (run->batch * run->samples + 1) * run->depth;
 
 	if (run->tracepoint >= 0) {
 		m.traps_fd = traps_open(run->tracepoint, c->why);
 		if (m.traps_fd < 0)
 			return -1;
 	}
-	if (c->e->recv(c) || server_rounds(c, run->warm + SETTLE - 1))
+	if (c->e->recv(c) ||
+	    server_rounds(c, (run->warm + SETTLE) * run->depth - 1))
 		return -1;
 	meter_begin(&m);
 	if (server_rounds(c, rounds))
 		return -1;
 	meter_end(&m, &res->side[SERVER], rounds);
-	if (server_rounds(c, 1))
+	if (server_rounds(c, run->depth))
 		return -1;
 	++c->seq;
 	if (take(c))
@@ -358,6 +392,7 @@ void run_once(const struct run *run, struct run_result *res)
 		.e = run->e,
 		.cpu = run->cpu,
 		.size = run->size,
+		.depth = run->depth,
 		.fd = { -1, -1, -1, -1 },
 		.why = res->why,
 	};
@@ -368,6 +403,8 @@ void run_once(const struct run *run, struct run_result *res)
 	if ((run->e->flags & IPC_TWO_CPUS) &&
 	    run->cpu[CLIENT] == run->cpu[SERVER])
 		ret = ipc_skip(&c, "needs two CPUs");
+	else if (run->depth > 1 && !run->e->post)
+		ret = ipc_skip(&c, "one request at a time");
 	else
 		ret = run->e->open(&c);
 	if (ret) {

@@ -259,13 +259,14 @@ static void print_cell(const struct report *rep, const struct cell *cell)
 			row[n++] = &cell->row[i];
 	}
 	qsort(row, n, sizeof(row[0]), rep->opt->counts ? rank_counts : rank);
+	printf("\n%zu bytes each way", cell->size);
+	if (rep->opt->depth > 1)
+		printf(", %u at once", rep->opt->depth);
 	if (cell->cpu[CLIENT] == cell->cpu[SERVER])
-		printf("\n%zu bytes each way, both on CPU %d\n", cell->size,
-		       cell->cpu[CLIENT]);
+		printf(", both on CPU %d\n", cell->cpu[CLIENT]);
 	else
-		printf("\n%zu bytes each way, CPUs %d and %d: %s\n",
-		       cell->size, cell->cpu[CLIENT], cell->cpu[SERVER],
-		       cell->relation);
+		printf(", CPUs %d and %d: %s\n", cell->cpu[CLIENT],
+		       cell->cpu[SERVER], cell->relation);
 	if (n)
 		print_header(rep);
 	for (size_t i = 0; i < n; i++)

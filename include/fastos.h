@@ -34,8 +34,6 @@ extern "C" {
 #define FOS_NONBLOCK		1
 #define FOS_POST		2	/* send, and do not wait until it is taken */
 #define FOS_MORE		4	/* ... and do not wake the peer for it yet */
-#define FOS_CALL		8	/* ... and it is a request */
-#define FOS_REPLY		16	/* receive the reply to such a request */
 
 /* How an endpoint waits before it sleeps (fos_chan_attr.spin). */
 #define FOS_SPIN_DEFAULT	0	/* FIXED at the cost of one sleep */
@@ -354,9 +352,54 @@ ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp, size_t n,
 int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
 
 /**
+ * fos_post() - send a request and collect its reply later
+ * @fd:		an endpoint
+ * @req:	the request
+ * @n:		its length in bytes, 0 .. FOS_MSG_MAX
+ * @token:	out: which call it is, for fos_collect()
+ * @flags:	FOS_NONBLOCK, FOS_MORE: see fos_send()
+ * @deadline:	of the wait for room; NULL or absolute CLOCK_MONOTONIC
+ *
+ * One thread may so have many calls outstanding: as many as the channel is deep,
+ * together with those in fos_call(); and one wake-up may serve all of them.
+ *
+ * Return: 0; -1 with
+ * EAGAIN: as many are outstanding as can be, collect one; or there is no room
+ * (FOS_NONBLOCK); ETIMEDOUT: there was none in time; EINTR; EPIPE: the peer is
+ * gone; EMSGSIZE: longer than FOS_MSG_MAX or the area; EINVAL, EBADF, EBUSY,
+ * EPROTO as fos_send().
+ */
+int fos_post(int fd, const void *req, size_t n, uint64_t *token, int flags,
+	     const struct timespec *deadline);
+
+/**
+ * fos_collect() - take the reply to a call that was posted
+ * @fd:		the endpoint
+ * @token:	in: which call, 0: any; out: which it was, also when that call has
+ *		failed; 0: none has ended
+ * @rsp:	where the reply goes
+ * @cap:	room there in bytes
+ * @flags:	0 or FOS_NONBLOCK
+ * @deadline:	of the wait; NULL or absolute CLOCK_MONOTONIC
+ *
+ * By any thread, in any order.  To be woken once for many calls wait for the one
+ * that was posted last, then collect the others: a server who answers in turn has
+ * answered them.
+ *
+ * Return: the reply's length; -1 with
+ * EAGAIN: not answered yet (FOS_NONBLOCK); ETIMEDOUT; EINTR: after these the calls
+ * are still outstanding; ENOMSG: no call is, or not this one; EINVAL, EBADF, EBUSY
+ * as fos_send();
+ * EPIPE, ECONNRESET, EMSGSIZE, EPROTO: so the call *@token ended, see fos_call(),
+ * and fos_delivered() for it.
+ */
+ssize_t fos_collect(int fd, uint64_t *token, void *rsp, size_t cap, int flags,
+		    const struct timespec *deadline);
+
+/**
  * fos_abandon() - do not wait for the reply to a posted call any more
  * @fd:		the endpoint
- * @token:	the call, as fos_sendmsg() with FOS_CALL told it
+ * @token:	the call, as fos_post() told it
  *
  * The request is carried out none the less, but its server gets ESTALE, if he has
  * not answered yet.  Not while another thread waits for this reply.
@@ -389,8 +432,8 @@ int fos_abandon(int fd, uint64_t token);
  * @nbufs:	elements of @bufs, up to FOS_MSG_BUFS; when receiving, room there,
  *		then how many there are
  * @token:	to send: the request that this answers, 0: it is a message of its
- *		own, or a call, whose token is put here; received: of the request, 0
- *		of a one-way message; with FOS_REPLY: of the call
+ *		own; received: of the request, 0 of a one-way message; of a call that
+ *		is posted and collected: see there
  * @flags:	FOS_NOCOPY or 0
  * @path:	out: FOS_PATH_*
  * @resv:	0
@@ -446,33 +489,26 @@ int fos_buf_release(int fd, const void *buf);
  * fos_sendmsg() - fos_send() or fos_reply() with buffers
  * @fd:		an endpoint
  * @m:		the message
- * @flags:	FOS_NONBLOCK, FOS_POST, FOS_MORE as fos_send(), FOS_CALL; of a reply
- *		0
+ * @flags:	FOS_NONBLOCK, FOS_POST, FOS_MORE as fos_send(); of a reply 0
  * @deadline:	until when to wait for a receiver, or with FOS_POST for room; NULL
  *		or absolute CLOCK_MONOTONIC; a reply does not wait
- *
- * With FOS_POST and FOS_CALL it is a request whose reply is collected later:
- * @m->token then says which.  So one thread has many calls outstanding, as many as
- * the channel is deep, together with those in fos_call(); and one wake-up may
- * serve all of them.
  *
  * When it fails the buffers are still yours.  A receiver who does not make room
  * for them (fos_recv(), too few elements) refuses the message: EMSGSIZE.
  *
  * Return: bytes of @m->iov; -1 with
- * ETIMEDOUT: nobody took it in time; EAGAIN: with FOS_CALL also as many calls are
- * outstanding as can be, whatever @flags say: collect one; EOPNOTSUPP: there are
- * bytes to be copied and FOS_NOCOPY is set; EINVAL: also @bufs are not pieces of buffers of yours;
+ * ETIMEDOUT: nobody took it in time; EOPNOTSUPP: there are bytes to be copied
+ * and FOS_NOCOPY is set; EINVAL: also @bufs are not pieces of buffers of yours;
  * and as fos_send() or fos_reply().
  */
 ssize_t fos_sendmsg(int fd, struct fos_msg *m, int flags,
 		    const struct timespec *deadline);
 
 /**
- * fos_recvmsg() - take a message or a request with its buffers, or a reply
+ * fos_recvmsg() - take a message or a request with its buffers
  * @fd:		an endpoint
  * @m:		room for it
- * @flags:	FOS_NONBLOCK, FOS_REPLY
+ * @flags:	0 or FOS_NONBLOCK
  * @deadline:	NULL or absolute CLOCK_MONOTONIC
  *
  * A request has a token, to be answered by whichever thread later, with
@@ -480,19 +516,35 @@ ssize_t fos_sendmsg(int fd, struct fos_msg *m, int flags,
  * fos_buf_release(): check what you have read, not what you will read again, for
  * the sender may write there.
  *
- * With FOS_REPLY it collects the reply to a call of FOS_POST, and no messages:
- * @m->token says to which, 0 to any; then, to which it was, also if that call
- * failed.  To be woken once for many calls wait for the one that was posted last,
- * and then collect the others: a server who answers in turn has answered them.
- *
- * Return: its bytes, in @m->iov; -1 with ETIMEDOUT, and as fos_recv(); with
- * FOS_REPLY ETIMEDOUT, EINTR, EAGAIN: none was answered, @m->token is 0, and the
- * calls are still outstanding; ENOMSG: none is, or not this one; EPIPE,
- * ECONNRESET, EMSGSIZE, EPROTO: what became of the call @m->token, see fos_call()
- * and fos_delivered().
+ * Return: its bytes, in @m->iov; -1 with ETIMEDOUT, and as fos_recv().
  */
 ssize_t fos_recvmsg(int fd, struct fos_msg *m, int flags,
 		    const struct timespec *deadline);
+
+/**
+ * fos_postmsg() - fos_post() with buffers
+ * @fd:		an endpoint
+ * @m:		the request; its token is told
+ * @flags:	FOS_NONBLOCK, FOS_MORE
+ * @deadline:	of the wait for room; NULL or absolute CLOCK_MONOTONIC
+ *
+ * Return: bytes of @m->iov; -1 with EOPNOTSUPP as fos_sendmsg(), EINVAL: also
+ * @bufs are not pieces of buffers of yours; and as fos_post().
+ */
+ssize_t fos_postmsg(int fd, struct fos_msg *m, int flags,
+		    const struct timespec *deadline);
+
+/**
+ * fos_collectmsg() - fos_collect() with buffers
+ * @fd:		the endpoint
+ * @m:		room for the reply; @m->token as of fos_collect()
+ * @flags:	0 or FOS_NONBLOCK
+ * @deadline:	of the wait; NULL or absolute CLOCK_MONOTONIC
+ *
+ * Return: its bytes, in @m->iov; -1 as fos_collect().
+ */
+ssize_t fos_collectmsg(int fd, struct fos_msg *m, int flags,
+		       const struct timespec *deadline);
 
 /**
  * fos_callmsg() - fos_call() with buffers

@@ -110,8 +110,7 @@ FOS_HOT FOS_API ssize_t fos_send(int fd, const void *buf, size_t len, int flags)
 	struct op op;
 	ssize_t ret;
 
-	if (!chan_flags_ok(flags, FOS_NONBLOCK | FOS_POST | FOS_MORE) ||
-	    (!buf && len))
+	if (!chan_flags_ok(flags) || (!buf && len))
 		return fos__ret(-EINVAL);
 	ret = op_begin(&op, fd, NULL);
 	if (ret)

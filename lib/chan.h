@@ -8,11 +8,11 @@
 
 #define CHAN_REQUESTS	(KIND_BIT(FOS_META_MSG) | KIND_BIT(FOS_META_CALL))
 
-/* Only those of @known; FOS_POST is not left out of what needs it. */
-static inline bool chan_flags_ok(int flags, int known)
+/* Of a message to send: FOS_MORE goes with FOS_POST only. */
+static inline bool chan_flags_ok(int flags)
 {
-	return !(flags & ~known) &&
-	       (!(flags & (FOS_MORE | FOS_CALL)) || (flags & FOS_POST));
+	return !(flags & ~(FOS_NONBLOCK | FOS_POST | FOS_MORE)) &&
+	       (!(flags & FOS_MORE) || (flags & FOS_POST));
 }
 
 /* Return: @out->len or -errno. */

@@ -132,20 +132,11 @@ static int exchange_begin(struct exchange *x, int fd, uint32_t kind,
 	return ret ? ret : op_begin(&x->op, fd, deadline);
 }
 
-#define SEND_FLAGS	(FOS_NONBLOCK | FOS_POST | FOS_MORE | FOS_CALL)
-
-static uint32_t kind_of(const struct fos_msg *m, int flags)
-{
-	if (flags & FOS_CALL)
-		return FOS_META_CALL;
-	return m->token ? FOS_META_REPLY : FOS_META_MSG;
-}
-
 static ssize_t send_or_reply(struct op *op, struct out *out, int flags)
 {
 	ssize_t ret;
 
-	if ((out->meta & FOS_META_KIND) != FOS_META_REPLY)
+	if (!out->token)
 		return chan_send(op, out, flags);
 	ret = chan_reply(op, out);
 	return ret ? ret : (ssize_t)out->len;
@@ -159,9 +150,9 @@ FOS_API ssize_t fos_sendmsg(int fd, struct fos_msg *m, int flags,
 	struct op op;
 	ssize_t ret;
 
-	if (!m || !chan_flags_ok(flags, SEND_FLAGS) || (flags && m->token))
+	if (!m || !chan_flags_ok(flags) || (flags && m->token))
 		return fos__ret(-EINVAL);
-	ret = out_init(&out, kind_of(m, flags), m);
+	ret = out_init(&out, m->token ? FOS_META_REPLY : FOS_META_MSG, m);
 	if (!ret)
 		ret = op_begin(&op, fd, deadline);
 	if (ret)
@@ -170,8 +161,6 @@ FOS_API ssize_t fos_sendmsg(int fd, struct fos_msg *m, int flags,
 	if (!ret)
 		ret = send_or_reply(&op, &out, flags);
 	m->path = fos__path(out.meta, out.len);
-	if (ret >= 0 && (flags & FOS_CALL))
-		m->token = out.token;
 	return op_end(&op, ret);
 }
 
@@ -182,22 +171,58 @@ FOS_API ssize_t fos_recvmsg(int fd, struct fos_msg *m, int flags,
 	struct op op;
 	ssize_t ret;
 
-	if (flags & ~(FOS_NONBLOCK | FOS_REPLY))
+	if (flags & ~FOS_NONBLOCK)
 		return fos__ret(-EINVAL);
 	ret = in_init(&in, m);
 	if (!ret)
 		ret = op_begin(&op, fd, deadline);
 	if (ret)
 		return fos__ret(ret);
-	if (flags & FOS_REPLY) {
-		chan_begin_call();
-		ret = post_collect(&op, &in, &m->token, flags);
-	} else {
-		ret = in_receive(&op, &in, flags);
-		if (ret >= 0)
-			m->token = in.token;
-	}
+	ret = in_receive(&op, &in, flags);
+	if (ret >= 0)
+		m->token = in.token;
 	return op_end(&op, ret);
+}
+
+FOS_API ssize_t fos_postmsg(int fd, struct fos_msg *m, int flags,
+			    const struct timespec *deadline)
+{
+	struct lending lending;
+	struct out out;
+	struct op op;
+	ssize_t ret;
+
+	if (flags & ~(FOS_NONBLOCK | FOS_MORE))
+		return fos__ret(-EINVAL);
+	ret = out_init(&out, FOS_META_CALL, m);
+	if (!ret)
+		ret = op_begin(&op, fd, deadline);
+	if (ret)
+		return fos__ret(ret);
+	ret = buf_lend(&op, &out, &lending);
+	if (!ret)
+		ret = chan_send(&op, &out, FOS_POST | flags);
+	m->path = fos__path(out.meta, out.len);
+	if (ret >= 0)
+		m->token = out.token;
+	return op_end(&op, ret);
+}
+
+FOS_API ssize_t fos_collectmsg(int fd, struct fos_msg *m, int flags,
+			       const struct timespec *deadline)
+{
+	struct in in;
+	struct op op;
+	ssize_t ret;
+
+	if (flags & ~FOS_NONBLOCK)
+		return fos__ret(-EINVAL);
+	ret = in_init(&in, m);
+	if (!ret)
+		ret = op_begin(&op, fd, deadline);
+	if (ret)
+		return fos__ret(ret);
+	return op_end(&op, post_collect(&op, &in, &m->token, flags));
 }
 
 FOS_HOT FOS_API ssize_t fos_callmsg(int fd, struct fos_msg *req,

@@ -169,6 +169,7 @@ ssize_t post_collect(struct op *op, struct in *in, uint64_t *token, int flags)
 	struct search s = { .token = *token };
 	ssize_t ret;
 
+	chan_begin_call();
 	*token = 0;
 	if (FOS_TOKEN_SLOT(s.token) >= op->r->m.depth)
 		return -ENOMSG;
@@ -184,6 +185,42 @@ ssize_t post_collect(struct op *op, struct in *in, uint64_t *token, int flags)
 	if (op_polls(op))
 		op_begin_turn(op);
 	return chan_end_call(op, ret);
+}
+
+/* ---- what people call ------------------------------------------------- */
+
+FOS_HOT FOS_API int fos_post(int fd, const void *req, size_t n, uint64_t *token,
+			     int flags, const struct timespec *deadline)
+{
+	struct out out = { .buf = req, .len = n, .meta = FOS_META_CALL };
+	struct op op;
+	ssize_t ret;
+
+	if ((flags & ~(FOS_NONBLOCK | FOS_MORE)) || (!req && n) || !token)
+		return fos__ret(-EINVAL);
+	ret = op_begin(&op, fd, deadline);
+	if (ret)
+		return fos__ret(ret);
+	ret = chan_send(&op, &out, FOS_POST | flags);
+	if (ret >= 0)
+		*token = out.token;
+	return op_end(&op, ret < 0 ? ret : 0);
+}
+
+FOS_HOT FOS_API ssize_t fos_collect(int fd, uint64_t *token, void *rsp,
+				    size_t cap, int flags,
+				    const struct timespec *deadline)
+{
+	struct in in = { .buf = rsp, .cap = cap };
+	struct op op;
+	int ret;
+
+	if ((flags & ~FOS_NONBLOCK) || (!rsp && cap) || !token)
+		return fos__ret(-EINVAL);
+	ret = op_begin(&op, fd, deadline);
+	if (ret)
+		return fos__ret(ret);
+	return op_end(&op, post_collect(&op, &in, token, flags));
 }
 
 FOS_API int fos_abandon(int fd, uint64_t token)

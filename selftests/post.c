@@ -139,15 +139,23 @@ TEST_F(post, as_many_are_outstanding_as_the_channel_is_deep)
 TEST_F(post, flags_that_make_no_sense)
 {
 	struct fos_msg m = { .token = 0 };
+	const int fd = self->fd[0];
+	uint64_t token = 0;
 
-	EXPECT_EQ(-EINVAL, RESULT(fos_sendmsg(self->fd[0], &m, FOS_CALL, NULL)));
-	EXPECT_EQ(-EINVAL, RESULT(fos_sendmsg(self->fd[0], &m, FOS_MORE, NULL)));
-	EXPECT_EQ(-EINVAL, RESULT(fos_sendmsg(self->fd[0], &m, FOS_REPLY, NULL)));
-	EXPECT_EQ(-EINVAL, RESULT(fos_recvmsg(self->fd[0], &m, FOS_POST, NULL)));
-	EXPECT_EQ(-EINVAL, RESULT(fos_send(self->fd[0], "x", 1, FOS_MORE)));
-	EXPECT_EQ(-EINVAL, RESULT(fos_send(self->fd[0], "x", 1,
-					   FOS_POST | FOS_CALL)));
-	EXPECT_EQ(-EINVAL, RESULT(fos_recv(self->fd[0], &m, 1, FOS_REPLY)));
+	EXPECT_EQ(-EINVAL, RESULT(fos_send(fd, "x", 1, FOS_MORE)));
+	EXPECT_EQ(-EINVAL, RESULT(fos_send(fd, "x", 1, FOS_POST | 8)));
+	EXPECT_EQ(-EINVAL, RESULT(fos_sendmsg(fd, &m, FOS_MORE, NULL)));
+	EXPECT_EQ(-EINVAL, RESULT(fos_recvmsg(fd, &m, FOS_POST, NULL)));
+	EXPECT_EQ(-EINVAL, RESULT(fos_postmsg(fd, &m, FOS_POST, NULL)));
+	EXPECT_EQ(-EINVAL, RESULT(fos_postmsg(fd, NULL, 0, NULL)));
+	EXPECT_EQ(-EINVAL, RESULT(fos_collectmsg(fd, &m, FOS_MORE, NULL)));
+	EXPECT_EQ(-EINVAL, RESULT(fos_collectmsg(fd, NULL, 0, NULL)));
+	EXPECT_EQ(-EINVAL, RESULT(fos_post(fd, NULL, 1, &token, 0, NULL)));
+	EXPECT_EQ(-EINVAL, RESULT(fos_post(fd, "x", 1, NULL, 0, NULL)));
+	EXPECT_EQ(-EINVAL, RESULT(fos_post(fd, "x", 1, &token, FOS_POST, NULL)));
+	EXPECT_EQ(-EINVAL, RESULT(fos_collect(fd, &token, NULL, 1, 0, NULL)));
+	EXPECT_EQ(-EINVAL, RESULT(fos_collect(fd, NULL, &m, 1, 0, NULL)));
+	EXPECT_EQ(-EINVAL, RESULT(fos_collect(fd, &token, &m, 1, FOS_MORE, NULL)));
 	m.token = 5;
 	EXPECT_EQ(-EINVAL, RESULT(fos_sendmsg(self->fd[0], &m, FOS_POST, NULL)));
 }
@@ -172,7 +180,7 @@ TEST_F(post, a_request_or_a_reply_that_is_too_long_ends_one_call)
 	struct fos_msg m = { .iov = &iov, .iovlen = 1 };
 	uint64_t first, token, which;
 
-	ASSERT_EQ(64, fos_sendmsg(self->fd[0], &m, FOS_POST | FOS_CALL, NULL));
+	ASSERT_EQ(64, fos_postmsg(self->fd[0], &m, 0, NULL));
 	first = m.token;
 	ASSERT_GT(post(self->fd[0], 4), 0);
 	EXPECT_EQ(4, take(self->fd[1], &token));
@@ -184,10 +192,8 @@ TEST_F(post, a_request_or_a_reply_that_is_too_long_ends_one_call)
 	EXPECT_EQ(token, which);
 	EXPECT_EQ(1, fos_delivered());
 	EXPECT_EQ(-ENOMSG, collect_any(self->fd[0], &which, 0));
-	m.token = 0;
 	iov.iov_len = FOS_MSG_MAX;
-	EXPECT_EQ(-EMSGSIZE, RESULT(fos_sendmsg(self->fd[0], &m,
-						FOS_POST | FOS_CALL, NULL)));
+	EXPECT_EQ(-EMSGSIZE, RESULT(fos_postmsg(self->fd[0], &m, 0, NULL)));
 }
 
 /* ---- messages --------------------------------------------------------- */
@@ -298,7 +304,7 @@ TEST_F(post, an_answered_call_can_be_abandoned)
 TEST_F(post, buffers_go_with_posted_calls_and_come_back)
 {
 	struct iovec buf, got;
-	struct fos_msg m, in = { .bufs = &got, .nbufs = 1 };
+	struct fos_msg m, in = { .bufs = &got };
 	int i;
 
 	for (i = 0; i < 4 * DEPTH; i++) {
@@ -307,16 +313,14 @@ TEST_F(post, buffers_go_with_posted_calls_and_come_back)
 		ASSERT_TRUE(buf.iov_base);
 		fill(buf.iov_base, 100, i);
 		m = (struct fos_msg) { .bufs = &buf, .nbufs = 1 };
-		ASSERT_EQ(0, fos_sendmsg(self->fd[0], &m, FOS_POST | FOS_CALL,
-					 NULL));
+		ASSERT_EQ(0, fos_postmsg(self->fd[0], &m, 0, NULL));
 		EXPECT_EQ(FOS_PATH_LEND, m.path);
 		in.nbufs = 1;
 		ASSERT_EQ(0, fos_recvmsg(self->fd[1], &in, 0, NULL));
 		EXPECT_TRUE(is_filled(got.iov_base, 100, i));
 		EXPECT_EQ(0, fos_buf_release(self->fd[1], got.iov_base));
 		EXPECT_EQ(0, fos_reply(self->fd[1], in.token, "ok", 0));
-		EXPECT_EQ(0, collect_by(self->fd[0], &m.token, NULL, 0, 0,
-					HANG_MS));
+		EXPECT_EQ(0, fos_collectmsg(self->fd[0], &m, 0, NULL));
 	}
 }
 

@@ -36,12 +36,11 @@ FIXTURE_TEARDOWN(post)
 /* Post a request of one number; its token, or -errno. */
 static inline long post_with(int fd, uint64_t number, int flags)
 {
-	struct iovec iov = { &number, sizeof(number) };
-	struct fos_msg m = { .iov = &iov, .iovlen = 1 };
 	const struct timespec deadline = deadline_in(HANG_MS);
-	ssize_t ret = fos_sendmsg(fd, &m, FOS_POST | FOS_CALL | flags, &deadline);
+	uint64_t token;
 
-	return ret < 0 ? -errno : (long)m.token;
+	return fos_post(fd, &number, sizeof(number), &token, flags, &deadline) ?
+	       -errno : (long)token;
 }
 
 static inline long post(int fd, uint64_t number)
@@ -53,13 +52,9 @@ static inline long post(int fd, uint64_t number)
 static inline long collect_by(int fd, uint64_t *token, void *buf, size_t cap,
 			      int flags, long ms)
 {
-	struct iovec iov = { buf, cap };
-	struct fos_msg m = { .iov = &iov, .iovlen = 1, .token = *token };
 	const struct timespec deadline = deadline_in(ms);
-	const long ret = RESULT(fos_recvmsg(fd, &m, FOS_REPLY | flags, &deadline));
 
-	*token = m.token;
-	return ret;
+	return RESULT(fos_collect(fd, token, buf, cap, flags, &deadline));
 }
 
 /* The number in the reply, or -errno. */
