@@ -70,6 +70,12 @@ static bool take(struct fos_calls *calls, uint64_t token)
 		__ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
+/* Is it outstanding, and its reply there?  Then take it. */
+static inline bool is_answered(struct op *op, uint64_t token)
+{
+	return fos_ring_has_reply(op->r, token) && take(&op->ep->calls, token);
+}
+
 /**
  * struct search - for a call that can be collected
  * @token: which, 0: any
@@ -90,8 +96,7 @@ static void look_at(struct op *op, struct search *s, uint32_t slot, bool dead)
 
 	if (!token || (s->token && s->token != token))
 		return;
-	if ((dead || fos_ring_has_reply(op->r, token)) &&
-	    take(&op->ep->calls, token))
+	if (is_answered(op, token) || (dead && take(&op->ep->calls, token)))
 		s->found = token;
 	else
 		s->left = true;
@@ -148,17 +153,20 @@ static int find(struct op *op, struct search *s, uint64_t *sum, int flags)
 	return s->left ? -EAGAIN : -ENOMSG;
 }
 
-static int find_wait(struct op *op, struct search *s, int flags)
+/* *@token: in: which, 0: any; out: which it was. */
+static FOS_APART int find_wait(struct op *op, uint64_t *token, int flags)
 {
+	struct search s = { .token = *token };
 	uint64_t sum = 0;
 	int ret;
 
 	for (;;) {
-		ret = find(op, s, &sum, flags);
+		ret = find(op, &s, &sum, flags);
+		*token = s.found;
 		if (ret != -EAGAIN || (flags & FOS_NONBLOCK))
 			return ret;
-		ret = s->token ? op_wait(op, FOS_WANT_REPLY, s->token) :
-				 op_wait(op, FOS_WANT_REPLIES, sum);
+		ret = s.token ? op_wait(op, FOS_WANT_REPLY, s.token) :
+				op_wait(op, FOS_WANT_REPLIES, sum);
 		if (ret)
 			return ret;
 	}
@@ -166,22 +174,25 @@ static int find_wait(struct op *op, struct search *s, int flags)
 
 ssize_t post_collect(struct op *op, struct in *in, uint64_t *token, int flags)
 {
-	struct search s = { .token = *token };
+	const uint64_t wanted = *token;
 	ssize_t ret;
 
 	chan_begin_call();
-	*token = 0;
-	if (FOS_TOKEN_SLOT(s.token) >= op->r->m.depth)
-		return -ENOMSG;
-	ret = find_wait(op, &s, flags);
-	if (ret)
-		return ret;
-	*token = s.found;
-	if (fos_ring_has_reply(op->r, s.found))
-		ret = in_reply(op, s.found, in);
+	if (FOS_TOKEN_SLOT(wanted) >= op->r->m.depth)
+		ret = -ENOMSG;
+	else if (wanted && is_answered(op, wanted))
+		ret = 0;
 	else
-		ret = chan_give_up(op, s.found, in, -EPIPE);
-	fos__call_end(&op->ep->calls, FOS_TOKEN_SLOT(s.found));
+		ret = find_wait(op, token, flags);
+	if (fos_unlikely(ret)) {
+		*token = 0;
+		return ret;
+	}
+	if (fos_ring_has_reply(op->r, *token))
+		ret = in_reply(op, *token, in);
+	else
+		ret = chan_give_up(op, *token, in, -EPIPE);
+	fos__call_end(&op->ep->calls, FOS_TOKEN_SLOT(*token));
 	if (op_polls(op))
 		op_begin_turn(op);
 	return chan_end_call(op, ret);
