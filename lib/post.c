@@ -70,12 +70,6 @@ static bool take(struct fos_calls *calls, uint64_t token)
 		__ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
-/* Is it outstanding, and its reply there?  Then take it. */
-static inline bool is_answered(struct op *op, uint64_t token)
-{
-	return fos_ring_has_reply(op->r, token) && take(&op->ep->calls, token);
-}
-
 /**
  * struct search - for a call that can be collected
  * @token: which, 0: any
@@ -96,10 +90,11 @@ static void look_at(struct op *op, struct search *s, uint32_t slot, bool dead)
 
 	if (!token || (s->token && s->token != token))
 		return;
-	if (is_answered(op, token) || (dead && take(&op->ep->calls, token)))
-		s->found = token;
-	else
+	if (!dead && !fos_ring_has_reply(op->r, token))
 		s->left = true;
+	/* Else another thread has it, who will not leave it to us. */
+	else if (take(&op->ep->calls, token))
+		s->found = token;
 }
 
 static void look_at_all(struct op *op, struct search *s, bool dead)
@@ -180,7 +175,8 @@ ssize_t post_collect(struct op *op, struct in *in, uint64_t *token, int flags)
 	chan_begin_call();
 	if (FOS_TOKEN_SLOT(wanted) >= op->r->m.depth)
 		ret = -ENOMSG;
-	else if (wanted && is_answered(op, wanted))
+	else if (wanted && fos_ring_has_reply(op->r, wanted) &&
+		 take(&op->ep->calls, wanted))
 		ret = 0;
 	else
 		ret = find_wait(op, token, flags);
