@@ -27,6 +27,24 @@ static int place_open(struct ipc *c)
 	return ipc_chan_open(c, area < AREA_MAX ? area : AREA_MAX);
 }
 
+/* A message and room for one, of the side that this process is. */
+static struct {
+	struct iovec out;
+	struct iovec in;
+	struct fos_msg tx;
+	struct fos_msg rx;
+} x;
+
+/* In place or, if it is short, as bytes. */
+static void describe(struct fos_msg *m, struct iovec *iov, size_t len)
+{
+	iov->iov_len = len;
+	if (len < IN_PLACE_MIN)
+		*m = (struct fos_msg) { .iov = iov, .iovlen = 1 };
+	else
+		*m = (struct fos_msg) { .bufs = iov, .nbufs = 1 };
+}
+
 /* Room for the next body; where it was before, the body still is. */
 static int next_buffer(struct ipc *c)
 {
@@ -39,15 +57,11 @@ static int next_buffer(struct ipc *c)
 	if (!buf)
 		return errno == EPIPE ? 0 : ipc_fail(c, "fos_buf_alloc");
 	c->tx = buf;
+	x.out.iov_base = buf;
 	if (buf != c->area[0])
 		body_write(buf, c->out_len, c->side, 0);
 	c->area[0] = buf;
 	return 0;
-}
-
-static int place_join(struct ipc *c, int side)
-{
-	return ipc_chan_join(c, side) ? -1 : next_buffer(c);
 }
 
 /* What came in place goes back. */
@@ -59,45 +73,28 @@ static int release(struct ipc *c)
 	return 0;
 }
 
-/* A message and room for one, each in place or, if short, as bytes. */
-struct exchange {
-	struct iovec out;
-	struct iovec in;
-	struct fos_msg tx;
-	struct fos_msg rx;
-};
-
-static inline void describe(struct fos_msg *m, struct iovec *iov, char *buf,
-			    size_t len)
+static int place_join(struct ipc *c, int side)
 {
-	*iov = (struct iovec) { .iov_base = buf, .iov_len = len };
-	if (len < IN_PLACE_MIN)
-		*m = (struct fos_msg) { .iov = iov, .iovlen = 1 };
-	else
-		*m = (struct fos_msg) { .bufs = iov, .nbufs = 1,
-					.flags = FOS_NOCOPY };
-}
-
-static inline void exchange_init(struct exchange *x, struct ipc *c)
-{
-	describe(&x->tx, &x->out, c->tx, c->out_len);
-	describe(&x->rx, &x->in, c->rx, c->in_len);
-	x->rx.flags = 0;
+	describe(&x.tx, &x.out, c->out_len);
+	describe(&x.rx, &x.in, c->in_len);
+	x.in.iov_base = c->rx;
+	x.out.iov_base = c->tx;
+	if (x.tx.nbufs)
+		x.tx.flags = FOS_NOCOPY;
+	return ipc_chan_join(c, side) ? -1 : next_buffer(c);
 }
 
 /* What has come, and that it came as it should. */
-static int took(struct ipc *c, struct exchange *x, const char *what, ssize_t n)
+static int took(struct ipc *c, const char *what, ssize_t n)
 {
-	size_t bytes = c->in_len < IN_PLACE_MIN ? c->in_len : 0;
-
 	if (n < 0)
 		return ipc_fail(c, what);
-	if (x->rx.nbufs) {
-		c->rx = x->in.iov_base;
+	if (x.rx.nbufs) {
+		c->rx = x.in.iov_base;
 		c->area[1] = c->rx;
 	}
-	if ((size_t)n != bytes || (!bytes && !(x->rx.path & FOS_PATH_LEND)) ||
-	    x->in.iov_len != c->in_len) {
+	if ((size_t)n != (x.rx.nbufs ? 0 : c->in_len) ||
+	    x.in.iov_len != c->in_len) {
 		errno = EBADMSG;
 		return ipc_fail(c, what);
 	}
@@ -106,49 +103,37 @@ static int took(struct ipc *c, struct exchange *x, const char *what, ssize_t n)
 
 static int place_call(struct ipc *c)
 {
-	struct exchange x;
 	ssize_t n;
 
 	if (release(c))
 		return -1;
-	exchange_init(&x, c);
 	n = fos_callmsg(c->in, &x.tx, &x.rx, NULL);
-	return took(c, &x, "fos_callmsg", n) ? -1 : next_buffer(c);
+	return took(c, "fos_callmsg", n) ? -1 : next_buffer(c);
 }
 
 static int place_recv(struct ipc *c)
 {
-	struct exchange x;
-	ssize_t n;
+	ssize_t n = fos_recvmsg(c->in, &x.rx, 0, NULL);
 
-	exchange_init(&x, c);
-	n = fos_recvmsg(c->in, &x.rx, 0, NULL);
-	c->token = x.rx.token;
-	return took(c, &x, "fos_recvmsg", n);
+	return took(c, "fos_recvmsg", n);
 }
 
 static int place_reply_recv(struct ipc *c)
 {
-	struct exchange x;
 	ssize_t n;
 
 	if (release(c))
 		return -1;
-	exchange_init(&x, c);
-	x.tx.token = c->token;
+	x.tx.token = x.rx.token;
 	n = fos_reply_recvmsg(c->in, &x.tx, &x.rx, NULL);
-	c->token = x.rx.token;
-	return took(c, &x, "fos_reply_recvmsg", n) ? -1 : next_buffer(c);
+	return took(c, "fos_reply_recvmsg", n) ? -1 : next_buffer(c);
 }
 
 static int place_reply(struct ipc *c)
 {
-	struct exchange x;
-
 	if (release(c))
 		return -1;
-	exchange_init(&x, c);
-	x.tx.token = c->token;
+	x.tx.token = x.rx.token;
 	if (fos_sendmsg(c->in, &x.tx, 0, NULL) < 0)
 		return ipc_fail(c, "fos_sendmsg");
 	return 0;
