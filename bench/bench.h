@@ -64,6 +64,7 @@ enum {
  * @flags:	IPC_*
  * @arg:	for engines that share their functions
  * @copies:	how often it copies a body
+ * @most:	bytes of a body, 0: any number
  * @open:	in the parent before fork(): make what both sides inherit
  * @join:	in each side; may be NULL
  * @call:	client: send tx, receive rx
@@ -80,6 +81,7 @@ struct ipc_engine {
 	unsigned int flags;
 	int arg;
 	int copies;
+	size_t most;
 	int (*open)(struct ipc *c);
 	int (*join)(struct ipc *c, int side);
 	int (*call)(struct ipc *c);

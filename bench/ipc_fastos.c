@@ -84,8 +84,6 @@ int ipc_chan_open(struct ipc *c, uint64_t area_bytes)
 
 static int chan_open(struct ipc *c)
 {
-	if (c->size > FOS_MSG_MAX)
-		return ipc_skip(c, "a message that is copied has at most 1 MiB");
 	return ipc_chan_open(c, 0);
 }
 
@@ -152,6 +150,7 @@ static int chan_reply(struct ipc *c)
 
 #define CHAN_OPERATIONS							\
 	.copies = 2,							\
+	.most = FOS_MSG_MAX,						\
 	.open = chan_open,						\
 	.join = ipc_chan_join,						\
 	.recv = chan_reply_recv,	/* token 0: nothing to answer */ \
