@@ -6,6 +6,7 @@
 
 #define CALIBRATE_RUNS	6
 #define ICOUNT_WARM	30
+#define ICOUNT_LEAST	5
 
 static uint64_t windows(uint64_t rounds, unsigned int depth)
 {
@@ -46,11 +47,23 @@ static void calibrate(struct row *row, uint64_t iters, struct run_result *res)
 	row->run.warm = n / 20 < 20 ? 20 : n / 20 > 2000 ? 2000 : n / 20;
 }
 
+/* Under -icount; who copies bodies is slow, and needs few of large ones. */
+static uint64_t iterations(const struct ipc_engine *e, size_t size,
+			   const struct ipc_options *opt)
+{
+	uint64_t few = opt->bytes / size;
+
+	if (!opt->bytes || few >= opt->iters || (opt->header && !e->copies))
+		return opt->iters;
+	return few < ICOUNT_LEAST ? ICOUNT_LEAST : few;
+}
+
 /* The cell knows its size and CPUs, and is not full; probes come last. */
 struct row *cell_add(struct cell *cell, const struct ipc_engine *e,
 		     const struct ipc_options *opt)
 {
 	struct row *row = &cell->row[cell->rows++ + cell->probes];
+	uint64_t batch = iterations(e, cell->size, opt);
 
 	row->e = e;
 	row->time_ms = opt->time_ms;
@@ -59,12 +72,15 @@ struct row *cell_add(struct cell *cell, const struct ipc_engine *e,
 		.size = cell->size,
 		.cpu = { cell->cpu[CLIENT], cell->cpu[SERVER] },
 		.depth = opt->depth,
-		.warm = ICOUNT_WARM,
-		.batch = windows(opt->iters, opt->depth),
+		.warm = batch < ICOUNT_WARM ? batch : ICOUNT_WARM,
+		.batch = windows(batch, opt->depth),
 		.samples = 1,
 		.lead_ns = opt->lead_ms * 1000000,
 		.tracepoint = -1,
 		.hog = opt->hog,
+		.oneway = opt->oneway,
+		.header = opt->header,
+		.produce = opt->produce,
 	};
 	return row;
 }

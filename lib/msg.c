@@ -66,14 +66,12 @@ uint32_t fos__path(uint32_t meta, size_t len)
 
 static ssize_t check(const struct fos_msg *m, uint32_t flags)
 {
-	size_t i;
+	_Static_assert(sizeof(m->resv) == 4 * sizeof(m->resv[0]), "resv");
 
 	if (!m || (m->flags & ~flags) || m->nbufs > FOS_MSG_BUFS ||
-	    (m->nbufs && !m->bufs))
+	    (m->nbufs && !m->bufs) ||
+	    (m->resv[0] | m->resv[1] | m->resv[2] | m->resv[3]))
 		return -EINVAL;
-	for (i = 0; i < sizeof(m->resv) / sizeof(m->resv[0]); i++)
-		if (m->resv[i])
-			return -EINVAL;
 	return vector_len(m);
 }
 
