@@ -11,7 +11,7 @@ def slack: if test("fastos-(block|spin|fixed)") then [0, 2, 2, 2]
 	else [0, 100, 40, 40] end;
 def columns: ["instructions", "traps", "switches", "IPIs"];
 # What one CPU is promised on every kernel.
-def promised: ["fastos-block 8"];
+def promised: ["fastos-block 8", "deep fastos-block 8"];
 
 def identity: [.kernel, .package, .compiler, .qemu, .cpus];
 def name: "\(.kernel) (\(.package)), \(.cpus) CPU, QEMU \(.qemu | split(" ")[0])";
