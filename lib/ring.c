@@ -409,14 +409,12 @@ bool fos_ring_is_empty(struct fos_ring *r)
 {
 	uint64_t pos = LOAD(&r->head);
 	uint64_t end = pos + r->m.depth;
-	uint64_t word;
 
-	for (; pos < end; pos++) {
-		word = LOAD(&r->m.my_claims[slot_of(r, pos)]);
-		if (is_open(r, pos, word) &&
-		    LOAD(&r->m.peer_entries[slot_of(r, pos)].seq) == pos)
+	/* Mostly there is nothing, which one look at each tells. */
+	for (; pos < end; pos++)
+		if (LOAD(&r->m.peer_entries[slot_of(r, pos)].seq) == pos &&
+		    is_open(r, pos, LOAD(&r->m.my_claims[slot_of(r, pos)])))
 			return false;
-	}
 	return true;
 }
 
