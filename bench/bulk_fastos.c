@@ -17,7 +17,7 @@
 #define AREA_MAX	(64UL << 20)
 #define AREA_MORE	(64UL << 10)
 
-/* What is no more than this goes as bytes: the acknowledgement. */
+/* What is no more than this goes as bytes: the acknowledgment. */
 #define IN_PLACE_MIN	64UL
 
 static int place_open(struct ipc *c)

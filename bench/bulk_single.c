@@ -136,7 +136,7 @@ static int readv_join(struct ipc *c, int side)
 	return 0;
 }
 
-/* The eventfd carries the first word: all of an acknowledgement. */
+/* The eventfd carries the first word: all of an acknowledgment. */
 static int readv_put(struct ipc *c)
 {
 	ssize_t n = write(c->out, c->tx, sizeof(uint64_t));

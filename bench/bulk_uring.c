@@ -20,10 +20,20 @@ static int no_ring(struct ipc *c, int err)
 	return ipc_fail(c, "io_uring");
 }
 
+/* The cheapest that there is; before Linux 6.1 there was not. */
+static int ring_init(void)
+{
+	int ret = io_uring_queue_init(ENTRIES, &ring,
+				      IORING_SETUP_SINGLE_ISSUER |
+				      IORING_SETUP_DEFER_TASKRUN);
+
+	return ret == -EINVAL ? io_uring_queue_init(ENTRIES, &ring, 0) : ret;
+}
+
 static int uring_open(struct ipc *c)
 {
 	char why[WHY_LEN];
-	int ret = io_uring_queue_init(ENTRIES, &ring, 0);
+	int ret = ring_init();
 
 	if (ret) {
 		snprintf(why, sizeof(why), "no io_uring here (%s)",
@@ -36,7 +46,7 @@ static int uring_open(struct ipc *c)
 
 static int uring_join(struct ipc *c, int side)
 {
-	int ret = io_uring_queue_init(ENTRIES, &ring, 0);
+	int ret = ring_init();
 
 	if (ret)
 		return no_ring(c, ret);

@@ -60,7 +60,7 @@ static double positive(double x)
 	return x < 0 ? 0 : x;
 }
 
-/* Bodies a round trip: 2, or 1 and an acknowledgement. */
+/* Bodies a round trip: 2, or 1 and an acknowledgment. */
 static void floor_work(struct cell *cell, const struct ipc_options *opt)
 {
 	int bodies = opt->oneway ? 1 : 2;
