@@ -343,10 +343,11 @@ ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp, size_t n,
  */
 int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
 
-/* ---- messages with buffers -------------------------------------------- */
+/* ---- messages with buffers and descriptors ---------------------------- */
 
-/* Buffers that one message may carry. */
+/* Buffers, and descriptors, that one message may carry. */
 #define FOS_MSG_BUFS		4
+#define FOS_MSG_FDS		8
 
 /* fos_msg.flags */
 #define FOS_NOCOPY		1	/* EOPNOTSUPP rather than copy anything */
@@ -355,9 +356,10 @@ int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
 #define FOS_PATH_INLINE		1	/* in the ring's entry: two copies */
 #define FOS_PATH_AREA		2	/* through the sender's area: two copies */
 #define FOS_PATH_LEND		4	/* buffers, in place: no copy */
+#define FOS_PATH_FDS		8	/* descriptors, by a socket beside the channel */
 
 /**
- * struct fos_msg - a message with buffers
+ * struct fos_msg - a message with buffers and descriptors
  * @iov:	its bytes, which are copied as fos_send() does
  * @bufs:	buffers that go with it in place.  To send: each a piece of a
  *		buffer of its own from fos_buf_alloc() on this endpoint, at least
@@ -369,7 +371,17 @@ int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
  *		own; received: of the request, 0 of a one-way message
  * @flags:	FOS_NOCOPY or 0
  * @path:	out: FOS_PATH_*
+ * @fds:	descriptors that go with it, as by SCM_RIGHTS: the sender keeps his.
+ *		To receive: filled in; O_CLOEXEC, and the receiver's to close.
+ * @nfds:	elements of @fds, up to FOS_MSG_FDS; when receiving, room there, then
+ *		how many there are
+ * @resv1:	0
  * @resv:	0
+ *
+ * Descriptors go by channels of fos_connect() and fos_accept(): the library keeps
+ * their connection beside them, in the process that made the call and in its
+ * children.  By others, and where the endpoint came by exec() or as a descriptor,
+ * they give EOPNOTSUPP.
  */
 struct fos_msg {
 	const struct iovec *iov;
@@ -379,7 +391,10 @@ struct fos_msg {
 	uint64_t token;
 	uint32_t flags;
 	uint32_t path;
-	uint64_t resv[4];
+	int *fds;
+	uint32_t nfds;
+	uint32_t resv1;
+	uint64_t resv[2];
 };
 
 /**
