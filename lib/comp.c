@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "comp.h"
 
-#include <poll.h>
 #include <stdlib.h>
 
 #include "internal.h"
@@ -65,15 +64,10 @@ static void drop(struct kept **p)
 	free(k);
 }
 
-/* Has the program closed the endpoint behind our back, and the peer his? */
+/* Has the program closed the endpoint behind our back? */
 static bool is_left_behind(const struct kept *k)
 {
-	const struct timespec at_once = { 0 };
-	struct pollfd p = { .fd = k->sock };
-
-	return !has_fd(k->fd, k) &&
-	       syscall(SYS_ppoll, &p, 1, &at_once, NULL, 0) > 0 &&
-	       !fos__count_fds(has_fd, k);
+	return !has_fd(k->fd, k) && !fos__count_fds(has_fd, k);
 }
 
 /* A few for each new one, in turn: it costs the same however many there are. */

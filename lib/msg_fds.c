@@ -111,6 +111,7 @@ FOS_APART void fds_go(struct op *op, const struct out *out)
 
 FOS_APART int fds_go_first(struct op *op, struct out *out)
 {
+	out->lending->sent = (struct fos_sent) { 0 };
 	/* It will not be sent. */
 	if (!out_fits(op, out) || fos_ring_peer_dead(op->r) ||
 	    fos_ring_is_stale(op->r, out->token))
@@ -162,8 +163,10 @@ static bool is_wanted(struct op *op, uint32_t kind, uint64_t name)
 	}
 	if (kind != FOS_META_REPLY || slot >= depth)
 		return false;
+	/* Who is about to give up takes it if it is there after all. */
 	word = LOAD(&op->r->m.my_released[slot]);
-	return FOS_RELEASED_TOKEN(word) < name &&
+	return (FOS_RELEASED_TOKEN(word) < name ||
+		word == (name | FOS_RELEASED_GIVING_UP)) &&
 	       (LOAD(&op->ep->calls.busy[slot / 64]) >> slot % 64 & 1);
 }
 
