@@ -190,10 +190,10 @@ struct fos_peer {
  * that does other things beside accepting sets O_NONBLOCK, for POLLIN may have
  * been one of those.
  *
- * This user is charged for the channel.  Once accepted, a client costs one
- * descriptor (two without the module), until he comes to use it another one that
- * is under way, and memory up to what @peer->limit says: count them by uid if you
- * do not trust them.
+ * This user is charged for the channel.  Once accepted, a client costs two
+ * descriptors (three without the module), one of them for descriptors that go with
+ * messages; until he comes to use it another one that is under way, and memory up
+ * to what @peer->limit says: count them by uid if you do not trust them.
  *
  * Return: an endpoint; -1 with
  * EAGAIN: nobody waits, or many in a row were skipped (O_NONBLOCK); EINTR: a
@@ -434,7 +434,7 @@ void *fos_buf_alloc(int fd, size_t len, int flags,
 int fos_buf_release(int fd, const void *buf);
 
 /**
- * fos_sendmsg() - fos_send() or fos_reply() with buffers
+ * fos_sendmsg() - fos_send() or fos_reply() with buffers and descriptors
  * @fd:		an endpoint
  * @m:		the message
  * @flags:	0 or FOS_NONBLOCK; of a reply 0
@@ -442,18 +442,23 @@ int fos_buf_release(int fd, const void *buf);
  *		CLOCK_MONOTONIC; a reply does not wait
  *
  * When it fails the buffers are still yours.  A receiver who does not make room
- * for them (fos_recv(), too few elements) refuses the message: EMSGSIZE.
+ * for them, or for the descriptors (fos_recv(), too few elements), refuses the
+ * message: EMSGSIZE.  Descriptors of a message that failed are closed when the
+ * receiver next makes room for some, or closes.
  *
  * Return: bytes of @m->iov; -1 with
  * ETIMEDOUT: nobody took it in time; EOPNOTSUPP: there are bytes to be copied
- * and FOS_NOCOPY is set; EINVAL: also @bufs are not pieces of buffers of yours;
- * and as fos_send() or fos_reply().
+ * and FOS_NOCOPY is set, or descriptors for which this channel has no way;
+ * EINVAL: also @bufs are not pieces of buffers of yours; EBADF: also one of @fds is
+ * none; ENOBUFS: also descriptors of hundreds of failed messages lie there;
+ * ETOOMANYREFS: this user has as many under way as RLIMIT_NOFILE allows; ENOMEM;
+ * and as fos_send() or fos_reply().  After these a request can still be answered.
  */
 ssize_t fos_sendmsg(int fd, struct fos_msg *m, int flags,
 		    const struct timespec *deadline);
 
 /**
- * fos_recvmsg() - take a message or a request with its buffers
+ * fos_recvmsg() - take a message or a request with its buffers and descriptors
  * @fd:		an endpoint
  * @m:		room for it
  * @flags:	0 or FOS_NONBLOCK
@@ -464,13 +469,15 @@ ssize_t fos_sendmsg(int fd, struct fos_msg *m, int flags,
  * fos_buf_release(): check what you have read, not what you will read again, for
  * the sender may write there.
  *
- * Return: its bytes, in @m->iov; -1 with ETIMEDOUT, and as fos_recv().
+ * Return: its bytes, in @m->iov; -1 with ETIMEDOUT; EMFILE: no room in the table of
+ * descriptors for those of the message: it stays, to be taken later; EPROTO: also the
+ * peer announced descriptors that did not come; and as fos_recv().
  */
 ssize_t fos_recvmsg(int fd, struct fos_msg *m, int flags,
 		    const struct timespec *deadline);
 
 /**
- * fos_callmsg() - fos_call() with buffers
+ * fos_callmsg() - fos_call() with buffers and descriptors
  * @fd:		an endpoint
  * @req:	the request; its token is not looked at
  * @rsp:	room for the reply
@@ -478,21 +485,22 @@ ssize_t fos_recvmsg(int fd, struct fos_msg *m, int flags,
  *
  * When it fails, the request's buffers are still yours unless fos_delivered().
  *
- * Return: bytes of the reply; -1 as fos_sendmsg() and fos_call().
+ * Return: bytes of the reply; -1 as fos_sendmsg() and fos_call(); EMFILE: no room
+ * for the reply's descriptors, they are lost, but fos_delivered().
  */
 ssize_t fos_callmsg(int fd, struct fos_msg *req, struct fos_msg *rsp,
 		    const struct timespec *deadline);
 
 /**
- * fos_reply_recvmsg() - fos_reply_recv() with buffers
+ * fos_reply_recvmsg() - fos_reply_recv() with buffers and descriptors
  * @fd:		an endpoint
  * @rsp:	the reply to the request @rsp->token, if that is not 0; it is 0
  *		when that is answered or cannot be any more
  * @req:	room for the next request
  * @deadline:	of the wait; NULL or absolute CLOCK_MONOTONIC
  *
- * Return: bytes of the request; -1 as fos_sendmsg() and fos_reply_recv().  The
- * buffers of a reply that failed are still yours.
+ * Return: bytes of the request; -1 as fos_sendmsg(), fos_recvmsg() and
+ * fos_reply_recv().  The buffers of a reply that failed are still yours.
  */
 ssize_t fos_reply_recvmsg(int fd, struct fos_msg *rsp, struct fos_msg *req,
 			  const struct timespec *deadline);
