@@ -234,7 +234,7 @@ static void ep_unregister(struct fos_ep *ep)
 	*p = ep->next;
 	for (i = 0; i < CHUNKS; i++)
 		for (j = 0; table[i] && j < CHUNK; j++)
-			if (table[i][j].ep == ep)
+			if (LOAD(&table[i][j].ep) == ep)
 				STORE(&table[i][j].ep, NULL);
 }
 
@@ -301,7 +301,8 @@ static int find_fd(const struct fos_ep *ep, int but)
 	for (i = 0; i < CHUNKS; i++) {
 		for (j = 0; table[i] && j < CHUNK; j++) {
 			fd = i * CHUNK + j;
-			if (table[i][j].ep == ep && fd != but && fd_is(fd, ep))
+			if (LOAD(&table[i][j].ep) == ep && fd != but &&
+			    fd_is(fd, ep))
 				return fd;
 		}
 	}

@@ -30,7 +30,7 @@ FIXTURE_SETUP(msg_fds)
 	ASSERT_EQ(-ETIMEDOUT, take_in(self->fd[0], &none, 0));
 	ASSERT_EQ(-ETIMEDOUT, take_in(self->fd[1], &none, 0));
 	ASSERT_EQ(-ETIMEDOUT, take_in(self->fd[0], &none, 0));
-	self->before = count_open();
+	self->before = settled();
 }
 
 FIXTURE_TEARDOWN(msg_fds)
@@ -367,7 +367,9 @@ TEST_F(msg_fds, a_message_that_was_withdrawn_leaves_the_next_alone)
 	for (i = 0; i < 20; i++) {
 		to_send(&out, "no", 2);
 		with_fd(&out, p[1]);
-		withdraw(self->fd[0], &out, i % 4);
+		/* Who polls is not interrupted. */
+		withdraw(self->fd[0], &out,
+			 i % 4 == 1 && variant->spin == FOS_SPIN_ALWAYS ? 0 : i % 4);
 		if (i % 3)
 			continue;
 		to_send(&out, NULL, 0);

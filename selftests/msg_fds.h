@@ -48,6 +48,20 @@ static inline bool meet(int fd[2], uint32_t spin)
 	return fd[0] >= 0 && fd[1] >= 0;
 }
 
+/* What is open, when the ends have met and what they sent for that is closed. */
+static inline int settled(void)
+{
+	int n, last = -1, same = 0;
+
+	do {
+		n = count_open();
+		same = n == last ? same + 1 : 0;
+		last = n;
+		nap_us(2000);
+	} while (same < 5);
+	return n;
+}
+
 /* ---- what lies beside it ---------------------------------------------- */
 
 static inline bool is_companion(int fd, bool client)
