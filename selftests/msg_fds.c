@@ -456,22 +456,6 @@ TEST_F(msg_fds, a_reply_that_comes_too_late_leaves_the_next_alone)
 
 /* ---- shortage --------------------------------------------------------- */
 
-static int filler[4096], fillers;
-
-static void leave_free(int n)
-{
-	while ((filler[fillers] = dup(0)) >= 0)
-		fillers++;
-	while (n-- && fillers)
-		close(filler[--fillers]);
-}
-
-static void free_all(void)
-{
-	while (fillers)
-		close(filler[--fillers]);
-}
-
 TEST_F(msg_fds, no_room_in_the_table_is_emfile_and_the_message_stays)
 {
 	struct rlimit few = { 100, 100 };

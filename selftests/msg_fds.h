@@ -198,4 +198,22 @@ static inline bool ended(int fd)
 	return wait_poll(fd, POLLHUP) == POLLHUP;
 }
 
+/* ---- a table that is full --------------------------------------------- */
+
+static UNUSED int filler[4096], fillers;
+
+static inline void leave_free(int n)
+{
+	while ((filler[fillers] = dup(0)) >= 0)
+		fillers++;
+	while (n-- && fillers)
+		close(filler[--fillers]);
+}
+
+static inline void free_all(void)
+{
+	while (fillers)
+		close(filler[--fillers]);
+}
+
 #endif
