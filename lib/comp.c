@@ -138,6 +138,13 @@ void fos__comp_closed(const struct fos_backend *backend,
 		drop(p);
 }
 
+int fos__comp_stash(struct fos_comp *c)
+{
+	if (!c->stash)
+		c->stash = calloc(c->parcels, sizeof(*c->stash));
+	return c->stash ? 0 : -ENOMEM;
+}
+
 void fos__comp_close(struct fos_comp *c)
 {
 	uint32_t i, n;

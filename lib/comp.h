@@ -71,6 +71,8 @@ void fos__comp_attach(struct fos_comp *c, const struct fos_backend *backend,
 void fos__comp_closed(const struct fos_backend *backend,
 		      const struct fos_core_query *q);
 void fos__comp_close(struct fos_comp *c);
+/* With its lock: from now on there is room to put descriptors by.  -ENOMEM. */
+int fos__comp_stash(struct fos_comp *c);
 /* In a child after fork(): the endpoint is its parent's. */
 void fos__comp_forget(struct fos_comp *c);
 

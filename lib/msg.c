@@ -9,6 +9,7 @@
 #include "msg_fds.h"
 
 _Static_assert(FOS_MSG_BUFS == FOS_LENT_MAX, "buffers of a message");
+_Static_assert(sizeof(struct fos_msg) == 72, "programs are built with that");
 
 /* ---- vectors ---------------------------------------------------------- */
 

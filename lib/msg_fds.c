@@ -2,7 +2,6 @@
 #include "msg_fds.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 
 #define LOAD(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
@@ -247,13 +246,6 @@ static bool is_here(struct op *op, const struct fds_name *name)
 	       p->count == name->sent.count;
 }
 
-static int make_stash(struct fos_comp *c)
-{
-	if (!c->stash)
-		c->stash = calloc(c->parcels, sizeof(*c->stash));
-	return c->stash ? 0 : -ENOMEM;
-}
-
 int fds_find(struct op *op, const struct fds_name *name)
 {
 	struct fos_comp *c = &op->ep->comp;
@@ -263,7 +255,7 @@ int fds_find(struct op *op, const struct fds_name *name)
 
 	if (!has_companion(c))
 		return -EPROTO;
-	ret = make_stash(c);
+	ret = fos__comp_stash(c);
 	while (!ret && !is_here(op, name))
 		ret = next_wanted(op, &p, &looked) ? fetch(op, &p) : -EPROTO;
 	return ret;

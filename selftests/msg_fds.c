@@ -77,8 +77,7 @@ TEST_F(msg_fds, descriptors_come_with_bytes_and_buffers)
 			EXPECT_EQ(!!k, !!(in.m.path & FOS_PATH_FDS));
 			EXPECT_EQ(!!b, !!(in.m.path & FOS_PATH_LEND));
 			for (b = 0; b < in.m.nbufs; b++)
-				EXPECT_EQ(0, fos_buf_release(self->fd[1],
-						in.bufs[b].iov_base));
+				fos_buf_release(self->fd[1], in.bufs[b].iov_base);
 			for (b = 0; b < k; b++)
 				EXPECT_EQ(n + b, number(in.fds[b]));
 			/* The sender has his still. */
