@@ -39,6 +39,9 @@ static int report(const char *stage, uint64_t bytes, double began,
 	const uint64_t copied = (a ? a->copied : 0) + (b ? b->copied : 0);
 	const double s = now() - began;
 
+	/* Instead of the progress. */
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "\r\033[K");
 	if (ret)
 		fprintf(stderr, "pipeline: %s: %s\n", stage, errno == EPIPE ?
 			"the process beside it has died" : strerror(errno));

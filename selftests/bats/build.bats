@@ -132,7 +132,7 @@ alone() {
 		[[ $(wc -l <"$f") -lt 80 ]] || { echo "$f"; return 1; }
 	done
 	for f in examples/*.[ch]; do
-		[[ $(wc -l <"$f") -lt 220 ]] || { echo "$f"; return 1; }
+		[[ $(wc -l <"$f") -lt 230 ]] || { echo "$f"; return 1; }
 	done
 }
 
