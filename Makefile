@@ -301,7 +301,7 @@ $(shared): $(lib_whole) lib/libfastos.map
 
 .PHONY: bench-deps
 bench-deps:
-	@for h in gsl/gsl_statistics.h jansson.h; do \
+	@for h in gsl/gsl_statistics.h jansson.h liburing.h; do \
 	echo "#include <$$h>" | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 || { \
 	echo "fosbench needs <$$h>: run \`make deps\`" >&2; exit 1; }; done
 
@@ -313,7 +313,7 @@ $(bench_obj): $(BUILD)/bench/%.o: bench/%.c $(BUILD)/flags | bench-deps
 $(BUILD)/bin/fosbench: $(bench_obj) $(static)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -pthread -o $@ $^ \
-		-lgsl -lgslcblas -lm -ljansson
+		-lgsl -lgslcblas -lm -ljansson -luring
 
 $(KSELFTEST)/kselftest_harness.h:
 	$(call say,FETCH,kselftest harness)

@@ -3,18 +3,24 @@
  * fosbench: what its files share.
  *
  *   fosbench.c	command line, one command a capability
- *   ipc.c	command "ipc";  ipc_options.c
+ *   ipc.c	command "ipc": small messages, there and back
+ *   bulk.c	command "bulk": bodies that are handed over;  bulk_report.c
  *   limits.c	command "limits": what this machine charges
- *   options.c	what both command lines share
+ *   compare.c	the course of ipc and bulk;  compare_options.c
+ *   options.c	what all command lines share
  *   cell.c	which engine runs when
  *   measure.c	the one measuring loop: two processes, one engine
+ *   body.h	what is in a message
  *   counts.c	traps and IPIs
  *   stats.c	medians, percentiles, ratios
  *   floor.c	the least that a round trip can cost here
  *   machine.c	what this machine is;  cgroup.c  how much of it is ours
- *   report.c	the tables;  json.c  the same for programs;  plot.c
+ *   report.c	the tables;  text.c  what stands in them
+ *   json.c	the same for programs;  plot.c
  *   progress.c	a line while it works
- *   null.c, ipc_posix.c, ipc_shm.c, ipc_fastos.c	engines
+ *   null.c, ipc_posix.c, ipc_shm.c, ipc_fastos.c	engines that copy in
+ *			and out
+ *   bulk_fastos.c, bulk_single.c, bulk_uring.c	engines for bulk only
  *   probe.c, probe_pair.c	engines that do one thing only, for limits.c
  *			and floor.c
  */
@@ -46,7 +52,10 @@ enum {
 	IPC_POLLS	= 1 << 4,	/* need not sleep where there are two CPUs */
 	IPC_MODULE	= 1 << 5,	/* absent without the kernel module */
 	IPC_ALONE	= 1 << 6,	/* has a client only */
+	IPC_TOKENS	= 1 << 7,	/* collects replies in any order */
 };
+
+#define MAX_WINDOW	64
 
 /* An open() that finds its engine missing on this machine returns this. */
 #define IPC_SKIP	1
@@ -57,9 +66,13 @@ enum {
  * @what:	a line for --list
  * @flags:	IPC_*
  * @arg:	for engines that share their functions
+ * @copies:	how often it copies a body
+ * @most:	bytes of a body, 0: any number
  * @open:	in the parent before fork(): make what both sides inherit
  * @join:	in each side; may be NULL
  * @call:	client: send tx, receive rx
+ * @post:	client, with --depth: send tx, the @nth of a window; NULL: it cannot
+ * @collect:	client: receive the reply to that
  * @recv:	server: receive rx
  * @reply_recv:	server: send tx, receive rx
  * @reply:	server: send tx
@@ -72,26 +85,37 @@ struct ipc_engine {
 	const char *what;
 	unsigned int flags;
 	int arg;
+	int copies;
+	size_t most;
 	int (*open)(struct ipc *c);
 	int (*join)(struct ipc *c, int side);
 	int (*call)(struct ipc *c);
+	int (*post)(struct ipc *c, unsigned int nth);
+	int (*collect)(struct ipc *c, unsigned int nth);
 	int (*recv)(struct ipc *c);
 	int (*reply_recv)(struct ipc *c);
 	int (*reply)(struct ipc *c);
 	void (*close)(struct ipc *c);
 };
 
-extern const struct ipc_engine *const ipc_engines[];	/* NULL ends it */
-
 /* An engine at work. */
 struct ipc {
 	const struct ipc_engine *e;
 	const int *cpu;			/* of both sides */
-	size_t size;
-	char *tx;			/* private to the side */
+	int side;
+	size_t size;			/* of the larger message */
+	size_t out_len;			/* what this side sends */
+	size_t in_len;			/* and receives */
+	char *tx;			/* private to the side, or its engine's */
 	char *rx;
+	unsigned int depth;		/* requests in a window */
 	uint64_t seq;			/* of the last request */
 	uint64_t sum;			/* of all bytes received */
+	size_t read;			/* bytes that this side reads of each */
+	uint64_t base;			/* their sum, without the number */
+	uint64_t numbered;		/* words to which that is added */
+	bool produce;			/* write all of it each time */
+	bool check;			/* the peer's body is what comes */
 	volatile uint64_t *progress;	/* shared: seq of the client */
 	char *why;			/* WHY_LEN bytes, shared */
 
@@ -101,6 +125,7 @@ struct ipc {
 	int out;
 	uint32_t turn;
 	uint64_t token;
+	uint64_t window[MAX_WINDOW];
 	void *shm;
 	size_t shm_len;
 	char *area[SIDES];
@@ -125,6 +150,25 @@ extern const struct ipc_engine ipc_eventfd;
 extern const struct ipc_engine ipc_sem;
 extern const struct ipc_engine ipc_spin_shm;
 extern const struct ipc_engine ipc_null;
+extern const struct ipc_engine bulk_fastos_spin;
+extern const struct ipc_engine bulk_fastos_block;
+extern const struct ipc_engine bulk_posix_spin;
+extern const struct ipc_engine bulk_posix_block;
+extern const struct ipc_engine bulk_copy_spin;
+extern const struct ipc_engine bulk_copy_block;
+extern const struct ipc_engine bulk_posix_copy_spin;
+extern const struct ipc_engine bulk_vmsplice;
+extern const struct ipc_engine bulk_vm_readv;
+extern const struct ipc_engine bulk_uring;
+extern const struct ipc_engine bulk_futex_place;
+extern const struct ipc_engine bulk_spin_place;
+
+/* What engines on channels share; 0 bytes: the area's default. */
+int ipc_chan_open(struct ipc *c, uint64_t area_bytes);
+int ipc_chan_join(struct ipc *c, int side);
+void ipc_chan_close(struct ipc *c);
+/* Those that have descriptors only. */
+void ipc_close_fds(struct ipc *c);
 
 /* Not for --engines: each call does one thing; see probe.c. */
 #define TIMER_NS	100000
@@ -139,6 +183,7 @@ extern const struct ipc_engine probe_unmap;
 extern const struct ipc_engine probe_timer;
 extern const struct ipc_engine probe_memcpy;	/* arg: bytes */
 extern const struct ipc_engine probe_copies;
+extern const struct ipc_engine probe_copy;
 extern const struct ipc_engine probe_switch;
 extern const struct ipc_engine probe_wake;
 extern const struct ipc_engine probe_line;
@@ -166,20 +211,25 @@ struct run {
 	const struct ipc_engine *e;
 	size_t size;
 	int cpu[SIDES];
-	uint64_t warm;		/* round trips before the first sample */
-	uint64_t batch;		/* round trips a sample */
+	unsigned int depth;	/* round trips in a window: 1, or with --depth */
+	uint64_t warm;		/* windows before the first sample */
+	uint64_t batch;		/* windows a sample */
 	uint64_t samples;
 	uint64_t lead_ns;	/* CPU time that the server has used before */
 	int tracepoint;		/* count traps; -1: do not */
 	bool hog;		/* somebody else wants the client's CPU */
+	bool oneway;		/* the answer has 8 bytes */
+	bool header;		/* only the first line of a body is read */
+	bool produce;		/* the sender writes all of it each time */
 };
 
 enum run_status { RUN_OK, RUN_SKIPPED, RUN_FAILED };
 
 struct run_side {
-	double cpu_ns;		/* this and the next three: a round trip */
+	double cpu_ns;		/* this and the next four: a round trip */
 	double nvcsw;
 	double nivcsw;
+	double faults;
 	double traps;
 	uint64_t sum;
 	char why[WHY_LEN];
@@ -226,6 +276,7 @@ struct row {
 	double cpu[SIDES];
 	double nvcsw[SIDES];
 	double nivcsw[SIDES];
+	double faults[SIDES];	/* of pages */
 	double traps[SIDES];	/* NAN: not counted */
 	double ipi[IPI_KINDS];	/* NAN: not counted */
 	double metric;		/* what rows are ranked by */
@@ -253,7 +304,8 @@ struct cell {
 	const struct row *best_posix;
 	const struct row *raw;	/* spin-shm */
 	struct floor floor;
-	double work;		/* copying and reading, both sides */
+	double work;		/* what both sides do with the messages */
+	double copy;		/* one more copy of each body, or NAN */
 	double floor_sleep;	/* of a round trip, or NAN */
 	double floor_poll;
 };
@@ -275,20 +327,34 @@ struct ipc_options {
 	size_t sizes;
 	int pair[MAX_PAIRS][SIDES];
 	size_t pairs;
-	bool engine[MAX_ENGINES];	/* by index in ipc_engines */
+	const struct ipc_engine *const *engines;	/* NULL ends it */
+	bool engine[MAX_ENGINES];	/* by index in engines */
 	unsigned int rounds;
+	unsigned int depth;
 	uint64_t iters;			/* 0: by time */
+	uint64_t bytes;			/* as many a run, or 0: by iters */
 	uint64_t time_ms;
 	uint64_t lead_ms;
 	bool icount;
 	bool counts;		/* show no times */
 	bool hog;
 	bool require_fastos;
+	bool bulk;		/* not ipc: hand-overs, and these three */
+	bool oneway;
+	bool header;
+	bool produce;
 	const char *json;
 	const char *plot;
 };
 
-int ipc_parse(int argc, char **argv, struct ipc_options *opt);
+struct argp;
+struct argp_state;
+
+/* The options of every command that compares engines. */
+extern const struct argp compare_argp;
+void compare_defaults(struct ipc_options *opt,
+		      const struct ipc_engine *const *engines);
+void parse_sizes(struct argp_state *state, char *arg, size_t min, size_t max);
 
 struct report {
 	const struct ipc_options *opt;
@@ -300,7 +366,15 @@ struct report {
 	uint64_t fixed_ns;		/* fastos-fixed polls for */
 };
 
+/* Runs it all; the tables are those of @print. 0, or 1 for a failure. */
+int compare(const struct ipc_options *opt,
+	    void (*print)(const struct report *rep));
+
 void report_print(const struct report *rep);
+void bulk_print(const struct report *rep);
+/* What bulk tells below its tables, an object a pair of CPUs. */
+json_t *bulk_json(const struct report *rep);
+double bulk_gb_per_s(const struct row *row);
 void print_wrapped(size_t column, size_t indent, const char *words);
 int report_json(const struct report *rep, FILE *f);
 json_t *json_num(double x);			/* null for NAN */
@@ -308,9 +382,29 @@ int json_write(json_t *obj, FILE *f);		/* closes f, frees obj */
 int plot_check(const char *file, char *why);	/* 0, or -1 and a reason */
 int plot_write(const struct report *rep);
 
+/* ---- what stands in tables -------------------------------------------- */
+
+typedef char text[24];
+
+const char *text_us(double ns, text buf);
+const char *text_count(double x, text buf);
+const char *text_instructions(double x, text buf);
+/* One of these two. */
+const char *text_figure(const struct report *rep, double x, text buf);
+const char *text_percent(double part, double whole, text buf);
+const char *text_times(double x, text buf);
+const char *text_against(const struct report *rep, const struct cell *cell,
+			 const struct row *row, text buf);
+double both_sides(const double x[SIDES]);
+/* Rows that have figures, best first; how many. */
+size_t cell_rank(const struct cell *cell, bool counts,
+		 const struct row *row[MAX_ENGINES]);
+void print_title(const struct cell *cell, const char *what);
+void print_absent(const struct cell *cell);
+
 /* Adds its probes to a cell, which are measured in turn with the rest. */
 void floor_begin(struct cell *cell, const struct ipc_options *opt);
-void floor_finish(struct cell *cell, bool icount);
+void floor_finish(struct cell *cell, const struct ipc_options *opt);
 
 /* ---- the rest --------------------------------------------------------- */
 
@@ -327,8 +421,6 @@ void progress_begin(size_t steps, bool quiet);
 void progress_step(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void progress_end(void);
 
-struct argp_state;
-
 uint64_t parse_number(struct argp_state *state, const char *arg,
 		      const char *what, uint64_t min, uint64_t max);
 void parse_pair(struct argp_state *state, const char *arg, int cpu[SIDES]);
@@ -336,6 +428,7 @@ void parse_pair(struct argp_state *state, const char *arg, int cpu[SIDES]);
 void first_pair(int cpu[SIDES]);
 
 int cmd_ipc(int argc, char **argv);
+int cmd_bulk(int argc, char **argv);
 int cmd_limits(int argc, char **argv);
 
 static inline uint64_t now_ns(void)

@@ -6,6 +6,12 @@
 
 #define CALIBRATE_RUNS	6
 #define ICOUNT_WARM	30
+#define ICOUNT_LEAST	5
+
+static uint64_t windows(uint64_t rounds, unsigned int depth)
+{
+	return (rounds + depth - 1) / depth;
+}
 
 /* How many round trips fill the time, and how many make one sample. */
 static void calibrate(struct row *row, uint64_t iters, struct run_result *res)
@@ -25,12 +31,12 @@ static void calibrate(struct row *row, uint64_t iters, struct run_result *res)
 		memcpy(row->why, res->why, sizeof(row->why));
 		if (res->status != RUN_OK)
 			return;
-		ns = res->sample[0] > 1 ? res->sample[0] : 1;
+		ns = row->run.depth * (res->sample[0] > 1 ? res->sample[0] : 1);
 		if (ns * n > budget / 10)
 			break;
 		n = budget / 8 / ns < 50. * n ? budget / 8 / ns + 1 : 50 * n;
 	}
-	n = iters ? iters : budget / ns;
+	n = iters ? windows(iters, row->run.depth) : budget / ns;
 	if (n < 32 && !iters)
 		n = 32;
 	/* Reading the clock adds 1 % at most. */
@@ -41,11 +47,23 @@ static void calibrate(struct row *row, uint64_t iters, struct run_result *res)
 	row->run.warm = n / 20 < 20 ? 20 : n / 20 > 2000 ? 2000 : n / 20;
 }
 
+/* Under -icount; who copies bodies is slow, and needs few of large ones. */
+static uint64_t iterations(const struct ipc_engine *e, size_t size,
+			   const struct ipc_options *opt)
+{
+	uint64_t few = opt->bytes / size;
+
+	if (!opt->bytes || few >= opt->iters || (opt->header && !e->copies))
+		return opt->iters;
+	return few < ICOUNT_LEAST ? ICOUNT_LEAST : few;
+}
+
 /* The cell knows its size and CPUs, and is not full; probes come last. */
 struct row *cell_add(struct cell *cell, const struct ipc_engine *e,
 		     const struct ipc_options *opt)
 {
 	struct row *row = &cell->row[cell->rows++ + cell->probes];
+	uint64_t batch = iterations(e, cell->size, opt);
 
 	row->e = e;
 	row->time_ms = opt->time_ms;
@@ -53,12 +71,16 @@ struct row *cell_add(struct cell *cell, const struct ipc_engine *e,
 		.e = e,
 		.size = cell->size,
 		.cpu = { cell->cpu[CLIENT], cell->cpu[SERVER] },
-		.warm = ICOUNT_WARM,
-		.batch = opt->iters,
+		.depth = opt->depth,
+		.warm = batch < ICOUNT_WARM ? batch : ICOUNT_WARM,
+		.batch = windows(batch, opt->depth),
 		.samples = 1,
 		.lead_ns = opt->lead_ms * 1000000,
 		.tracepoint = -1,
 		.hog = opt->hog,
+		.oneway = opt->oneway,
+		.header = opt->header,
+		.produce = opt->produce,
 	};
 	return row;
 }

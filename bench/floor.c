@@ -7,7 +7,8 @@
  *   sleeping, two CPUs	 2 traps + 2 wake-ups of the other process
  *   polling, two CPUs	 2 transfers of a cache line
  *   all of them	 + what both sides do with the message in any engine:
- *			 copy it in and out, read it
+ *			 ipc: copy it in and out, read it; bulk: read it, and
+ *			 who copies bodies is held to that many copies more
  */
 #include <math.h>
 
@@ -17,7 +18,7 @@
 #define SHARE		5
 #define MIN_MS		2
 
-enum { LOOP, TRAP, PASS, LINE, COPIES, PROBES };
+enum { LOOP, TRAP, PASS, LINE, WORK, COPY, PROBES };
 
 void floor_begin(struct cell *cell, const struct ipc_options *opt)
 {
@@ -27,19 +28,23 @@ void floor_begin(struct cell *cell, const struct ipc_options *opt)
 		[TRAP] = &probe_trap,
 		[PASS] = two ? &probe_wake : &probe_switch,
 		[LINE] = &probe_line,
-		[COPIES] = &probe_copies,
+		[WORK] = opt->bulk ? &probe_loop : &probe_copies,
+		[COPY] = &probe_copy,
 	};
 
-	for (int i = 0; i < PROBES; i++) {
+	for (int i = 0; i < (opt->bulk ? PROBES : COPY); i++) {
 		struct row *row = cell_add(cell, probe[i], opt);
 
 		cell->rows--;
 		cell->probes++;
+		row->run.depth = 1;
 		row->time_ms = opt->time_ms / SHARE;
 		if (row->time_ms < MIN_MS)
 			row->time_ms = MIN_MS;
-		if (i != COPIES)
-			row->run.size = sizeof(uint64_t);
+		if (i >= WORK)
+			continue;
+		row->run.size = sizeof(uint64_t);
+		row->run.oneway = false;
 	}
 }
 
@@ -55,14 +60,27 @@ static double positive(double x)
 	return x < 0 ? 0 : x;
 }
 
-void floor_finish(struct cell *cell, bool icount)
+/* Bodies a round trip: 2, or 1 and an acknowledgement. */
+static void floor_work(struct cell *cell, const struct ipc_options *opt)
 {
+	int bodies = opt->oneway ? 1 : 2;
+
+	cell->work = bodies * metric(cell, WORK);
+	if (opt->bulk)
+		cell->copy = bodies * positive(metric(cell, COPY) -
+					       metric(cell, WORK));
+}
+
+void floor_finish(struct cell *cell, const struct ipc_options *opt)
+{
+	const unsigned int depth = cell->row[0].run.depth;
 	bool two = cell->cpu[CLIENT] != cell->cpu[SERVER];
 	struct floor *f = &cell->floor;
 	double loop, pass;
 
 	*f = (struct floor) { NAN, NAN, NAN, NAN };
 	cell->work = NAN;
+	cell->copy = NAN;
 	/* Not with --counts. */
 	if (cell->probes) {
 		loop = metric(cell, LOOP);
@@ -73,11 +91,12 @@ void floor_finish(struct cell *cell, bool icount)
 		else
 			f->change = pass;
 		/* Under -icount, polling lasts as long as a turn of the CPU. */
-		if (two && !icount)
+		if (two && !opt->icount)
 			f->line = positive(metric(cell, LINE) / 2 - loop);
-		cell->work = 2 * metric(cell, COPIES);
+		floor_work(cell, opt);
 	}
-	cell->floor_sleep = 2 * (f->trap + (two ? f->wake : f->change)) +
+	/* One sleep of each side serves a window. */
+	cell->floor_sleep = 2 * (f->trap + (two ? f->wake : f->change)) / depth +
 			    cell->work;
 	cell->floor_poll = 2 * f->line + cell->work;
 }

@@ -17,6 +17,7 @@ static const struct command {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "ipc", "fosbench ipc", cmd_ipc },
+	{ "bulk", "fosbench bulk", cmd_bulk },
 	{ "limits", "fosbench limits", cmd_limits },
 };
 
@@ -53,6 +54,7 @@ static const struct argp argp = {
 	.doc = "Measure fastos beside what POSIX offers, on this machine.\v"
 	       "Commands:\n"
 	       "  ipc     round trips between two processes\n"
+	       "  bulk    bodies of 4K to 16M handed from one to the other\n"
 	       "  limits  what this machine charges for a trap, a context "
 	       "switch, ...\n\n"
 	       "'fosbench COMMAND --help' tells the options of a command.",

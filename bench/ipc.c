@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MIT
-/* fosbench ipc: which engine runs when. */
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+/* fosbench ipc: its engines and options. */
+#include <argp.h>
 
 #include "bench.h"
 
-#define TRAP_ROUNDS	1000
+#define SIZE_MIN	8UL
+#define SIZE_LIMIT	(1UL << 20)
 
 /* Also the order in which they run. */
-const struct ipc_engine *const ipc_engines[] = {
+static const struct ipc_engine *const engines[] = {
 	&ipc_fastos_spin, &ipc_fastos_fixed, &ipc_fastos_block,
 	&ipc_fastos_block_deadline, &ipc_posix_spin, &ipc_posix_fixed,
 	&ipc_posix_block, &ipc_pipe, &ipc_unix_stream, &ipc_unix_seqpacket,
@@ -18,137 +16,59 @@ const struct ipc_engine *const ipc_engines[] = {
 	NULL
 };
 
-static void cell_begin(struct cell *cell, const struct ipc_options *opt,
-		       size_t pair, size_t size)
+static const struct argp_option options[] = {
+	{ "sizes", 's', "BYTES,...", 0, "of request and of reply, 8 to 1M "
+	  "(default: 8,64,1K,16K,64K)", 0 },
+	{ "depth", 'd', "N", 0, "requests under way at once, 1 to 64 (default: 1); "
+	  "engines that have one at a time are skipped", 0 },
+	{ 0 }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	memcpy(cell->cpu, opt->pair[pair], sizeof(cell->cpu));
-	cell->size = size;
-	machine_relation(cell->cpu, cell->relation, sizeof(cell->relation));
-	for (size_t i = 0; ipc_engines[i]; i++) {
-		if (opt->engine[i])
-			cell_add(cell, ipc_engines[i], opt);
-	}
-	/* The floor is that of a CPU without other work. */
-	if (!opt->counts && !opt->hog)
-		floor_begin(cell, opt);
-}
+	struct ipc_options *opt = state->input;
 
-/* A pass of its own: counting makes every trap slower. */
-static void count_traps(struct cell *cell, int tracepoint,
-			struct run_result *res)
-{
-	for (size_t i = 0; i < cell->rows; i++) {
-		struct row *row = &cell->row[i];
-		struct run run = row->run;
-
-		cell_step(cell, row, "traps", 0);
-		if (row->status != RUN_OK)
-			continue;
-		run.tracepoint = tracepoint;
-		if (run.samples > TRAP_ROUNDS)
-			run.samples = TRAP_ROUNDS;
-		run_once(&run, res);
-		for (int side = 0; side < SIDES; side++)
-			row->traps[side] = res->side[side].traps;
-		if (res->status == RUN_OK)
-			continue;
-		row->status = res->status;
-		memcpy(row->why, res->why, sizeof(row->why));
-	}
-}
-
-/* ---- all -------------------------------------------------------------- */
-
-static int exit_status(const struct report *rep)
-{
-	for (size_t i = 0; i < rep->cells; i++) {
-		for (size_t j = 0; j < rep->cell[i].rows; j++) {
-			const struct row *row = &rep->cell[i].row[j];
-
-			if (row->status == RUN_FAILED ||
-			    (row->status == RUN_SKIPPED &&
-			     rep->opt->require_fastos &&
-			     (row->e->flags & IPC_MODULE)))
-				return 1;
-		}
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = state->input;
+		break;
+	case 's':
+		parse_sizes(state, arg, SIZE_MIN, SIZE_LIMIT);
+		break;
+	case 'd':
+		opt->depth = parse_number(state, arg, "--depth", 1, MAX_WINDOW);
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
 }
 
-static int run_all(struct report *rep, struct run_result *res)
-{
-	const struct ipc_options *opt = rep->opt;
-	static char why[WHY_LEN];
-	int tracepoint, fd;
+static const struct argp_child children[] = {
+	{ .argp = &compare_argp },
+	{ 0 }
+};
 
-	for (size_t p = 0, i = 0; p < opt->pairs; p++) {
-		for (size_t s = 0; s < opt->sizes; s++, i++)
-			cell_begin(&rep->cell[i], opt, p, opt->size[s]);
-	}
-	progress_begin(rep->cells * (rep->cell[0].rows + rep->cell[0].probes) *
-		       (opt->rounds + 1 + !opt->icount), opt->icount);
-	for (size_t i = 0; i < rep->cells; i++)
-		cell_measure(&rep->cell[i], opt, res);
-	tracepoint = traps_tracepoint(why);
-	fd = tracepoint < 0 ? -1 : traps_open(tracepoint, why);
-	if (fd >= 0)
-		close(fd);
-	else
-		rep->no_traps = why;
-	for (size_t i = 0; fd >= 0 && i < rep->cells; i++)
-		count_traps(&rep->cell[i], tracepoint, res);
-	for (size_t i = 0; i < rep->cells; i++) {
-		floor_finish(&rep->cell[i], opt->icount);
-		cell_finish(&rep->cell[i]);
-	}
-	progress_end();
-	return exit_status(rep);
-}
+static const struct argp argp = {
+	.options = options,
+	.parser = parse,
+	.children = children,
+	.doc = "Round trips between two pinned processes: a request and a "
+	       "reply of the same size; both sides copy it in and out, and "
+	       "read every byte they receive.\v"
+	       "Exit status: 0; 1 if an engine failed, or was skipped under "
+	       "--require-fastos; 64 for a wrong option.",
+};
 
 int cmd_ipc(int argc, char **argv)
 {
-	struct ipc_options opt;
-	struct report rep = { .opt = &opt };
-	struct run_result *res;
-	FILE *json = NULL;
-	sigset_t chld;
-	int status;
+	struct ipc_options opt = {
+		.size = { 8, 64, 1024, 16384, 65536 },
+		.sizes = 5,
+	};
 
-	if (ipc_parse(argc, argv, &opt))
+	compare_defaults(&opt, engines);
+	if (argp_parse(&argp, argc, argv, 0, NULL, &opt))
 		return 1;
-	if (opt.json) {
-		json = fopen(opt.json, "we");
-		if (!json) {
-			perror(opt.json);
-			return 1;
-		}
-	}
-	sigemptyset(&chld);
-	sigaddset(&chld, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &chld, NULL);
-	rep.cells = opt.pairs * opt.sizes;
-	rep.cell = calloc(rep.cells, sizeof(*rep.cell));
-	res = run_alloc();
-	rep.machine = machine_describe();
-	if (!rep.cell || !res || !rep.machine) {
-		fprintf(stderr, "fosbench: no memory\n");
-		return 1;
-	}
-	rep.fixed_ns = ipc_fastos_fixed_ns();
-	if (opt.icount) {
-		sleep(1);	/* let what booting began come to its end */
-		rep.warning = machine_icount_check();
-	}
-	status = run_all(&rep, res);
-	report_print(&rep);
-	if (json && report_json(&rep, json)) {
-		perror(opt.json);
-		status = 1;
-	}
-	if (opt.plot && plot_write(&rep))
-		status = 1;
-	json_decref(rep.machine);
-	run_free(res);
-	free(rep.cell);
-	return status;
+	return compare(&opt, report_print);
 }

@@ -46,9 +46,13 @@ static bool of_module(int fd)
 }
 
 /* In an environment that names the backend. */
-static int chan_make(struct ipc *c, bool module)
+static int chan_make(struct ipc *c, bool module, uint64_t area_bytes)
 {
-	struct fos_chan_attr attr = { .spin = c->e->arg };
+	struct fos_chan_attr attr = {
+		.spin = c->e->arg,
+		.depth = c->depth > 32 ? MAX_WINDOW : 0,
+		.area_bytes = area_bytes,
+	};
 	struct fos_caps caps;
 
 	if (fos_query(&caps, sizeof(caps)))
@@ -68,24 +72,29 @@ static int chan_make(struct ipc *c, bool module)
 	return ipc_skip(c, "this libfastos knows no FOS_BACKEND=posix");
 }
 
-static int chan_open(struct ipc *c)
+int ipc_chan_open(struct ipc *c, uint64_t area_bytes)
 {
 	bool module = c->e->flags & IPC_MODULE;
 	int ret;
 
 	setenv("FOS_BACKEND", module ? "kernel" : "posix", 1);
-	ret = chan_make(c, module);
+	ret = chan_make(c, module, area_bytes);
 	unsetenv("FOS_BACKEND");
 	return ret;
 }
 
-static int chan_join(struct ipc *c, int side)
+static int chan_open(struct ipc *c)
+{
+	return ipc_chan_open(c, 0);
+}
+
+int ipc_chan_join(struct ipc *c, int side)
 {
 	c->in = c->fd[side];
 	return 0;
 }
 
-static void chan_close(struct ipc *c)
+void ipc_chan_close(struct ipc *c)
 {
 	for (int i = 0; i < 2; i++) {
 		if (c->fd[i] >= 0)
@@ -103,9 +112,9 @@ static int length(struct ipc *c, const char *what, ssize_t n)
 
 static int chan_call(struct ipc *c)
 {
-	ssize_t n = fos_call(c->in, c->tx, c->size, c->rx, c->size, NULL);
+	ssize_t n = fos_call(c->in, c->tx, c->out_len, c->rx, c->in_len, NULL);
 
-	if (n != (ssize_t)c->size)
+	if (n != (ssize_t)c->in_len)
 		return length(c, "fos_call", n);
 	return 0;
 }
@@ -117,43 +126,64 @@ static int chan_call_deadline(struct ipc *c)
 
 	clock_gettime(CLOCK_MONOTONIC, &deadline);
 	deadline.tv_sec++;
-	n = fos_call(c->in, c->tx, c->size, c->rx, c->size, &deadline);
-	if (n != (ssize_t)c->size)
+	n = fos_call(c->in, c->tx, c->out_len, c->rx, c->in_len, &deadline);
+	if (n != (ssize_t)c->in_len)
 		return length(c, "fos_call", n);
 	return 0;
 }
 
 static int chan_reply_recv(struct ipc *c)
 {
-	ssize_t n = fos_reply_recv(c->in, &c->token, c->tx, c->size, c->rx,
-				   c->size, NULL);
+	ssize_t n = fos_reply_recv(c->in, &c->token, c->tx, c->out_len,
+				   c->rx, c->in_len, NULL);
 
-	if (n != (ssize_t)c->size)
+	if (n != (ssize_t)c->in_len)
 		return length(c, "fos_reply_recv", n);
 	return 0;
 }
 
 static int chan_reply(struct ipc *c)
 {
-	if (fos_reply(c->in, c->token, c->tx, c->size))
+	if (fos_reply(c->in, c->token, c->tx, c->out_len))
 		return ipc_fail(c, "fos_reply");
 	return 0;
 }
 
+/* Whoever then waits for a reply wakes the server for all. */
+static int chan_post(struct ipc *c, unsigned int nth)
+{
+	if (fos_post(c->in, c->tx, c->size, &c->window[nth], FOS_MORE, NULL))
+		return ipc_fail(c, "fos_post");
+	return 0;
+}
+
+static int chan_collect(struct ipc *c, unsigned int nth)
+{
+	ssize_t n = fos_collect(c->in, &c->window[nth], c->rx, c->size, 0, NULL);
+
+	if (n != (ssize_t)c->size)
+		return length(c, "fos_collect", n);
+	return 0;
+}
+
 #define CHAN_OPERATIONS							\
+	.post = chan_post,						\
+	.collect = chan_collect,					\
+	.copies = 2,							\
+	.most = FOS_MSG_MAX,						\
 	.open = chan_open,						\
-	.join = chan_join,						\
+	.join = ipc_chan_join,						\
 	.recv = chan_reply_recv,	/* token 0: nothing to answer */ \
 	.reply_recv = chan_reply_recv,					\
 	.reply = chan_reply,						\
-	.close = chan_close
+	.close = ipc_chan_close
 
 /* ---- channels of the module ------------------------------------------- */
 
 const struct ipc_engine ipc_fastos_spin = {
 	.name = "fastos-spin",
 	.what = "channel that polls; sleeps only beside a peer on its CPU",
-	.flags = IPC_FASTOS | IPC_MODULE | IPC_POLLS,
+	.flags = IPC_FASTOS | IPC_TOKENS | IPC_MODULE | IPC_POLLS,
 	.arg = FOS_SPIN_ALWAYS,
 	.call = chan_call,
 	CHAN_OPERATIONS,
@@ -162,7 +192,7 @@ const struct ipc_engine ipc_fastos_spin = {
 const struct ipc_engine ipc_fastos_fixed = {
 	.name = "fastos-fixed",
 	.what = "channel that polls for the cost of one sleep, then sleeps",
-	.flags = IPC_FASTOS | IPC_MODULE | IPC_POLLS,
+	.flags = IPC_FASTOS | IPC_TOKENS | IPC_MODULE | IPC_POLLS,
 	.arg = FOS_SPIN_FIXED,
 	.call = chan_call,
 	CHAN_OPERATIONS,
@@ -171,7 +201,7 @@ const struct ipc_engine ipc_fastos_fixed = {
 const struct ipc_engine ipc_fastos_block = {
 	.name = "fastos-block",
 	.what = "channel that sleeps at once",
-	.flags = IPC_FASTOS | IPC_MODULE,
+	.flags = IPC_FASTOS | IPC_TOKENS | IPC_MODULE,
 	.arg = FOS_SPIN_BLOCK,
 	.call = chan_call,
 	CHAN_OPERATIONS,
@@ -180,9 +210,28 @@ const struct ipc_engine ipc_fastos_block = {
 const struct ipc_engine ipc_fastos_block_deadline = {
 	.name = "fastos-block-deadline",
 	.what = "the same, each call with a deadline 1 s ahead",
-	.flags = IPC_FASTOS | IPC_MODULE,
+	.flags = IPC_FASTOS | IPC_TOKENS | IPC_MODULE,
 	.arg = FOS_SPIN_BLOCK,
 	.call = chan_call_deadline,
+	CHAN_OPERATIONS,
+};
+
+/* For bulk, where the names without "copy" are taken. */
+const struct ipc_engine bulk_copy_spin = {
+	.name = "fastos-copy-spin",
+	.what = "fos_call() and a channel that polls: copied in and out",
+	.flags = IPC_FASTOS | IPC_MODULE | IPC_POLLS,
+	.arg = FOS_SPIN_ALWAYS,
+	.call = chan_call,
+	CHAN_OPERATIONS,
+};
+
+const struct ipc_engine bulk_copy_block = {
+	.name = "fastos-copy-block",
+	.what = "fos_call() and a channel that sleeps at once: the same",
+	.flags = IPC_FASTOS | IPC_MODULE,
+	.arg = FOS_SPIN_BLOCK,
+	.call = chan_call,
 	CHAN_OPERATIONS,
 };
 
@@ -191,7 +240,7 @@ const struct ipc_engine ipc_fastos_block_deadline = {
 const struct ipc_engine ipc_posix_spin = {
 	.name = "fastos-posix-spin",
 	.what = "fastos-spin without the module, by FOS_BACKEND=posix",
-	.flags = IPC_FASTOS | IPC_POLLS,
+	.flags = IPC_FASTOS | IPC_TOKENS | IPC_POLLS,
 	.arg = FOS_SPIN_ALWAYS,
 	.call = chan_call,
 	CHAN_OPERATIONS,
@@ -200,7 +249,7 @@ const struct ipc_engine ipc_posix_spin = {
 const struct ipc_engine ipc_posix_fixed = {
 	.name = "fastos-posix-fixed",
 	.what = "fastos-fixed without the module",
-	.flags = IPC_FASTOS | IPC_POLLS,
+	.flags = IPC_FASTOS | IPC_TOKENS | IPC_POLLS,
 	.arg = FOS_SPIN_FIXED,
 	.call = chan_call,
 	CHAN_OPERATIONS,
@@ -209,8 +258,17 @@ const struct ipc_engine ipc_posix_fixed = {
 const struct ipc_engine ipc_posix_block = {
 	.name = "fastos-posix-block",
 	.what = "fastos-block without the module",
-	.flags = IPC_FASTOS,
+	.flags = IPC_FASTOS | IPC_TOKENS,
 	.arg = FOS_SPIN_BLOCK,
+	.call = chan_call,
+	CHAN_OPERATIONS,
+};
+
+const struct ipc_engine bulk_posix_copy_spin = {
+	.name = "fastos-posix-copy-spin",
+	.what = "fastos-copy-spin without the module",
+	.flags = IPC_FASTOS | IPC_POLLS,
+	.arg = FOS_SPIN_ALWAYS,
 	.call = chan_call,
 	CHAN_OPERATIONS,
 };

@@ -10,7 +10,10 @@
 
 #include "bench.h"
 
-static void close_all(struct ipc *c)
+/* What a pipe may have; larger messages go through it bit by bit. */
+#define ROOM_MAX	(1UL << 20)
+
+void ipc_close_fds(struct ipc *c)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(c->fd); i++) {
 		if (c->fd[i] >= 0)
@@ -23,7 +26,7 @@ static void close_all(struct ipc *c)
 static int put(struct ipc *c)
 {
 	const char *p = c->tx;
-	size_t left = c->size;
+	size_t left = c->out_len;
 
 	while (left) {
 		ssize_t n = write(c->out, p, left);
@@ -39,7 +42,7 @@ static int put(struct ipc *c)
 static int get(struct ipc *c)
 {
 	char *p = c->rx;
-	size_t left = c->size;
+	size_t left = c->in_len;
 
 	while (left) {
 		ssize_t n = read(c->in, p, left);
@@ -61,16 +64,30 @@ static int fd_call(struct ipc *c)
 	return put(c) ? -1 : get(c);
 }
 
+static int fd_post(struct ipc *c, unsigned int nth)
+{
+	(void)nth;
+	return put(c);
+}
+
+static int fd_collect(struct ipc *c, unsigned int nth)
+{
+	(void)nth;
+	return get(c);
+}
+
 static int pipe_open(struct ipc *c)
 {
+	int want = c->size < ROOM_MAX ? c->size : ROOM_MAX;
+
 	if (pipe2(c->fd, O_CLOEXEC) || pipe2(c->fd + 2, O_CLOEXEC))
 		return ipc_fail(c, "pipe2");
-	/* A whole message fits, so that its writer never waits halfway. */
+	/* A message fits, so that its writer never waits halfway. */
 	for (int i = 1; i < 4; i += 2) {
 		int room = fcntl(c->fd[i], F_GETPIPE_SZ);
 
-		if (room >= 0 && (size_t)room < c->size &&
-		    fcntl(c->fd[i], F_SETPIPE_SZ, (int)c->size) < 0)
+		if (room >= 0 && room < want &&
+		    fcntl(c->fd[i], F_SETPIPE_SZ, want) < 0)
 			return ipc_fail(c, "F_SETPIPE_SZ");
 	}
 	return 0;
@@ -87,19 +104,22 @@ const struct ipc_engine ipc_pipe = {
 	.name = "pipe",
 	.what = "two pipes, write() and read()",
 	.flags = IPC_POSIX,
+	.copies = 2,
 	.open = pipe_open,
 	.join = pipe_join,
 	.call = fd_call,
+	.post = fd_post,
+	.collect = fd_collect,
 	.recv = get,
 	.reply_recv = fd_call,
 	.reply = put,
-	.close = close_all,
+	.close = ipc_close_fds,
 };
 
 static int unix_open(struct ipc *c)
 {
 	/* The limit counts the kernel's bookkeeping too. */
-	int room = 2 * (int)c->size + 65536;
+	int room = 2 * (int)(c->size < ROOM_MAX ? c->size : ROOM_MAX) + 65536;
 
 	if (socketpair(AF_UNIX, c->e->arg | SOCK_CLOEXEC, 0, c->fd))
 		return ipc_fail(c, "socketpair");
@@ -132,13 +152,16 @@ const struct ipc_engine ipc_unix_stream = {
 	.what = "AF_UNIX SOCK_STREAM pair, write() and read()",
 	.flags = IPC_POSIX,
 	.arg = SOCK_STREAM,
+	.copies = 2,
 	.open = unix_open,
 	.join = unix_join,
 	.call = fd_call,
+	.post = fd_post,
+	.collect = fd_collect,
 	.recv = get,
 	.reply_recv = fd_call,
 	.reply = put,
-	.close = close_all,
+	.close = ipc_close_fds,
 };
 
 const struct ipc_engine ipc_unix_seqpacket = {
@@ -146,13 +169,16 @@ const struct ipc_engine ipc_unix_seqpacket = {
 	.what = "AF_UNIX SOCK_SEQPACKET pair, write() and read()",
 	.flags = IPC_POSIX,
 	.arg = SOCK_SEQPACKET,
+	.copies = 2,
 	.open = unix_open,
 	.join = unix_join,
 	.call = fd_call,
+	.post = fd_post,
+	.collect = fd_collect,
 	.recv = get,
 	.reply_recv = fd_call,
 	.reply = put,
-	.close = close_all,
+	.close = ipc_close_fds,
 };
 
 /* ---- POSIX message queues --------------------------------------------- */
@@ -246,11 +272,12 @@ const struct ipc_engine ipc_mq = {
 	.name = "posix-mq",
 	.what = "two POSIX message queues, mq_send() and mq_receive()",
 	.flags = IPC_POSIX,
+	.copies = 2,
 	.open = mq_open_pair,
 	.join = mq_join,
 	.call = mq_call,
 	.recv = mq_get,
 	.reply_recv = mq_call,
 	.reply = mq_put,
-	.close = close_all,
+	.close = ipc_close_fds,
 };

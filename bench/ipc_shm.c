@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Engines whose payload goes through shared memory, copied in and out; they
- * differ in how one side tells the other.
+ * Engines whose payload goes through shared memory, copied in and out, or read
+ * where it was written; they differ in how one side tells the other.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "body.h"
 
 #define PAGE	4096UL
 
@@ -54,11 +55,21 @@ static void shm_close(struct ipc *c)
 		munmap(c->shm, c->shm_len);
 }
 
+/* In place: nobody keeps a message that the other side writes again. */
+static int place_join(struct ipc *c, int side)
+{
+	c->tx = c->area[side];
+	c->rx = c->area[!side];
+	body_write(c->tx, c->out_len, side, 0);
+	return 0;
+}
+
 typedef int (*notify_fn)(struct ipc *c, int from);
 
 static __always_inline int shm_put(struct ipc *c, int from, notify_fn post)
 {
-	memcpy(c->area[from], c->tx, c->size);
+	if (c->e->copies)
+		memcpy(c->area[from], c->tx, c->out_len);
 	return post(c, from);
 }
 
@@ -66,7 +77,8 @@ static __always_inline int shm_get(struct ipc *c, int from, notify_fn await)
 {
 	if (await(c, from))
 		return -1;
-	memcpy(c->rx, c->area[from], c->size);
+	if (c->e->copies)
+		memcpy(c->rx, c->area[from], c->in_len);
 	return 0;
 }
 
@@ -130,7 +142,20 @@ const struct ipc_engine ipc_futex = {
 	.name = "futex+shm",
 	.what = "shared memory, two futex words: store, FUTEX_WAKE, FUTEX_WAIT",
 	.flags = IPC_POSIX,
+	.copies = 2,
 	.open = shm_open_pair,
+	.call = futex_call,
+	.recv = futex_recv,
+	.reply_recv = futex_reply_recv,
+	.reply = futex_reply,
+	.close = shm_close,
+};
+
+const struct ipc_engine bulk_futex_place = {
+	.name = "futex+shm-in-place",
+	.what = "shared memory written and read in place, two futex words",
+	.open = shm_open_pair,
+	.join = place_join,
 	.call = futex_call,
 	.recv = futex_recv,
 	.reply_recv = futex_reply_recv,
@@ -166,6 +191,7 @@ const struct ipc_engine ipc_sem = {
 	.name = "posix-sem+shm",
 	.what = "shared memory, two process-shared semaphores",
 	.flags = IPC_POSIX,
+	.copies = 2,
 	.open = sem_open_pair,
 	.call = psem_call,
 	.recv = psem_recv,
@@ -211,6 +237,7 @@ const struct ipc_engine ipc_eventfd = {
 	.name = "eventfd+shm",
 	.what = "shared memory, two eventfds",
 	.flags = IPC_POSIX,
+	.copies = 2,
 	.open = efd_open_pair,
 	.call = efd_call,
 	.recv = efd_recv,
@@ -243,7 +270,21 @@ const struct ipc_engine ipc_spin_shm = {
 	.name = "spin-shm",
 	.what = "shared memory, polled for ever: raw polling; two CPUs only",
 	.flags = IPC_TWO_CPUS | IPC_POLLS,
+	.copies = 2,
 	.open = shm_open_pair,
+	.call = spin_call,
+	.recv = spin_recv,
+	.reply_recv = spin_reply_recv,
+	.reply = spin_reply,
+	.close = shm_close,
+};
+
+const struct ipc_engine bulk_spin_place = {
+	.name = "spin-shm-in-place",
+	.what = "the same, polled for ever: raw polling; two CPUs only",
+	.flags = IPC_TWO_CPUS | IPC_POLLS,
+	.open = shm_open_pair,
+	.join = place_join,
 	.call = spin_call,
 	.recv = spin_recv,
 	.reply_recv = spin_reply_recv,

@@ -17,7 +17,7 @@ static json_t *both(const double x[SIDES])
 			 "server", json_num(x[SERVER]));
 }
 
-static json_t *row_json(const struct row *row)
+static json_t *row_json(const struct row *row, bool bulk)
 {
 	static const char *const status[] = { "ok", "skipped", "failed" };
 	json_t *obj, *more, *rounds = json_array(), *ipi = json_object();
@@ -39,7 +39,7 @@ static json_t *row_json(const struct row *row)
 		return obj;
 	}
 	more = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-			 " s:o, s:o, s:o, s:o, s:I, s:I, s:i}",
+			 " s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:i}",
 			 "median", json_num(row->median),
 			 "p99", json_num(row->p99), "ci95", json_num(row->ci),
 			 "round_medians", rounds,
@@ -47,7 +47,8 @@ static json_t *row_json(const struct row *row)
 					       row->cpu[SERVER]),
 			 "cpu", both(row->cpu), "traps", both(row->traps),
 			 "nvcsw", both(row->nvcsw),
-			 "nivcsw", both(row->nivcsw), "ipis", ipi,
+			 "nivcsw", both(row->nivcsw),
+			 "faults", both(row->faults), "ipis", ipi,
 			 "vs_best_posix", json_num(row->vs_posix),
 			 "vs_pipe", json_num(row->vs_pipe),
 			 "x_floor", json_num(row->x_floor),
@@ -56,36 +57,42 @@ static json_t *row_json(const struct row *row)
 			 "samples", (json_int_t)row->run.samples,
 			 "rounds", row->rounds);
 	json_object_update_new(obj, more);
+	if (!bulk)
+		return obj;
+	json_object_set_new(obj, "copies", json_integer(row->e->copies));
+	json_object_set_new(obj, "gb_per_s", json_num(bulk_gb_per_s(row)));
 	return obj;
 }
 
 /* What the least of a round trip is made of; see floor.c. */
-static json_t *floor_json(const struct cell *cell)
+static json_t *floor_json(const struct cell *cell, bool bulk)
 {
 	const struct floor *f = &cell->floor;
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 			 "sleeping", json_num(cell->floor_sleep),
 			 "polling", json_num(cell->floor_poll),
 			 "trap", json_num(f->trap),
 			 "switch", json_num(f->change),
 			 "wake", json_num(f->wake),
 			 "line", json_num(f->line),
-			 "copies", json_num(cell->work));
+			 bulk ? "reading" : "copies", json_num(cell->work),
+			 "copy", json_num(cell->copy));
 }
 
-static json_t *cell_json(const struct cell *cell)
+static json_t *cell_json(const struct cell *cell, bool bulk)
 {
 	json_t *rows = json_array();
 
 	for (size_t i = 0; i < cell->rows; i++)
-		json_array_append_new(rows, row_json(&cell->row[i]));
-	return json_pack("{s:I, s:[ii], s:s, s:s?, s:o, s:o}",
+		json_array_append_new(rows, row_json(&cell->row[i], bulk));
+	return json_pack("{s:I, s:i, s:[ii], s:s, s:s?, s:o, s:o}",
 			 "size", (json_int_t)cell->size,
+			 "depth", (int)cell->row[0].run.depth,
 			 "cpus", cell->cpu[CLIENT], cell->cpu[SERVER],
 			 "relation", cell->relation, "best_posix",
 			 cell->best_posix ? cell->best_posix->e->name : NULL,
-			 "floor", floor_json(cell), "engines", rows);
+			 "floor", floor_json(cell, bulk), "engines", rows);
 }
 
 int json_write(json_t *obj, FILE *f)
@@ -107,11 +114,12 @@ int report_json(const struct report *rep, FILE *f)
 	json_t *cells = json_array(), *all;
 
 	for (size_t i = 0; i < rep->cells; i++)
-		json_array_append_new(cells, cell_json(&rep->cell[i]));
+		json_array_append_new(cells, cell_json(&rep->cell[i],
+						       rep->opt->bulk));
 	all = json_pack("{s:s, s:s, s:i, s:s, s:s, s:b, s:I, s:I, s:s?, s:s?,"
 			" s:O, s:o}",
 			"program", argp_program_version,
-			"command", "ipc", "format", 1,
+			"command", rep->opt->bulk ? "bulk" : "ipc", "format", 1,
 			"unit", rep->opt->icount ? "instructions" : "ns",
 			"ranked_by", rep->opt->icount && !rep->opt->hog ?
 				"cpu_total" : "median",
@@ -121,5 +129,7 @@ int report_json(const struct report *rep, FILE *f)
 			"no_traps_because", rep->no_traps,
 			"warning", rep->warning,
 			"machine", rep->machine, "cells", cells);
+	if (rep->opt->bulk)
+		json_object_update_new(all, bulk_json(rep));
 	return json_write(all, f);
 }

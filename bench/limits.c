@@ -118,6 +118,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opt->iters = ICOUNT_ITERS;
 		break;
 	case ARGP_KEY_END:
+		opt->depth = 1;
 		if (!opt->pairs)
 			first_pair(opt->pair[0]);
 		if (!opt->rounds)

@@ -4,13 +4,16 @@
  *
  * Two child processes, client and server, each pinned to its CPU.  The client
  * numbers its requests in their first 8 bytes, the server returns the number;
- * both check it, and both read every byte they receive.  Whatever is measured
+ * both check it, and both read every byte they receive and check its sum (with
+ * --touch=header: of the first message).  Whatever is measured
  * is measured by a side of itself, between two of its round trips:
  *
  *   client	warm-up | IPIs | 2 | begin | batches of round trips | end | 1 |
  *		IPIs | 1
  *   server	begin and end one round trip before and after the client's, so
  *		that it sees one more than the client and disturbs no sample
+ *
+ * With --depth the client does windows of so many instead.
  */
 #include <errno.h>
 #include <sched.h>
@@ -24,7 +27,11 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "body.h"
 
+#define ACK_BYTES	8
+#define HEADER_BYTES	64
+#define PAGE		4096UL
 #define SETTLE		2
 #define STALLED_S	20	/* no round trip for so long: it hangs */
 
@@ -45,34 +52,69 @@ int ipc_skip(struct ipc *c, const char *what)
 
 /* ---- the loops -------------------------------------------------------- */
 
-static inline uint64_t touch(const char *buf, size_t size)
-{
-	const uint64_t *word = (const uint64_t *)buf;
-	uint64_t sum = 0;
-
-#pragma GCC unroll 8
-	for (size_t i = 0; i < size / 8; i++)
-		sum += word[i];
-	for (size_t i = size & ~7UL; i < size; i++)
-		sum += (unsigned char)buf[i];
-	return sum;
-}
-
 /* A message has come: is it the right one?  Read it. */
 static inline int take(struct ipc *c)
 {
+	uint64_t sum;
+
 	if (*(uint64_t *)c->rx != c->seq) {
 		errno = EBADMSG;
 		return ipc_fail(c, "wrong message");
 	}
-	c->sum += touch(c->rx, c->size);
+	sum = body_sum(c->rx, c->read);
+	if (c->check && sum != c->base + c->seq * c->numbered) {
+		errno = EBADMSG;
+		return ipc_fail(c, "wrong bytes");
+	}
+	c->sum += sum;
+	return 0;
+}
+
+/* Number the next message. */
+static inline void make(struct ipc *c)
+{
+	if (c->produce)
+		body_write(c->tx, c->out_len, c->side, c->seq);
+	*(uint64_t *)c->tx = c->seq;
+}
+
+/*
+ * Many requests, then their replies.  Who can have them in any order waits for
+ * the last: the others are there then.
+ */
+static int client_windows(struct ipc *c, uint64_t n)
+{
+	const unsigned int first = c->e->flags & IPC_TOKENS ? c->depth - 1 : 0;
+	unsigned int i, nth;
+	uint64_t before;
+
+	while (n--) {
+		before = c->seq;
+		for (i = 0; i < c->depth; i++) {
+			c->seq = before + i + 1;
+			make(c);
+			if (c->e->post(c, i))
+				return -1;
+		}
+		for (i = 0; i < c->depth; i++) {
+			nth = (first + i) % c->depth;
+			c->seq = before + nth + 1;
+			if (c->e->collect(c, nth) || take(c))
+				return -1;
+		}
+		c->seq = before + c->depth;
+		*c->progress = c->seq;
+	}
 	return 0;
 }
 
 static int client_rounds(struct ipc *c, uint64_t n)
 {
+	if (c->depth > 1)
+		return client_windows(c, n);
 	while (n--) {
-		*(uint64_t *)c->tx = ++c->seq;
+		++c->seq;
+		make(c);
 		if (c->e->call(c) || take(c))
 			return -1;
 		*c->progress = c->seq;
@@ -86,7 +128,7 @@ static int server_rounds(struct ipc *c, uint64_t n)
 		++c->seq;
 		if (take(c))
 			return -1;
-		*(uint64_t *)c->tx = c->seq;
+		make(c);
 		if (c->e->reply_recv(c))
 			return -1;
 	}
@@ -128,12 +170,29 @@ static void meter_end(struct meter *m, struct run_side *out, uint64_t rounds)
 	out->traps = (double)traps / rounds;
 	out->nvcsw = (double)(now.ru_nvcsw - m->usage.ru_nvcsw) / rounds;
 	out->nivcsw = (double)(now.ru_nivcsw - m->usage.ru_nivcsw) / rounds;
+	out->faults = (double)(now.ru_minflt + now.ru_majflt -
+			       m->usage.ru_minflt - m->usage.ru_majflt) /
+		      rounds;
+}
+
+static void will_read(struct ipc *c, size_t len)
+{
+	c->read = len;
+	c->base = body_base(len, !c->side);
+	c->numbered = c->produce ? len / sizeof(uint64_t) : 1;
+}
+
+/* The first message was read as a whole. */
+static void first_taken(struct ipc *c, const struct run *run)
+{
+	if (run->header && c->read > HEADER_BYTES)
+		will_read(c, HEADER_BYTES);
 }
 
 static int client(struct ipc *c, const struct run *run, struct run_result *res)
 {
 	struct meter m = { .traps_fd = -1 };
-	uint64_t rounds = run->batch * run->samples;
+	uint64_t rounds = run->batch * run->samples * run->depth;
 	uint64_t before[IPI_KINDS], after[IPI_KINDS], start;
 
 	if (run->tracepoint >= 0) {
@@ -142,7 +201,10 @@ static int client(struct ipc *c, const struct run *run, struct run_result *res)
 			return -1;
 	}
 	memset(res->sample, 0, run->samples * sizeof(res->sample[0]));
-	if (client_rounds(c, run->warm))
+	if (client_rounds(c, 1))
+		return -1;
+	first_taken(c, run);
+	if (client_rounds(c, run->warm - 1))
 		return -1;
 	res->has_ipi = ipi_read(run->cpu, before);
 	if (client_rounds(c, SETTLE))
@@ -155,7 +217,7 @@ static int client(struct ipc *c, const struct run *run, struct run_result *res)
 		if (client_rounds(c, run->batch))
 			return -1;
 		end = now_ns();
-		res->sample[i] = (double)(end - start) / run->batch;
+		res->sample[i] = (double)(end - start) / run->batch / run->depth;
 		start = end;
 	}
 	meter_end(&m, &res->side[CLIENT], rounds);
@@ -164,32 +226,35 @@ static int client(struct ipc *c, const struct run *run, struct run_result *res)
 	res->has_ipi = res->has_ipi && ipi_read(run->cpu, after);
 	for (int i = 0; res->has_ipi && i < IPI_KINDS; i++)
 		res->ipi[i] = (double)(after[i] - before[i]) /
-			      (SETTLE + rounds + 1);
+			      ((SETTLE + 1) * run->depth + rounds);
 	return client_rounds(c, 1);
 }
 
 static int server(struct ipc *c, const struct run *run, struct run_result *res)
 {
 	struct meter m = { .traps_fd = -1 };
-	uint64_t rounds = run->batch * run->samples + 1;
+	uint64_t rounds = (run->batch * run->samples + 1) * run->depth;
 
 	if (run->tracepoint >= 0) {
 		m.traps_fd = traps_open(run->tracepoint, c->why);
 		if (m.traps_fd < 0)
 			return -1;
 	}
-	if (c->e->recv(c) || server_rounds(c, run->warm + SETTLE - 1))
+	if (c->e->recv(c) || server_rounds(c, 1))
+		return -1;
+	first_taken(c, run);
+	if (server_rounds(c, (run->warm + SETTLE) * run->depth - 2))
 		return -1;
 	meter_begin(&m);
 	if (server_rounds(c, rounds))
 		return -1;
 	meter_end(&m, &res->side[SERVER], rounds);
-	if (server_rounds(c, 1))
+	if (server_rounds(c, run->depth))
 		return -1;
 	++c->seq;
 	if (take(c))
 		return -1;
-	*(uint64_t *)c->tx = c->seq;
+	make(c);
 	return c->e->reply(c);
 }
 
@@ -212,17 +277,27 @@ static void burn(uint64_t ns)
 static int prepare(struct ipc *c, int side, const struct run *run)
 {
 	cpu_set_t set;
+	size_t room;
 
 	CPU_ZERO(&set);
 	CPU_SET(run->cpu[side], &set);
 	if (sched_setaffinity(0, sizeof(set), &set))
 		return ipc_fail(c, "sched_setaffinity");
-	c->tx = aligned_alloc(4096, (c->size + 4095) & ~4095UL);
-	c->rx = aligned_alloc(4096, (c->size + 4095) & ~4095UL);
+	c->side = side;
+	c->produce = run->produce;
+	c->check = !(c->e->flags & (IPC_ALONE | IPC_NULL));
+	c->out_len = run->oneway && side == SERVER ? ACK_BYTES : c->size;
+	c->in_len = run->oneway && side == CLIENT && c->check ? ACK_BYTES :
+		    c->size;
+	will_read(c, c->in_len);
+	/* In place, an engine brings the room for bodies. */
+	room = c->check && !c->e->copies ? PAGE : (c->size + PAGE - 1) & -PAGE;
+	c->tx = aligned_alloc(PAGE, room);
+	c->rx = aligned_alloc(PAGE, room);
 	if (!c->tx || !c->rx)
 		return ipc_fail(c, "aligned_alloc");
-	memset(c->tx, side + 1, c->size);
-	memset(c->rx, 0, c->size);
+	body_write(c->tx, c->size < room ? c->size : room, side, 0);
+	memset(c->rx, 0, room);
 	if (side == SERVER)
 		burn(run->lead_ns);
 	return c->e->join ? c->e->join(c, side) : 0;
@@ -358,6 +433,7 @@ void run_once(const struct run *run, struct run_result *res)
 		.e = run->e,
 		.cpu = run->cpu,
 		.size = run->size,
+		.depth = run->depth,
 		.fd = { -1, -1, -1, -1 },
 		.why = res->why,
 	};
@@ -368,6 +444,10 @@ void run_once(const struct run *run, struct run_result *res)
 	if ((run->e->flags & IPC_TWO_CPUS) &&
 	    run->cpu[CLIENT] == run->cpu[SERVER])
 		ret = ipc_skip(&c, "needs two CPUs");
+	else if (run->e->most && run->size > run->e->most)
+		ret = ipc_skip(&c, "takes no body as large as this");
+	else if (run->depth > 1 && !run->e->post)
+		ret = ipc_skip(&c, "one request at a time");
 	else
 		ret = run->e->open(&c);
 	if (ret) {

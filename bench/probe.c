@@ -270,6 +270,18 @@ const struct ipc_engine probe_copies = {
 	.call = copies_call,
 };
 
+static int copy_call(struct ipc *c)
+{
+	memcpy(c->rx, c->tx, c->size);
+	return 0;
+}
+
+const struct ipc_engine probe_copy = {
+	PROBE("copy", "a body copied once and read"),
+	.copies = 1,
+	.call = copy_call,
+};
+
 /* ---- how late a timer is ---------------------------------------------- */
 
 static int timer_join(struct ipc *c, int side)

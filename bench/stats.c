@@ -54,6 +54,7 @@ void row_add_round(struct row *row, const struct run_result *res)
 		row->round_cpu[side][r] = res->side[side].cpu_ns;
 		row->nvcsw[side] += res->side[side].nvcsw;
 		row->nivcsw[side] += res->side[side].nivcsw;
+		row->faults[side] += res->side[side].faults;
 	}
 	for (int i = 0; i < IPI_KINDS; i++)
 		row->ipi[i] += res->has_ipi ? res->ipi[i] : NAN;
@@ -82,6 +83,7 @@ void row_finish(struct row *row, bool by_cpu)
 						row->rounds);
 			row->nvcsw[side] /= row->rounds;
 			row->nivcsw[side] /= row->rounds;
+			row->faults[side] /= row->rounds;
 		}
 		for (int i = 0; i < IPI_KINDS; i++)
 			row->ipi[i] /= row->rounds;
@@ -95,10 +97,12 @@ void row_finish(struct row *row, bool by_cpu)
 /* What no engine of its kind can undercut; see fosbench(1). */
 static double row_floor(const struct cell *cell, const struct row *row)
 {
+	double copies = isnan(cell->copy) ? 0 : row->e->copies * cell->copy;
+
 	if (cell->cpu[CLIENT] != cell->cpu[SERVER] &&
 	    (row->e->flags & IPC_POLLS))
-		return cell->floor_poll;
-	return cell->floor_sleep;
+		return cell->floor_poll + copies;
+	return cell->floor_sleep + copies;
 }
 
 void cell_finish(struct cell *cell)
@@ -115,7 +119,9 @@ void cell_finish(struct cell *cell)
 			best = row;
 		if (row->e == &ipc_pipe)
 			pipe = row;
-		if (row->e == &ipc_spin_shm)
+		/* Polling with nothing around it; of bulk, that in place. */
+		if (row->e == &bulk_spin_place ||
+		    (row->e == &ipc_spin_shm && !raw))
 			raw = row;
 	}
 	for (size_t i = 0; i < cell->rows; i++) {

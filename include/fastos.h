@@ -30,8 +30,10 @@ extern "C" {
 /* Largest message, in bytes, if the channel's area is at least as large. */
 #define FOS_MSG_MAX		(1U << 20)
 
-/* Flags of fos_send() and fos_recv(). */
+/* Flags of fos_send(), fos_recv(), fos_sendmsg() and fos_recvmsg(). */
 #define FOS_NONBLOCK		1
+#define FOS_POST		2	/* send, and do not wait until it is taken */
+#define FOS_MORE		4	/* ... and do not wake the peer for it yet */
 
 /* How an endpoint waits before it sleeps (fos_chan_attr.spin). */
 #define FOS_SPIN_DEFAULT	0	/* FIXED at the cost of one sleep */
@@ -231,13 +233,19 @@ int fos_connect(const char *path, const struct fos_chan_attr *attr);
  * @fd:		an endpoint
  * @buf:	the message
  * @len:	its length in bytes, 0 .. FOS_MSG_MAX
- * @flags:	0 or FOS_NONBLOCK
+ * @flags:	FOS_NONBLOCK, FOS_POST, FOS_MORE
  *
  * A rendezvous: returns when a receiver has taken the message.  With
  * FOS_NONBLOCK it returns at once: the message is on its way if somebody waits
  * for it (in fos_recv(), fos_reply_recv(), or polling), else EAGAIN; a message
  * under way when the peer dies, or that is longer than the buffer it is
  * received into, is lost, as on a socket.
+ *
+ * With FOS_POST it returns as soon as there is room for the message, whoever waits
+ * for it, and it may be lost in the same way; with FOS_NONBLOCK too, EAGAIN if
+ * there is none.  FOS_MORE, with it, says that another call on this endpoint
+ * follows soon: one that sleeps, or has no FOS_MORE, wakes the peer for all of
+ * them.  So one wake-up serves many messages.
  *
  * Return: @len; -1 with
  * EPIPE: the peer has closed or died and did not take the message (no
@@ -343,6 +351,64 @@ ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp, size_t n,
  */
 int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
 
+/**
+ * fos_post() - send a request and collect its reply later
+ * @fd:		an endpoint
+ * @req:	the request
+ * @n:		its length in bytes, 0 .. FOS_MSG_MAX
+ * @token:	out: which call it is, for fos_collect()
+ * @flags:	FOS_NONBLOCK, FOS_MORE: see fos_send()
+ * @deadline:	of the wait for room; NULL or absolute CLOCK_MONOTONIC
+ *
+ * One thread may so have many calls outstanding: as many as the channel is deep,
+ * together with those in fos_call(); and one wake-up may serve all of them.
+ *
+ * Return: 0; -1 with
+ * EAGAIN: as many are outstanding as can be, collect one; or there is no room
+ * (FOS_NONBLOCK); ETIMEDOUT: there was none in time; EINTR; EPIPE: the peer is
+ * gone; EMSGSIZE: longer than FOS_MSG_MAX or the area; EINVAL, EBADF, EBUSY,
+ * EPROTO as fos_send().
+ */
+int fos_post(int fd, const void *req, size_t n, uint64_t *token, int flags,
+	     const struct timespec *deadline);
+
+/**
+ * fos_collect() - take the reply to a call that was posted
+ * @fd:		the endpoint
+ * @token:	in: which call, 0: any; out: which it was, also when that call has
+ *		failed; 0: none has ended
+ * @rsp:	where the reply goes
+ * @cap:	room there in bytes
+ * @flags:	0 or FOS_NONBLOCK
+ * @deadline:	of the wait; NULL or absolute CLOCK_MONOTONIC
+ *
+ * By any thread, in any order.  To be woken once for many calls wait for the one
+ * that was posted last, then collect the others: a server who answers in turn has
+ * answered them.
+ *
+ * Return: the reply's length; -1 with
+ * EAGAIN: not answered yet (FOS_NONBLOCK); ETIMEDOUT; EINTR: after these the calls
+ * are still outstanding; ENOMSG: no call is, or not this one; EINVAL, EBADF, EBUSY
+ * as fos_send();
+ * EPIPE, ECONNRESET, EMSGSIZE, EPROTO: so the call *@token ended, see fos_call(),
+ * and fos_delivered() for it.
+ */
+ssize_t fos_collect(int fd, uint64_t *token, void *rsp, size_t cap, int flags,
+		    const struct timespec *deadline);
+
+/**
+ * fos_abandon() - do not wait for the reply to a posted call any more
+ * @fd:		the endpoint
+ * @token:	the call, as fos_post() told it
+ *
+ * The request is carried out none the less, but its server gets ESTALE, if he has
+ * not answered yet.  Not while another thread waits for this reply.
+ *
+ * Return: 0; -1 with ENOMSG: no such call is outstanding; EBADF, EBUSY as
+ * fos_send().
+ */
+int fos_abandon(int fd, uint64_t token);
+
 /* ---- messages with buffers and descriptors ---------------------------- */
 
 /* Buffers, and descriptors, that one message may carry. */
@@ -368,7 +434,8 @@ int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
  * @nbufs:	elements of @bufs, up to FOS_MSG_BUFS; when receiving, room there,
  *		then how many there are
  * @token:	to send: the request that this answers, 0: it is a message of its
- *		own; received: of the request, 0 of a one-way message
+ *		own; received: of the request, 0 of a one-way message; of a call that
+ *		is posted and collected: see there
  * @flags:	FOS_NOCOPY or 0
  * @path:	out: FOS_PATH_*
  * @fds:	descriptors that go with it, as by SCM_RIGHTS: the sender keeps his.
@@ -437,9 +504,9 @@ int fos_buf_release(int fd, const void *buf);
  * fos_sendmsg() - fos_send() or fos_reply() with buffers and descriptors
  * @fd:		an endpoint
  * @m:		the message
- * @flags:	0 or FOS_NONBLOCK; of a reply 0
- * @deadline:	until when to wait for a receiver; NULL or absolute
- *		CLOCK_MONOTONIC; a reply does not wait
+ * @flags:	FOS_NONBLOCK, FOS_POST, FOS_MORE as fos_send(); of a reply 0
+ * @deadline:	until when to wait for a receiver, or with FOS_POST for room; NULL
+ *		or absolute CLOCK_MONOTONIC; a reply does not wait
  *
  * When it fails the buffers are still yours.  A receiver who does not make room
  * for them, or for the descriptors (fos_recv(), too few elements), refuses the
@@ -475,6 +542,33 @@ ssize_t fos_sendmsg(int fd, struct fos_msg *m, int flags,
  */
 ssize_t fos_recvmsg(int fd, struct fos_msg *m, int flags,
 		    const struct timespec *deadline);
+
+/**
+ * fos_postmsg() - fos_post() with buffers and descriptors
+ * @fd:		an endpoint
+ * @m:		the request; its token is told
+ * @flags:	FOS_NONBLOCK, FOS_MORE
+ * @deadline:	of the wait for room; NULL or absolute CLOCK_MONOTONIC
+ *
+ * Return: bytes of @m->iov; -1 with EOPNOTSUPP, EBADF, ENOBUFS, ETOOMANYREFS, ENOMEM
+ * as fos_sendmsg(), EINVAL: also @bufs are not pieces of buffers of yours; and as
+ * fos_post().
+ */
+ssize_t fos_postmsg(int fd, struct fos_msg *m, int flags,
+		    const struct timespec *deadline);
+
+/**
+ * fos_collectmsg() - fos_collect() with buffers and descriptors
+ * @fd:		the endpoint
+ * @m:		room for the reply; @m->token as of fos_collect()
+ * @flags:	0 or FOS_NONBLOCK
+ * @deadline:	of the wait; NULL or absolute CLOCK_MONOTONIC
+ *
+ * Return: its bytes, in @m->iov; -1 as fos_collect(); EMFILE: no room for its
+ * descriptors, they are lost.
+ */
+ssize_t fos_collectmsg(int fd, struct fos_msg *m, int flags,
+		       const struct timespec *deadline);
 
 /**
  * fos_callmsg() - fos_call() with buffers and descriptors

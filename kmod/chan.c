@@ -82,6 +82,9 @@ static int fos_chan_flush(struct file *file, fl_owner_t id)
 	last = !iterate_fd(current->files, 0, fos_is_file, file);
 	if (last)
 		fos_ep_die(ep);
+	else
+		/* One of them may sleep on the descriptor that is gone. */
+		fos_ep_wake_all(ep);
 	return 0;
 }
 
@@ -234,14 +237,6 @@ static bool fos_ep_may_sleep(struct fos_ep *ep)
 	return fos_ep_is_mine(ep) && !(current->flags & PF_IO_WORKER);
 }
 
-static bool fos_bell_wait_ok(u32 bell, u32 want)
-{
-	return !(bell & ~FOS_WANT_ALL) &&
-	       !(want & ~(FOS_WANT_ALL & ~FOS_WANT_RECEIVER)) &&
-	       !((want & FOS_WANT_CLAIMS) && (want & FOS_WANT_PUBLISHED)) &&
-	       !((want & FOS_WANT_REPLY) && (want & FOS_WANT_SEQ));
-}
-
 static long fos_chan_bell_wait(struct fos_ep *ep, unsigned int cmd,
 			       void __user *uargs)
 {
@@ -266,13 +261,6 @@ static long fos_chan_bell_wait(struct fos_ep *ep, unsigned int cmd,
 	return fos_ep_bell_wait(ep, a.flags & FOS_BELL_SELF ?
 				ep : fos_ep_peer(ep), a.bell, &w,
 				a.deadline_ns);
-}
-
-/* One argument is enough to wait for it. */
-static bool fos_want_is_simple(u32 want)
-{
-	return !(want & ~FOS_WANT_PUBLISHED) || want == FOS_WANT_REPLY ||
-	       !(want & ~FOS_WANT_SEQ) || want == FOS_WANT_CLAIMS;
 }
 
 /* BELL_WAIT in registers; any other advice is none that we take. */

@@ -157,9 +157,10 @@ static inline bool fos_ep_dead(struct fos_ep *ep)
  * struct fos_waiter - a sleeping thread, on its own stack
  * @node: in fos_ep.waiters
  * @task: the thread
- * @want: FOS_WANT_*
+ * @want: FOS_WANT_*, and FOS_WANT_SLOT()
  * @woken: taken off the list by a bell
- * @seen: the peer's events, or the sum of its claims, when it last looked
+ * @seen: the peer's events, or the sum of its claims or replies, when it last
+ *	looked
  * @seq: the entry whose fate, or the token whose reply it waits for
  * @reply: where that reply will be
  */
@@ -176,6 +177,8 @@ struct fos_waiter {
 void fos_ep_init_wait(struct fos_ep *ep);
 bool fos_ep_bell(struct fos_ep *ep, u32 what);
 void fos_ep_wake_all(struct fos_ep *ep);
+bool fos_bell_wait_ok(u32 bell, u32 want);
+bool fos_want_is_simple(u32 want);
 long fos_ep_bell_wait(struct fos_ep *ep, struct fos_ep *rung, u32 bell,
 		      struct fos_waiter *w, u64 deadline_ns);
 __poll_t fos_ep_poll(struct fos_ep *ep, struct file *file,

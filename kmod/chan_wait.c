@@ -63,6 +63,16 @@ static noinline u64 fos_ep_claims_sum(struct fos_ep *ep)
 	return sum;
 }
 
+static noinline u64 fos_ep_replies_sum(struct fos_ep *ep)
+{
+	u64 sum = 0;
+	u32 slot;
+
+	for (slot = 0; slot < ep->chan->depth; slot++)
+		sum += READ_ONCE(fos_ep_reply(ep, slot)->seq);
+	return sum;
+}
+
 /* Is entry @w->seq decided, or, if only room is wanted, let go of? */
 static bool fos_entry_over(struct fos_ep *peer, const struct fos_waiter *w)
 {
@@ -88,6 +98,8 @@ static bool fos_wait_over(struct fos_ep *ep, const struct fos_waiter *w)
 	if ((w->want & FOS_WANT_SEQ) && fos_entry_over(peer, w))
 		return true;
 	if ((w->want & FOS_WANT_CLAIMS) && fos_ep_claims_sum(peer) != w->seen)
+		return true;
+	if ((w->want & FOS_WANT_REPLIES) && fos_ep_replies_sum(peer) != w->seen)
 		return true;
 	return fos_ep_dead(ep) || fos_ep_dead(peer);
 }
@@ -296,6 +308,25 @@ static void fos_count_wait(long ret)
 		fos_count(chan_signals);
 }
 
+/* May that be rung for, and that be waited for at once? */
+bool fos_bell_wait_ok(u32 bell, u32 want)
+{
+	const u32 seen = want & (FOS_WANT_CLAIMS | FOS_WANT_REPLIES);
+
+	return !(bell & ~FOS_WANT_ALL) &&
+	       !(want & ~(FOS_WANT_ALL & ~FOS_WANT_RECEIVER)) &&
+	       !(seen & (seen - 1)) && !(seen && (want & FOS_WANT_PUBLISHED)) &&
+	       !((want & FOS_WANT_REPLY) && (want & FOS_WANT_SEQ));
+}
+
+/* Is one argument enough to wait for it? */
+bool fos_want_is_simple(u32 want)
+{
+	return !(want & ~FOS_WANT_PUBLISHED) || want == FOS_WANT_REPLY ||
+	       !(want & ~FOS_WANT_SEQ) || want == FOS_WANT_CLAIMS ||
+	       want == FOS_WANT_REPLIES;
+}
+
 /**
  * fos_ep_bell_wait() - ring, then sleep
  * @ep: the caller's side
@@ -318,8 +349,10 @@ long fos_ep_bell_wait(struct fos_ep *ep, struct fos_ep *rung, u32 bell,
 	if (!w->want)
 		return 0;
 	fos_count(chan_waits);
-	if (w->want & FOS_WANT_REPLY)
+	if (w->want & FOS_WANT_REPLY) {
 		w->reply = fos_ep_reply(fos_ep_peer(ep), w->seq);
+		w->want |= FOS_WANT_SLOT(w->seq);
+	}
 	/*
 	 * Let a peer that was woken on this CPU run before we go to sleep: its
 	 * answer is often here when we come back, and we were never dequeued.

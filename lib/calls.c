@@ -16,12 +16,14 @@ void fos__calls_init(struct fos_calls *c, uint32_t depth)
 	for (i = 0; i < FOS_CALLS_WORDS; i++)
 		c->busy[i] = depth >= 64 * (i + 1) ? 0 :
 			     depth <= 64 * i ? ~0ULL : ~0ULL << (depth & 63);
+	memset(c->posted, 0, sizeof(c->posted));
+	c->next = 0;
 	c->waiters = 0;
 	sem_init(&c->freed, 0, 0);
 }
 
 /* The lowest: few slots stay warm. */
-static int find_free(struct fos_calls *c)
+int fos__call_try(struct fos_calls *c)
 {
 	uint64_t busy;
 	uint32_t i;
@@ -62,7 +64,7 @@ static FOS_COLD int wait_free(struct fos_calls *c, uint64_t deadline_ns)
 	int slot, ret = 0;
 
 	__atomic_add_fetch(&c->waiters, 1, __ATOMIC_SEQ_CST);
-	while ((slot = find_free(c)) < 0 && !ret)
+	while ((slot = fos__call_try(c)) < 0 && !ret)
 		ret = wait_freed(c, deadline_ns);
 	__atomic_sub_fetch(&c->waiters, 1, __ATOMIC_SEQ_CST);
 	return slot < 0 ? ret : slot;
@@ -70,7 +72,7 @@ static FOS_COLD int wait_free(struct fos_calls *c, uint64_t deadline_ns)
 
 int fos__call_begin(struct fos_calls *c, uint64_t deadline_ns)
 {
-	int slot = find_free(c);
+	int slot = fos__call_try(c);
 
 	return fos_unlikely(slot < 0) ? wait_free(c, deadline_ns) : slot;
 }

@@ -18,11 +18,15 @@
  * @busy: a bit each; those beyond the depth are set for ever
  * @waiters: threads that wait for a free one
  * @freed: posted for them
+ * @posted: tokens of calls that no thread waits in; 0: none
+ * @next: where to look first for one that is answered: they mostly are in turn
  */
 struct fos_calls {
 	uint64_t busy[FOS_CALLS_WORDS];
 	uint32_t waiters;
 	sem_t freed;
+	uint64_t posted[FOS_CHAN_DEPTH_MAX];
+	uint32_t next;
 };
 
 void fos__calls_init(struct fos_calls *c, uint32_t depth);
@@ -34,6 +38,8 @@ void fos__calls_init(struct fos_calls *c, uint32_t depth);
  * Return: the slot; -ETIMEDOUT; -EINTR.
  */
 int fos__call_begin(struct fos_calls *c, uint64_t deadline_ns);
+/* The same at once; -EAGAIN: all are busy. */
+int fos__call_try(struct fos_calls *c);
 void fos__call_end(struct fos_calls *c, uint32_t slot);
 
 /**

@@ -4,6 +4,7 @@
 
 #include "buf.h"
 #include "chan.h"
+#include "post.h"
 
 static __thread int last_delivered;
 
@@ -56,6 +57,12 @@ static ssize_t send_blocking(struct op *op, struct out *out)
 	return ret ? ret : (ssize_t)out->len;
 }
 
+void chan_published(struct op *op)
+{
+	if (op->ep->backend->published && !op_check(op))
+		op->ep->backend->published(op->ep, op->fd);
+}
+
 /*
  * Somebody must be there for it now; he may leave while we publish, so look
  * again afterwards.
@@ -72,8 +79,7 @@ static ssize_t send_nonblock(struct op *op, struct out *out)
 		return ret;
 	out_publish(op, out);
 	if (fos_ring_has_taker(op->r, out->seq)) {
-		if (op->ep->backend->published && !op_check(op))
-			op->ep->backend->published(op->ep, op->fd);
+		chan_published(op);
 		return out->len;
 	}
 	ret = send_give_up(op, out->seq, -EAGAIN);
@@ -88,10 +94,12 @@ ssize_t chan_send(struct op *op, struct out *out, int flags)
 		ret = -EMSGSIZE;
 	else if (fos_ring_peer_dead(op->r))
 		ret = -EPIPE;
-	else if (flags & FOS_NONBLOCK)
-		ret = send_nonblock(op, out);
-	else
+	else if (!flags)
 		ret = send_blocking(op, out);
+	else if (flags & FOS_POST)
+		ret = post_send(op, out, flags);
+	else
+		ret = send_nonblock(op, out);
 	buf_lent(op, out, ret >= 0);
 	return ret;
 }
@@ -102,7 +110,7 @@ FOS_HOT FOS_API ssize_t fos_send(int fd, const void *buf, size_t len, int flags)
 	struct op op;
 	ssize_t ret;
 
-	if ((flags & ~FOS_NONBLOCK) || (!buf && len))
+	if (!chan_flags_ok(flags) || (!buf && len))
 		return fos__ret(-EINVAL);
 	ret = op_begin(&op, fd, NULL);
 	if (ret)
@@ -264,16 +272,17 @@ FOS_HOT FOS_API ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp,
  * Leave with @why unless the reply is there after all.  A request that was
  * delivered is released, so that its reply is stale.
  */
-static FOS_COLD ssize_t call_give_up(struct op *op, const struct out *out,
-				     struct in *rsp, int why)
+FOS_COLD ssize_t chan_give_up(struct op *op, uint64_t token, struct in *rsp,
+			      int why)
 {
-	int ret = op_withdraw(op, out->seq);
+	const uint64_t seq = FOS_TOKEN_SEQ(token);
+	int ret = op_withdraw(op, seq);
 
 	if (ret == 1)
 		return why;
-	op->delivered = !ret || fos_ring_fate(op->r, out->seq) != FOS_FATE_NONE;
-	if (!fos_ring_give_up(op->r, out->token, &op->bell))
-		return in_reply(op, out->token, rsp);
+	op->delivered = !ret || fos_ring_fate(op->r, seq) != FOS_FATE_NONE;
+	if (!fos_ring_give_up(op->r, token, &op->bell))
+		return in_reply(op, token, rsp);
 	if (ret < 0)
 		return ret;
 	return why == -EPIPE ? -ECONNRESET : why;
@@ -294,7 +303,7 @@ static ssize_t call_wait(struct op *op, const struct out *out, struct in *rsp)
 		if (!ret && dead)
 			ret = -EPIPE;
 		if (fos_unlikely(ret))
-			return call_give_up(op, out, rsp, ret);
+			return chan_give_up(op, out->token, rsp, ret);
 	}
 }
 
@@ -322,7 +331,13 @@ void chan_begin_call(void)
 	last_delivered = 0;
 }
 
-/* -E2BIG within is EMSGSIZE of the request, not of the reply. */
+ssize_t chan_end_call(const struct op *op, ssize_t ret)
+{
+	if (fos_unlikely(ret < 0))
+		last_delivered = op->delivered || ret == -EMSGSIZE;
+	return ret == -E2BIG ? -EMSGSIZE : ret;
+}
+
 ssize_t chan_call(struct op *op, struct out *req, struct in *rsp)
 {
 	ssize_t ret;
@@ -333,10 +348,9 @@ ssize_t chan_call(struct op *op, struct out *req, struct in *rsp)
 		ret = -EPIPE;
 	else
 		ret = call(op, req, rsp);
-	if (fos_unlikely(ret < 0))
-		last_delivered = op->delivered || ret == -EMSGSIZE;
+	ret = chan_end_call(op, ret);
 	buf_lent(op, req, ret >= 0 || last_delivered);
-	return ret == -E2BIG ? -EMSGSIZE : ret;
+	return ret;
 }
 
 FOS_HOT FOS_API ssize_t fos_call(int fd, const void *req, size_t n, void *rsp,

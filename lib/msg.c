@@ -7,6 +7,7 @@
 #include "buf.h"
 #include "chan.h"
 #include "msg_fds.h"
+#include "post.h"
 
 _Static_assert(FOS_MSG_BUFS == FOS_LENT_MAX, "buffers of a message");
 _Static_assert(sizeof(struct fos_msg) == 72, "programs are built with that");
@@ -187,7 +188,7 @@ static inline void look_first(struct op *op, const struct in *in)
 /* A reply that was given up may have left some. */
 static inline ssize_t received_all(struct op *op, const struct in *in, ssize_t ret)
 {
-	if (fos_unlikely(ret < 0 && in->msg->nfds))
+	if (fos_unlikely(ret < 0 && ret != -EAGAIN && in->msg->nfds))
 		__atomic_store_n(&op->ep->comp.look, true, __ATOMIC_RELAXED);
 	return ret;
 }
@@ -210,7 +211,7 @@ FOS_API ssize_t fos_sendmsg(int fd, struct fos_msg *m, int flags,
 	struct op op;
 	ssize_t ret;
 
-	if (!m || (flags & ~FOS_NONBLOCK) || (flags && m->token))
+	if (!m || !chan_flags_ok(flags) || (flags && m->token))
 		return fos__ret(-EINVAL);
 	ret = out_init(&out, m->token ? FOS_META_REPLY : FOS_META_MSG, m);
 	if (!ret)
@@ -243,6 +244,52 @@ FOS_API ssize_t fos_recvmsg(int fd, struct fos_msg *m, int flags,
 	if (ret >= 0)
 		m->token = in.token;
 	return op_end(&op, ret);
+}
+
+FOS_API ssize_t fos_postmsg(int fd, struct fos_msg *m, int flags,
+			    const struct timespec *deadline)
+{
+	struct lending lending;
+	struct out out;
+	struct op op;
+	ssize_t ret;
+
+	if (flags & ~(FOS_NONBLOCK | FOS_MORE))
+		return fos__ret(-EINVAL);
+	ret = out_init(&out, FOS_META_CALL, m);
+	if (!ret)
+		ret = op_begin(&op, fd, deadline);
+	if (ret)
+		return fos__ret(ret);
+	ret = lend_all(&op, &out, &lending);
+	if (!ret)
+		ret = sent_all(&op, &out,
+			       chan_send(&op, &out, FOS_POST | flags));
+	m->path = fos__path(out.meta, out.len);
+	if (ret >= 0)
+		m->token = out.token;
+	else if (fos_unlikely(out.token))
+		post_abandon(&op, out.token);
+	return op_end(&op, ret);
+}
+
+FOS_API ssize_t fos_collectmsg(int fd, struct fos_msg *m, int flags,
+			       const struct timespec *deadline)
+{
+	struct in in;
+	struct op op;
+	ssize_t ret;
+
+	if (flags & ~FOS_NONBLOCK)
+		return fos__ret(-EINVAL);
+	ret = in_init(&in, m);
+	if (!ret)
+		ret = op_begin(&op, fd, deadline);
+	if (ret)
+		return fos__ret(ret);
+	look_first(&op, &in);
+	ret = post_collect(&op, &in, &m->token, flags);
+	return op_end(&op, received_all(&op, &in, ret));
 }
 
 FOS_HOT FOS_API ssize_t fos_callmsg(int fd, struct fos_msg *req,

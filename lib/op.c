@@ -63,6 +63,14 @@ int op_begin(struct op *op, int fd, const struct timespec *deadline)
 	return 0;
 }
 
+void op_owe(struct op *op)
+{
+	if (op->bell)
+		__atomic_fetch_or(&op->ep->owed_bell, op->bell,
+				  __ATOMIC_RELAXED);
+	op->bell = 0;
+}
+
 static int ring_by(struct op *op, int fd)
 {
 	return op->ep->backend->bell_wait(op->ep, fd, op->bell, 0, 0, 0);
@@ -77,8 +85,7 @@ static FOS_COLD void ring_otherwise(struct op *op)
 	const int fd = fos__ep_other_fd(op->ep, op->fd);
 
 	if (fd < 0 || ring_by(op, fd) == -EBADF)
-		__atomic_fetch_or(&op->ep->owed_bell, op->bell,
-				  __ATOMIC_RELAXED);
+		op_owe(op);
 }
 
 void op_ring(struct op *op)

@@ -60,14 +60,15 @@ static inline bool op_polls(const struct op *op)
 	return op->ep->spin.mode != FOS_SPIN_BLOCK;
 }
 
-/* Ring the peer for what is owed. */
+/* Ring the peer for what is owed; or leave that to the endpoint's next call. */
 void op_ring(struct op *op);
+void op_owe(struct op *op);
 
 /**
  * op_wait() - ring what is owed and wait
- * @want: FOS_WANT_REPLY, _TAKE, _ROOM, _CLAIMS, or some of _PUBLISHED
- * @arg: the token; the entry; or the sum of claims or the count of events,
- *	loaded before the ring was examined
+ * @want: FOS_WANT_REPLY, _TAKE, _ROOM, _CLAIMS, _REPLIES, or some of _PUBLISHED
+ * @arg: the token; the entry; or the sum of claims or of replies or the count of
+ *	events, loaded before the ring was examined
  *
  * Return: 0: look again; -ETIMEDOUT, -EINTR; -EBADF: closed by another thread.
  */

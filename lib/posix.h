@@ -36,7 +36,7 @@ enum { POSIX_MEM, POSIX_PAGE, POSIX_PID, POSIX_FDS };
 
 /**
  * struct posix_side - what the kernel page says of a side, written by it alone
- * @wants: FOS_WANT_* of its sleepers
+ * @wants: FOS_WANT_* of its sleepers, and FOS_WANT_SLOT()
  * @armed: 1: a receive found nothing and was not to wait: it will poll
  * @state: FOS_STATE_DEAD | number of closes seen << 1
  */
@@ -72,7 +72,7 @@ struct posix_page {
  * @debt: bytes that were sent but had not come when they were to be drained
  * @waits: sleeps so far
  * @lock: protects @sleepers
- * @sleepers: how many want each FOS_WANT_*
+ * @sleepers: how many want each FOS_WANT_* and FOS_WANT_SLOT()
  * @side: mine
  * @mine: the page of which I am the side
  * @peers: his
@@ -84,7 +84,7 @@ struct fos_posix {
 	uint32_t debt;
 	uint32_t waits;
 	pthread_mutex_t lock;
-	uint32_t sleepers[8];
+	uint32_t sleepers[24];
 	struct posix_side *side;
 	struct posix_page *mine;
 	struct posix_page *peers;

@@ -147,6 +147,17 @@ void fos__posix_call_pollers(struct fos_ep *ep, int fd)
 		__atomic_store_n(&peers->rung, 0, __ATOMIC_SEQ_CST);
 }
 
+/* Has the peer come, or gone?  The watcher may have missed it. */
+static bool look(struct fos_ep *ep, int fd)
+{
+	bool news;
+
+	fos__lock();
+	news = fos__posix_is(fd, ep->id) && fos__posix_look(ep, fd);
+	fos__unlock();
+	return news;
+}
+
 /*
  * A message of mine may lie there for long, and nobody of the peer is in a call
  * that takes it, or those who were left it behind: he may poll.
@@ -157,6 +168,8 @@ void fos__posix_attend(struct fos_ep *ep, int fd, uint32_t want, uint64_t arg)
 	const uint64_t seq = call ? FOS_TOKEN_SEQ(arg) : arg;
 	struct posix_page *peers = ep->posix.peers;
 
+	if (fos_unlikely(!LOAD_ACQ(&ep->posix.met)))
+		look(ep, fd);
 	if (!(want & (FOS_WANT_TAKE | FOS_WANT_REPLY)) ||
 	    LOAD(&peers->rung) ||
 	    fos_ring_fate(&ep->ring, seq) != FOS_FATE_NONE)
@@ -226,17 +239,6 @@ static bool drain(struct fos_ep *ep, int fd)
 	return kept;
 }
 
-/* Has the peer come, or gone?  The watcher may have missed it. */
-static bool look(struct fos_ep *ep, int fd)
-{
-	bool news;
-
-	fos__lock();
-	news = fos__posix_is(fd, ep->id) && fos__posix_look(ep, fd);
-	fos__unlock();
-	return news;
-}
-
 /* Will the peer please send a byte?  His sender sleeps till this is taken. */
 static void ask_for_byte(struct fos_ep *ep)
 {
@@ -278,14 +280,16 @@ bool fos__posix_received(struct fos_ep *ep, int fd, bool waits, bool nothing)
 
 static void count_sleeper(struct fos_posix *p, uint32_t want, int one)
 {
-	uint32_t wants = 0, bit;
+	uint32_t wants, bit;
 
 	pthread_mutex_lock(&p->lock);
-	for (bit = 0; bit < 7; bit++) {
-		if (want & (1U << bit))
-			p->sleepers[bit] += one;
-		if (p->sleepers[bit])
-			wants |= 1U << bit;
+	for (wants = p->side->wants; want; want &= want - 1) {
+		bit = want & -want;
+		p->sleepers[__builtin_ctz(bit)] += one;
+		if (p->sleepers[__builtin_ctz(bit)])
+			wants |= bit;
+		else
+			wants &= ~bit;
 	}
 	/* A full fence too, between my wants and the look that follows. */
 	__atomic_exchange_n(&p->side->wants, wants, __ATOMIC_SEQ_CST);
@@ -317,7 +321,7 @@ static int wait_on(struct fos_ep *ep, int fd, uint32_t *word, uint32_t want,
 	uint32_t bits = want;
 
 	if (want & FOS_WANT_REPLY)
-		bits = FOS_BELL_SLOT(arg);
+		bits = FOS_WANT_SLOT(arg);
 	if (fos_unlikely(!LOAD_ACQ(&ep->posix.met)))
 		look(ep, fd);
 	/* My wants came before this look: pairs with the fence of a publisher. */
@@ -337,6 +341,7 @@ int fos__posix_bell_wait(struct fos_ep *ep, int fd, uint32_t bell,
 	struct fos_posix *p = &ep->posix;
 	uint32_t *word = want & WANT_ONE ? &p->mine->published :
 					   &p->mine->claimed;
+	uint32_t wants;
 	int ret;
 
 	if (bell)
@@ -345,9 +350,10 @@ int fos__posix_bell_wait(struct fos_ep *ep, int fd, uint32_t bell,
 		return 0;
 	if (want & WANT_ONE)
 		disarm(p);
-	count_sleeper(p, want, 1);
+	wants = want & FOS_WANT_REPLY ? want | FOS_WANT_SLOT(arg) : want;
+	count_sleeper(p, wants, 1);
 	ret = wait_on(ep, fd, word, want, arg, deadline_ns);
-	count_sleeper(p, want, -1);
+	count_sleeper(p, wants, -1);
 	return ret;
 }
 

@@ -5,6 +5,7 @@
 
 #include "fastos.h"
 #include "lend.h"
+#include "race.h"
 
 #define LOAD(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
 #define LOAD_ACQ(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
@@ -18,20 +19,6 @@
 
 /* Of one walk: through the ring, again from the head for each gap, and room. */
 #define STEPS_PER_SLOT	16
-
-/*
- * A checker of races sees one process.  What goes through the peer's hands, from
- * the thread that published to the one that finds its slot free, it is told.
- */
-#ifdef __SANITIZE_THREAD__
-void __tsan_acquire(void *addr);
-void __tsan_release(void *addr);
-#define HANDED_OUT(e)	__tsan_release((void *)(e))
-#define HANDED_BACK(e)	__tsan_acquire((void *)(e))
-#else
-#define HANDED_OUT(e)	((void)(e))
-#define HANDED_BACK(e)	((void)(e))
-#endif
 
 static inline uint32_t slot_of(const struct fos_ring *r, uint64_t seq)
 {
@@ -223,11 +210,6 @@ int fos_ring_withdraw(struct fos_ring *r, uint64_t seq, uint64_t *word)
 		}
 	}
 	return -EPROTO;
-}
-
-uint64_t fos_ring_next(const struct fos_ring *r)
-{
-	return LOAD(&r->tail);
 }
 
 uint64_t fos_ring_claims_sum(const struct fos_ring *r)
@@ -578,10 +560,26 @@ struct fos_entry *fos_ring_reply_entry(struct fos_ring *r, uint64_t token)
 uint32_t fos_ring_reply(struct fos_ring *r, struct fos_entry *e,
 			uint64_t token)
 {
+	uint32_t wants;
+
 	HANDED_OUT(e);
 	/* Also the full fence before reading need_wakeup. */
 	__atomic_exchange_n(&e->seq, token, __ATOMIC_SEQ_CST);
-	return peer_wants(r) & FOS_WANT_REPLY ? FOS_BELL_REPLY(token) : 0;
+	wants = peer_wants(r) & (FOS_BELL_REPLY(token) | FOS_WANT_REPLIES);
+	/* Another reply is awaited. */
+	if ((wants & FOS_BELL_REPLY(token)) != FOS_BELL_REPLY(token))
+		wants &= FOS_WANT_REPLIES;
+	return wants;
+}
+
+uint64_t fos_ring_replies_sum(const struct fos_ring *r)
+{
+	uint64_t sum = 0;
+	uint32_t slot;
+
+	for (slot = 0; slot < r->m.depth; slot++)
+		sum += LOAD(&r->m.peer_replies[slot].seq);
+	return sum;
 }
 
 /* ---- waiting ---------------------------------------------------------- */
@@ -596,5 +594,7 @@ bool fos_ring_wait_over(const struct fos_ring *r, uint32_t want, uint64_t arg)
 		return fos_ring_is_free(r, arg);
 	if (want & FOS_WANT_CLAIMS)
 		return fos_ring_claims_sum(r) != arg;
+	if (want & FOS_WANT_REPLIES)
+		return fos_ring_replies_sum(r) != arg;
 	return fos_ring_seen(r) != arg;
 }

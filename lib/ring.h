@@ -163,7 +163,10 @@ bool fos_ring_is_free(const struct fos_ring *r, uint64_t seq);
 int fos_ring_withdraw(struct fos_ring *r, uint64_t seq, uint64_t *word);
 
 /* The position that the next fos_ring_reserve() would try. */
-uint64_t fos_ring_next(const struct fos_ring *r);
+static inline uint64_t fos_ring_next(const struct fos_ring *r)
+{
+	return __atomic_load_n(&r->tail, __ATOMIC_RELAXED);
+}
 
 /*
  * Changes when any entry, reply or buffer of mine is decided or let go of; for
@@ -309,23 +312,25 @@ bool fos_ring_is_given_up(const struct fos_ring *r, uint64_t token,
 struct fos_entry *fos_ring_reply_entry(struct fos_ring *r, uint64_t token);
 
 /*
- * A bell for a reply says for which: beside FOS_WANT_REPLY a bit of the token's
- * slot, for a backend that can wake just those who wait for it.
+ * Who waits for a reply, and a bell for one, say for which, as far as a bit goes:
+ * a backend can wake just those who wait for it.
  */
-#define FOS_BELL_SLOT(token)	(1U << (8 + FOS_TOKEN_SLOT(token) % 24))
-#define FOS_BELL_REPLY(token)	(FOS_WANT_REPLY | FOS_BELL_SLOT(token))
+#define FOS_BELL_REPLY(token)	(FOS_WANT_REPLY | FOS_WANT_SLOT(token))
 
 /* Let the peer see it.  Return: what he must be rung for. */
 uint32_t fos_ring_reply(struct fos_ring *r, struct fos_entry *e,
 			uint64_t token);
 
+/* Changes with every reply to a request of mine; for WANT_REPLIES. */
+uint64_t fos_ring_replies_sum(const struct fos_ring *r);
+
 /* ---- waiting ---------------------------------------------------------- */
 
 /**
  * fos_ring_wait_over() - may what is waited for have happened?
- * @want: FOS_WANT_REPLY, _TAKE, _ROOM, _CLAIMS, or some of _PUBLISHED
- * @arg: the token; the entry; the sum of claims or the count of events that
- *	was loaded before the ring was examined
+ * @want: FOS_WANT_REPLY, _TAKE, _ROOM, _CLAIMS, _REPLIES, or some of _PUBLISHED
+ * @arg: the token; the entry; the sum of claims or of replies or the count of
+ *	events that was loaded before the ring was examined
  */
 bool fos_ring_wait_over(const struct fos_ring *r, uint32_t want, uint64_t arg);
 

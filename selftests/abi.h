@@ -154,7 +154,7 @@ static inline uint32_t raw_reply(struct raw *r, uint64_t token)
 	e->meta = FOS_META_REPLY;
 	__atomic_store_n(&e->seq, token, __ATOMIC_SEQ_CST);
 	return __atomic_load_n(&r->peer_kside->need_wakeup, __ATOMIC_SEQ_CST) &
-	       FOS_WANT_REPLY;
+	       (FOS_WANT_REPLY | FOS_WANT_REPLIES);
 }
 
 /* Say that the reply to my request was read. */
@@ -250,10 +250,15 @@ static inline uint64_t in_ms(long ms)
 	return now_ns() + ms * 1000000ULL;
 }
 
-/* What a side's sleepers and pollers want. */
-static inline uint32_t wants_of(const struct raw *r)
+/* What a side's sleepers and pollers want, and of the replies which. */
+static inline uint32_t all_wants_of(const struct raw *r)
 {
 	return __atomic_load_n(&r->kside->need_wakeup, __ATOMIC_ACQUIRE);
+}
+
+static inline uint32_t wants_of(const struct raw *r)
+{
+	return all_wants_of(r) & FOS_WANT_ALL;
 }
 
 /* Until the side wants exactly this; true if it came to that. */

@@ -82,6 +82,54 @@ TEST_F(reply, a_bell_wakes_those_whose_reply_is_there)
 	EXPECT_EQ(0, wants_of(&self->a));
 }
 
+TEST_F(reply, need_wakeup_says_whose_replies_are_awaited)
+{
+	struct sleeper s[] = {
+		{ .r = &self->a, .want = FOS_WANT_REPLY,
+		  .seq = FOS_TOKEN(FIRST, 1) },
+		{ .r = &self->a, .want = FOS_WANT_REPLY | FOS_WANT_MSG,
+		  .seq = FOS_TOKEN(FIRST + 1, 3) },
+	};
+	const uint32_t both = FOS_WANT_SLOT(1) | FOS_WANT_SLOT(3);
+
+	start(&s[0]);
+	ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_REPLY));
+	EXPECT_EQ(FOS_WANT_REPLY | FOS_WANT_SLOT(1), all_wants_of(&self->a));
+	start(&s[1]);
+	ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_REPLY | FOS_WANT_MSG));
+	EXPECT_EQ(both, all_wants_of(&self->a) & ~FOS_WANT_ALL);
+	raw_reply(&self->b, s[0].seq);
+	raw_bell(&self->b, FOS_WANT_REPLY);
+	EXPECT_EQ(0, finish(&s[0]));
+	EXPECT_EQ(FOS_WANT_SLOT(3), all_wants_of(&self->a) & ~FOS_WANT_ALL);
+	raw_reply(&self->b, s[1].seq);
+	raw_bell(&self->b, FOS_WANT_REPLY);
+	EXPECT_EQ(0, finish(&s[1]));
+	EXPECT_EQ(0, all_wants_of(&self->a));
+}
+
+TEST_F(reply, any_reply_ends_the_sleep_that_wants_any)
+{
+	struct sleeper s = { .r = &self->a, .want = FOS_WANT_REPLIES };
+	const uint64_t token = FOS_TOKEN(FIRST, 2);
+
+	start(&s);
+	ASSERT_TRUE(wait_wants(&self->a, FOS_WANT_REPLIES));
+	EXPECT_EQ(FOS_WANT_REPLIES, all_wants_of(&self->a));
+	EXPECT_EQ(0, raw_bell(&self->b, FOS_WANT_REPLIES));
+	EXPECT_EQ(FOS_WANT_REPLIES, wants_of(&self->a));
+	EXPECT_EQ(FOS_WANT_REPLIES, raw_reply(&self->b, token));
+	EXPECT_EQ(0, raw_bell(&self->b, FOS_WANT_REPLY));
+	EXPECT_EQ(FOS_WANT_REPLIES, wants_of(&self->a));
+	EXPECT_EQ(0, raw_bell(&self->b, FOS_WANT_REPLIES));
+	EXPECT_EQ(0, finish(&s));
+	/* The sum of all there are: it was seen before. */
+	EXPECT_EQ(-ETIMEDOUT, raw_bell_wait(&self->a, 0, FOS_WANT_REPLIES, token,
+					    0, in_ms(1)));
+	EXPECT_EQ(0, -posix_fadvise(self->a.fd, 0, NONE,
+				    FOS_ADVICE(0, FOS_WANT_REPLIES)));
+}
+
 TEST_F(reply, a_reply_is_no_message)
 {
 	struct sleeper s = { .r = &self->a, .want = FOS_WANT_PUBLISHED };
@@ -131,6 +179,13 @@ TEST_F(reply, wanting_it_excludes_what_needs_another_argument)
 	EXPECT_EQ(-EINVAL, -posix_fadvise(self->a.fd, 0, in_ms(1),
 					  FOS_ADVICE(0, FOS_WANT_REPLY |
 						     FOS_WANT_TAKE)));
+	EXPECT_EQ(-EINVAL, raw_bell_wait(&self->a, 0, FOS_WANT_REPLIES |
+					 FOS_WANT_CLAIMS, 0, 0, in_ms(1)));
+	EXPECT_EQ(-EINVAL, raw_bell_wait(&self->a, 0, FOS_WANT_REPLIES |
+					 FOS_WANT_MSG, 0, 0, in_ms(1)));
+	EXPECT_EQ(-EINVAL, -posix_fadvise(self->a.fd, 0, in_ms(1),
+					  FOS_ADVICE(0, FOS_WANT_REPLIES |
+						     FOS_WANT_REPLY)));
 }
 
 TEST_F(reply, any_token_is_safe_to_wait_for)

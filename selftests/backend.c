@@ -192,30 +192,6 @@ TEST_F(posix, a_plain_close_is_noticed_by_who_goes_on)
 	kill(holder, SIGKILL);
 }
 
-TEST_F(posix, close_of_a_copy_ends_only_the_calls_on_it)
-{
-	struct async r[2];
-	char in[2][8];
-	int copy, i, n;
-
-	for (n = rounds(100); n; n--) {
-		copy = dup(self->fd[0]);
-		for (i = 0; i < 2; i++) {
-			r[i] = (struct async) { .fd = i ? copy : self->fd[0],
-						.fn = do_recv, .in = in[i],
-						.cap = 8 };
-			start(&r[i]);
-			EXPECT_TRUE(wait_for(&r[i].tid, 1));
-		}
-		nap_us(n % 2 ? 0 : 1000);
-		EXPECT_EQ(0, fos_close(copy));
-		ASSERT_EQ(-EBADF, finish(&r[1]));
-		EXPECT_FALSE(is_done(&r[0]));
-		EXPECT_EQ(1, RESULT(fos_send(self->fd[1], "x", 1, 0)));
-		ASSERT_EQ(1, finish(&r[0]));
-	}
-}
-
 TEST_F(posix, copies_are_counted_where_no_descriptor_can_be_opened)
 {
 	const int copy = dup(self->fd[0]);

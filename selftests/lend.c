@@ -236,7 +236,7 @@ TEST_F(lend, arguments_out_of_range_are_einval)
 	EXPECT_EQ(-EINVAL,
 		  RESULT(fos_reply_recvmsg(self->fd[0], NULL, NULL, NULL)));
 	to_send(&out, NULL, 0);
-	EXPECT_EQ(-EINVAL, RESULT(fos_sendmsg(self->fd[0], &out.m, 2, NULL)));
+	EXPECT_EQ(-EINVAL, RESULT(fos_sendmsg(self->fd[0], &out.m, 32, NULL)));
 	out.m.token = 5;
 	EXPECT_EQ(-EINVAL, RESULT(fos_sendmsg(self->fd[0], &out.m,
 					      FOS_NONBLOCK, NULL)));

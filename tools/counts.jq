@@ -11,7 +11,7 @@ def slack: if test("fastos-(block|spin|fixed)") then [0, 2, 2, 2]
 	else [0, 100, 40, 40] end;
 def columns: ["instructions", "traps", "switches", "IPIs"];
 # What one CPU is promised on every kernel.
-def promised: ["fastos-block 8"];
+def promised: ["fastos-block 8", "deep fastos-block 8"];
 
 def identity: [.kernel, .package, .compiler, .qemu, .cpus];
 def name: "\(.kernel) (\(.package)), \(.cpus) CPU, QEMU \(.qemu | split(" ")[0])";
@@ -29,7 +29,7 @@ def nearest($b): . as $c | [$b[] | select(.cpus == $c.cpus)] | max_by(
 	[series == ($c | series), .qemu == $c.qemu, .compiler == $c.compiler]);
 
 # "hog fastos-block 8" -> best of "hog ... 8"
-def cell: split(" ") | (if .[0] == "hog" then "hog " else "" end) + .[-1];
+def cell: split(" ") | (if length > 2 then .[0] + " " else "" end) + .[-1];
 def best($cell): [.posix | to_entries[] | select((.key | cell) == $cell) |
 	.value[0]] | min;
 def ratio($figure): best($figure | cell) as $best |
@@ -57,12 +57,19 @@ def ratios($b): . as $c | .fastos | keys[] | . as $k |
 		"RED \($k): dearer than the best POSIX engine, \($now | times)"
 	else empty end;
 
+# In place, nothing is to be paid for the size of a body.
+def sizes: [.fastos | to_entries[] | select(.key | startswith("bulk ")) |
+	{ name: (.key | split(" ")[1]), n: .value[0] }] | group_by(.name)[] |
+	(map(.n) | min) as $least | (map(.n) | max) as $most |
+	select($most > 1.05 * $least) |
+	"RED bulk \(.[0].name): \($least) to \($most) instructions, by size";
+
 def check($b): . as $c | exact($b) as $same | ($same // nearest($b)) as $near |
 	[if $same then compare($same; "RED")
 	 elif $near then "no baseline for it; nearest: \($near | name)",
 		compare($near; "moved")
 	 else "no baseline for it, and none near" end] as $lines |
-	[ratios($near)] as $ratios |
+	[ratios($near), sizes] as $ratios |
 	"\(name): \(.fastos + .posix | length) figures" +
 	(if $same and $lines == [] and $ratios == [] then
 		", all within 1.5 % of the baseline" else "" end),

@@ -71,6 +71,18 @@ checked() {
 	[[ $output == *'RED fastos-block 8: best POSIX is 1.17x of it, was 1.29x'* ]]
 }
 
+@test "in place, a body of another size that costs another 5 % is red" {
+	local with='.fastos += {"bulk fastos-block 65536": [8000, 200, 200, 0],
+		"bulk fastos-block 1048576": [$n, 200, 200, 0]}'
+
+	for n in 8400 8401; do
+		figures 9.9.9 7000 9000 | jq --argjson n "$n" "$with" >b$n.json
+	done
+	run -0 counts check b8400.json
+	run -1 counts check b8401.json
+	[[ $output == *'RED bulk fastos-block: 8000 to 8401 instructions, by size'* ]]
+}
+
 @test "a call dearer than the best POSIX engine is red without any baseline" {
 	echo '{"baselines": []}' >"$base"
 	checked 1 9.9.9 7000 6900

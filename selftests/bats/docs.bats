@@ -164,11 +164,14 @@ meet() {
 }
 
 @test "fosbench(1) has the options that fosbench has" {
-	local o
+	local c o
 
-	for o in $("$build/bin/fosbench" ipc --help | grep -oE -- '--[a-z]+[a-z-]*' |
-		sort -u); do
-		grep -qE "Fl ${o#-}( |\$)" man/fosbench.1 || { echo "$o"; return 1; }
+	for c in ipc bulk limits; do
+		for o in $("$build/bin/fosbench" "$c" --help |
+			grep -oE -- '--[a-z]+[a-z-]*' | sort -u); do
+			grep -qE "Fl ${o#-}( |\$)" man/fosbench.1 ||
+				{ echo "$c $o"; return 1; }
+		done
 	done
 }
 

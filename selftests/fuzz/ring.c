@@ -8,15 +8,9 @@
 
 #include "spin.h"
 
-/* In, out: of exactly the size that is told, so that ASan sees more. */
-struct buffer {
-	unsigned char *at;
-	size_t n;
-};
-
 static uint64_t token;
 
-static struct buffer take_buffer(void)
+struct buffer take_buffer(void)
 {
 	const uint8_t how = take8();
 	struct buffer b = { .n = how & 127 };
@@ -31,7 +25,7 @@ static struct buffer take_buffer(void)
 	return b;
 }
 
-static const struct timespec *take_deadline(struct timespec *ts)
+const struct timespec *take_deadline(struct timespec *ts)
 {
 	const uint8_t how = take8();
 	const uint64_t ns = fuzz_now + 1000ULL * (how >> 2) * (how & 3);
@@ -41,7 +35,7 @@ static const struct timespec *take_deadline(struct timespec *ts)
 	return how & 3 ? ts : NULL;
 }
 
-static void check_result(long ret, size_t max, const int *errors)
+void check_result(long ret, size_t max, const int *errors)
 {
 	if (ret >= 0 ? (size_t)ret > max : !is_among(ret, errors))
 		FAIL("a call returned %ld", ret);
@@ -157,15 +151,7 @@ static void do_recv_now(void)
 	do_recv(FOS_NONBLOCK);
 }
 
-/*
- * Receiving can wait for a reply that another thread of mine is writing; here
- * that thread would have to wait for us.
- */
-static const struct {
-	void (*call)(void);
-	bool now;
-	bool receives;
-} calls[] = {
+static const struct fuzz_call calls[8] = {
 	{ do_send_wait, false, false },
 	{ do_send_now, true, false },
 	{ do_recv_wait, false, true },
@@ -176,18 +162,22 @@ static const struct {
 	{ do_receive_any, false, true },
 };
 
+/* Of a step that is one of post_calls; the rest is as the corpus has it. */
+#define POSTS	0xd0
+
 void my_step(void)
 {
 	const uint32_t countdown = w.countdown;
 	const uint8_t how = take8();
-	const uint8_t which = how % COUNT(calls);
+	const bool posts = (how & 0xf8) == POSTS;
+	const struct fuzz_call *c = &(posts ? post_calls : calls)[how & 7];
 
-	if (w.replying && calls[which].receives)
+	if (w.replying && c->receives)
 		return;
 	w.level++;
 	w.countdown = how >> 3 & 15;
-	w.nonblock = calls[which].now;
-	calls[which].call();
+	w.nonblock = c->now;
+	c->call();
 	w.nonblock = false;
 	w.countdown = countdown;
 	w.level--;
@@ -212,6 +202,7 @@ static void begin(void)
 	};
 	fuzz_now = 1000000000;
 	token = 0;
+	post_begin();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -73,7 +73,7 @@ static void check_wait(uint32_t want, uint64_t deadline_ns)
 
 	CHECK(!w.nonblock);
 	CHECK(!(want & ~FOS_WANT_PUBLISHED) || want == FOS_WANT_CLAIMS ||
-	      !(want & ~rest));
+	      want == FOS_WANT_REPLIES || !(want & ~rest));
 	CHECK(deadline_ns == FOS_DEADLINE_NONE || deadline_ns < 1ULL << 62);
 }
 
@@ -170,7 +170,8 @@ static int bell_wait(struct fos_ep *ep, int fd, uint32_t bell, uint32_t want,
 		return 0;
 	check_wait(want, deadline_ns);
 	w.replying += want == FOS_WANT_CLAIMS;
-	mine->need_wakeup = wants | want;
+	mine->need_wakeup = wants | want |
+			    (want & FOS_WANT_REPLY ? FOS_WANT_SLOT(arg) : 0);
 	w.countdown = 0;
 	ret = sleep_on(ep, want, arg, deadline_ns);
 	w.countdown = countdown;

@@ -224,14 +224,17 @@ static void check_entries(uint64_t tail)
 		CHECK(e[seq & (w.depth - 1)].seq == (seq < w.depth ? 0 : seq));
 }
 
+/* Busy with a call that is posted, or not. */
 static void check_calls(void)
 {
 	const struct fos_calls *c = &w.ep->calls;
 	uint32_t i;
 
 	CHECK(!c->waiters);
-	for (i = 0; i < w.depth; i++)
-		CHECK(!(c->busy[i / 64] >> (i & 63) & 1));
+	for (i = 0; i < w.depth; i++) {
+		CHECK((c->busy[i / 64] >> (i & 63) & 1) == !!c->posted[i]);
+		CHECK(!c->posted[i] || FOS_TOKEN_SLOT(c->posted[i]) == i);
+	}
 	for (i = 0; i < FOS_CHAN_DEPTH_MAX; i++) {
 		CHECK(!(w.ep->owed.token[i] >> 63));
 		CHECK(i < w.depth || !w.ep->owed.token[i]);

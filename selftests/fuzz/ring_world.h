@@ -73,8 +73,34 @@ void world_unmake(void);
 struct fos_ring_mem world_mem(void);
 void peer_step(void);
 
-/* ring.c: a call of mine */
+/* In, out: of exactly the size that is told, so that ASan sees more. */
+struct buffer {
+	unsigned char *at;
+	size_t n;
+};
+
+/**
+ * struct fuzz_call - one that the input can ask for
+ * @call: does it
+ * @now: it must not sleep
+ * @receives: it can wait for a reply that another thread of mine is writing;
+ *	here that thread would have to wait for us
+ */
+struct fuzz_call {
+	void (*call)(void);
+	bool now;
+	bool receives;
+};
+
+/* ring.c: a call of mine, and what it is made of */
 void my_step(void);
+struct buffer take_buffer(void);
+const struct timespec *take_deadline(struct timespec *ts);
+void check_result(long ret, size_t max, const int *errors);
+
+/* ring_post.c */
+extern const struct fuzz_call post_calls[8];
+void post_begin(void);
 
 /* ring_check.c: what must hold when no call of mine is under way */
 void check_begin(void);

@@ -56,13 +56,26 @@ static int call_give_up(struct op *op, int id, uint64_t seq, uint64_t token,
 	return why == -EPIPE ? -ECONNRESET : why;
 }
 
+/* For any: what was seen is loaded before the last look. */
+static int wait_reply(struct op *op, uint64_t token)
+{
+	uint64_t sum;
+
+	if (!config->collects)
+		return op_wait(op, FOS_WANT_REPLY, token);
+	sum = fos_ring_replies_sum(op->r);
+	if (broken != BREAK_SUM && fos_ring_has_reply(op->r, token))
+		return 0;
+	return op_wait(op, FOS_WANT_REPLIES, sum);
+}
+
 static int call_wait(struct op *op, int id, uint64_t seq, uint64_t token)
 {
 	bool dead;
 	int ret;
 
 	for (;;) {
-		ret = op_wait(op, FOS_WANT_REPLY, token);
+		ret = wait_reply(op, token);
 		dead = fos_ring_peer_dead(op->r);
 		if (fos_ring_has_reply(op->r, token)) {
 			world.message[id].outcome = SENT;

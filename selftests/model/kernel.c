@@ -56,6 +56,16 @@ static uint64_t claims_sum(int side)
 	return sum;
 }
 
+static uint64_t replies_sum(int side)
+{
+	uint64_t sum = 0;
+	uint32_t slot;
+
+	for (slot = 0; slot < the_depth(); slot++)
+		sum += LOAD(&control_of(side)->replies[slot].seq);
+	return sum;
+}
+
 static bool entry_over(int peer, const struct waiter *w)
 {
 	const uint64_t word =
@@ -82,6 +92,8 @@ static bool wait_over(const struct waiter *w)
 	if ((w->want & WANT_SEQ) && entry_over(peer, w))
 		return true;
 	if ((w->want & FOS_WANT_CLAIMS) && claims_sum(peer) != w->seen)
+		return true;
+	if ((w->want & FOS_WANT_REPLIES) && replies_sum(peer) != w->seen)
 		return true;
 	return is_dead(w->side) || is_dead(peer);
 }
@@ -231,6 +243,8 @@ static int kernel_bell_wait(int side, uint32_t what, uint32_t want,
 	*w = (struct waiter) {
 		.side = side, .want = want, .seen = arg, .seq = arg,
 	};
+	if (want & FOS_WANT_REPLY)
+		w->want |= FOS_WANT_SLOT(arg);
 	model_lock(side);
 	set->waiting[set->waiters++] = model_self;
 	ret = ep_sleep(side, w, timed);

@@ -19,6 +19,7 @@ const char *const break_names[BREAKS] = {
 	[BREAK_WAKE_ALL] = "die without telling the peer",
 	[BREAK_WITHDRAW] = "withdraw what was taken",
 	[BREAK_DEATH_FIRST] = "report death before looking for messages",
+	[BREAK_SUM] = "sleep on replies that were not looked at",
 };
 
 /* ---- which word is whose ---------------------------------------------- */

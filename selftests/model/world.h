@@ -169,6 +169,7 @@ enum level { QUICK, FULL, SOAK };
  * @torn: entries may be overwritten while they are read, see world.c
  * @by_user: who withdraws does it himself, by fos_ring_withdraw()
  * @area_replies: replies lie in blocks
+ * @collects: callers wait for any reply, as fos_collect() does
  * @depth: of the rings, if not DEPTH
  * @blocks: of each area, if not BLOCKS
  * @varied: not all messages have the same token and the same meta
@@ -188,6 +189,7 @@ struct config {
 	bool torn;
 	bool by_user;
 	bool area_replies;
+	bool collects;
 	uint8_t depth;
 	uint8_t blocks;
 	bool varied;
@@ -305,6 +307,7 @@ enum broken {
 	BREAK_WAKE_ALL,
 	BREAK_WITHDRAW,
 	BREAK_DEATH_FIRST,
+	BREAK_SUM,
 	BREAKS,
 };
 

@@ -105,8 +105,14 @@ struct fos_chan_create {
 #define FOS_WANT_ROOM			(1U << 4)	/* ... and let go of */
 #define FOS_WANT_RECEIVER		(1U << 5)	/* the peer waits; pollers only */
 #define FOS_WANT_CLAIMS			(1U << 6)	/* any claim or release */
+#define FOS_WANT_REPLIES		(1U << 7)	/* a reply to any request */
 #define FOS_WANT_PUBLISHED		(FOS_WANT_MSG | FOS_WANT_CALL)
-#define FOS_WANT_ALL			((1U << 7) - 1)
+#define FOS_WANT_ALL			((1U << 8) - 1)
+/*
+ * In need_wakeup, beside FOS_WANT_REPLY: whose.  A server with many requests of
+ * one sleeper rings for the reply that he awaits, hardly for the others.
+ */
+#define FOS_WANT_SLOT(token)		(0x100U << (FOS_TOKEN_SLOT(token) & 15))
 
 #define FOS_DEADLINE_NONE		(~0ULL)
 
@@ -123,7 +129,8 @@ struct fos_chan_create {
  * @resv:	must be 0
  * @seen:	with FOS_WANT_PUBLISHED: the peer's events word, loaded before the
  *		ring was examined; with FOS_WANT_CLAIMS: the sum of its claims and
- *		releases; the sleep ends when it differs
+ *		releases; with FOS_WANT_REPLIES: that of its replies' seqs; the
+ *		sleep ends when it differs.  At most one of the three
  * @seq:	with FOS_WANT_TAKE: an entry of mine; the sleep ends when it is
  *		decided.  With FOS_WANT_ROOM: ... and no longer TAKEN.  With
  *		FOS_WANT_REPLY, but then with neither of the two: a token
@@ -148,7 +155,7 @@ struct fos_chan_bell_wait {
 /*
  * The same in registers, for the fast path: fadvise64(fd, arg, deadline_ns,
  * FOS_ADVICE(bell, want)), arg being @seen or @seq; @want is within
- * FOS_WANT_PUBLISHED, or FOS_WANT_CLAIMS, or within the rest.  It copies no
+ * FOS_WANT_PUBLISHED, or one of CLAIMS and REPLIES, or within the rest.  It copies no
  * struct and passes no ioctl hook of a security module: 650 of 8,100
  * instructions of a round trip on 6.1.  64-bit callers only; others lose half
  * of the deadline.
@@ -395,7 +402,8 @@ struct fos_entry {
 
 /**
  * struct fos_kside - what the kernel says of a side, in the kernel page
- * @need_wakeup: FOS_WANT_* that this side's sleepers and pollers wait for
+ * @need_wakeup: FOS_WANT_* that this side's sleepers and pollers wait for, and
+ *	FOS_WANT_SLOT()
  * @armed:	1 while somebody polls this side for messages; stays until the
  *		next bell finds nobody
  * @state:	FOS_STATE_DEAD | number of closes seen << 1

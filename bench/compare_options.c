@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Options of fosbench ipc. */
+/* The options of every command that compares engines. */
 #include <argp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,8 +7,6 @@
 
 #include "bench.h"
 
-#define SIZE_MIN	8UL
-#define SIZE_LIMIT	(1UL << 20)
 #define ICOUNT_ITERS	300
 
 enum { O_COUNTS = 256, O_HOG, O_ICOUNT, O_LEAD, O_LIST, O_PLOT, O_REQUIRE, O_TIME };
@@ -17,8 +15,6 @@ static const struct argp_option options[] = {
 	{ "cpus", 'c', "C,S", 0, "CPUs of client and server, as 0,0 or 0,1; "
 	  "may be repeated (default: both of these)", 0 },
 	{ "engines", 'e', "NAME,...", 0, "only these (default: all)", 0 },
-	{ "sizes", 's', "BYTES,...", 0, "of request and of reply, 8 to 1M "
-	  "(default: 8,64,1K,16K,64K)", 0 },
 	{ "rounds", 'r', "N", 0, "every engine runs so often, in turn "
 	  "(default: 5; with --icount 3)", 0 },
 	{ "iters", 'n', "N", 0, "round trips a run (default: as many as fit "
@@ -42,13 +38,13 @@ static const struct argp_option options[] = {
 	{ 0 }
 };
 
-static void list_engines(void)
+static void list_engines(const struct ipc_options *opt)
 {
-	for (const struct ipc_engine *const *e = ipc_engines; *e; e++)
+	for (const struct ipc_engine *const *e = opt->engines; *e; e++)
 		printf("%-22s %s\n", (*e)->name, (*e)->what);
 }
 
-static void parse_sizes(struct argp_state *state, char *arg)
+void parse_sizes(struct argp_state *state, char *arg, size_t min, size_t max)
 {
 	struct ipc_options *opt = state->input;
 	char *save, *word = strtok_r(arg, ",", &save);
@@ -58,7 +54,7 @@ static void parse_sizes(struct argp_state *state, char *arg)
 		if (opt->sizes == MAX_SIZES)
 			argp_error(state, "more than %d sizes", MAX_SIZES);
 		opt->size[opt->sizes++] = parse_number(state, word, "--sizes",
-						       SIZE_MIN, SIZE_LIMIT);
+						       min, max);
 	}
 }
 
@@ -71,9 +67,9 @@ static void parse_engines(struct argp_state *state, char *arg)
 	for (; word; word = strtok_r(NULL, ",", &save)) {
 		size_t i = 0;
 
-		while (ipc_engines[i] && strcmp(ipc_engines[i]->name, word))
+		while (opt->engines[i] && strcmp(opt->engines[i]->name, word))
 			i++;
-		if (!ipc_engines[i])
+		if (!opt->engines[i])
 			argp_error(state, "no engine %s; see --list", word);
 		opt->engine[i] = true;
 	}
@@ -138,15 +134,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'e':
 		parse_engines(state, arg);
 		break;
-	case 's':
-		parse_sizes(state, arg);
-		break;
 	case 'r':
 		opt->rounds = parse_number(state, arg, "--rounds", 1,
 					   MAX_ROUNDS);
 		break;
 	case 'n':
 		opt->iters = parse_number(state, arg, "--iters", 1, 1ULL << 40);
+		opt->bytes = 0;
 		break;
 	case 'j':
 		opt->json = arg;
@@ -174,7 +168,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opt->lead_ms = parse_number(state, arg, "--lead", 0, 1000);
 		break;
 	case O_LIST:
-		list_engines();
+		list_engines(opt);
 		exit(0);
 	case ARGP_KEY_END:
 		if (!opt->pairs)
@@ -190,25 +184,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
-static const struct argp argp = {
+const struct argp compare_argp = {
 	.options = options,
 	.parser = parse,
-	.doc = "Round trips between two pinned processes: a request and a "
-	       "reply of the same size; both sides copy it in and out, and "
-	       "read every byte they receive.\v"
-	       "Exit status: 0; 1 if an engine failed, or was skipped under "
-	       "--require-fastos; 64 for a wrong option.",
 };
 
-int ipc_parse(int argc, char **argv, struct ipc_options *opt)
+void compare_defaults(struct ipc_options *opt,
+		      const struct ipc_engine *const *list)
 {
-	*opt = (struct ipc_options) {
-		.size = { 8, 64, 1024, 16384, 65536 },
-		.sizes = 5,
-		.time_ms = 50,
-		.lead_ms = default_lead(),
-	};
-	for (size_t i = 0; ipc_engines[i]; i++)
+	opt->engines = list;
+	for (size_t i = 0; list[i]; i++)
 		opt->engine[i] = true;
-	return argp_parse(&argp, argc, argv, 0, NULL, opt);
+	opt->depth = 1;
+	opt->time_ms = 50;
+	opt->lead_ms = default_lead();
 }

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+#include "post.h"
+
+#include "chan.h"
+
+#define LOAD(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
+#define STORE(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELAXED)
+
+/* ---- sending ---------------------------------------------------------- */
+
+static int place(struct op *op, struct out *out, int flags)
+{
+	struct room room;
+
+	return flags & FOS_NONBLOCK ? out_place(op, out, &room) :
+				      out_place_wait(op, out);
+}
+
+static int post_call(struct op *op, struct out *out, int flags)
+{
+	struct fos_calls *calls = &op->ep->calls;
+	int slot = fos__call_try(calls);
+	int ret;
+
+	/* Who waited for a slot here would wait for himself to collect. */
+	if (slot < 0)
+		return slot;
+	ret = place(op, out, flags);
+	if (ret) {
+		fos__call_end(calls, slot);
+		return ret;
+	}
+	out->token = FOS_TOKEN(out->seq, slot);
+	STORE(&calls->posted[slot], out->token);
+	out_publish(op, out);
+	return 0;
+}
+
+static int post_msg(struct op *op, struct out *out, int flags)
+{
+	int ret = place(op, out, flags);
+
+	if (!ret)
+		out_publish(op, out);
+	return ret;
+}
+
+ssize_t post_send(struct op *op, struct out *out, int flags)
+{
+	int ret = out->meta & FOS_META_CALL ? post_call(op, out, flags) :
+					      post_msg(op, out, flags);
+
+	if (fos_unlikely(ret))
+		return ret;
+	chan_published(op);
+	if (flags & FOS_MORE)
+		op_owe(op);
+	return out->len;
+}
+
+/* ---- collecting ------------------------------------------------------- */
+
+/* Of two threads that want it, one gets it. */
+static bool take(struct fos_calls *calls, uint64_t token)
+{
+	uint64_t was = token;
+
+	return __atomic_compare_exchange_n(
+		&calls->posted[FOS_TOKEN_SLOT(token)], &was, 0, false,
+		__ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+/**
+ * struct search - for a call that can be collected
+ * @token: which, 0: any
+ * @dead: the peer is: one that is not answered will do
+ * @found: out: taken from those outstanding, or 0
+ * @left: out: there are some that will not do
+ */
+struct search {
+	uint64_t token;
+	uint64_t found;
+	bool dead;
+	bool left;
+};
+
+static void look_at(struct op *op, struct search *s, uint32_t slot, bool dead)
+{
+	const uint64_t token = LOAD(&op->ep->calls.posted[slot]);
+
+	if (!token || (s->token && s->token != token))
+		return;
+	if (!dead && !fos_ring_has_reply(op->r, token))
+		s->left = true;
+	/* Else another thread has it, who will not leave it to us. */
+	else if (take(&op->ep->calls, token))
+		s->found = token;
+}
+
+static void look_at_all(struct op *op, struct search *s, bool dead)
+{
+	struct fos_calls *calls = &op->ep->calls;
+	const uint32_t depth = op->r->m.depth, from = LOAD(&calls->next);
+	uint32_t i, slot;
+
+	for (i = 0; i < depth && !s->found; i++) {
+		slot = (from + i) & (depth - 1);
+		look_at(op, s, slot, dead);
+		if (s->found)
+			STORE(&calls->next, slot + 1);
+	}
+}
+
+/* What was answered comes before what is lost. */
+static void look(struct op *op, struct search *s)
+{
+	s->dead = fos_ring_peer_dead(op->r);
+	s->left = false;
+	if (s->token)
+		look_at(op, s, FOS_TOKEN_SLOT(s->token), s->dead);
+	else
+		look_at_all(op, s, false);
+	if (fos_unlikely(!s->token && !s->found && s->dead))
+		look_at_all(op, s, true);
+}
+
+/* Without the module a peer may have come, or gone, and it was not noticed yet. */
+static void attend(struct op *op)
+{
+	if (op->ep->backend->attend)
+		op->ep->backend->attend(op->ep, op->fd, FOS_WANT_REPLIES, 0);
+}
+
+/* -EAGAIN: all that are outstanding have yet to be answered. */
+static int find(struct op *op, struct search *s, uint64_t *sum, int flags)
+{
+	look(op, s);
+	if (!s->found && s->left) {
+		/* What we shall wait on, and then one more look. */
+		if (flags & FOS_NONBLOCK)
+			attend(op);
+		else if (!s->token)
+			*sum = fos_ring_replies_sum(op->r);
+		look(op, s);
+	}
+	if (s->found)
+		return 0;
+	return s->left ? -EAGAIN : -ENOMSG;
+}
+
+/* *@token: in: which, 0: any; out: which it was. */
+static FOS_APART int find_wait(struct op *op, uint64_t *token, int flags)
+{
+	struct search s = { .token = *token };
+	uint64_t sum = 0;
+	int ret;
+
+	for (;;) {
+		ret = find(op, &s, &sum, flags);
+		*token = s.found;
+		if (ret != -EAGAIN || (flags & FOS_NONBLOCK))
+			return ret;
+		ret = s.token ? op_wait(op, FOS_WANT_REPLY, s.token) :
+				op_wait(op, FOS_WANT_REPLIES, sum);
+		if (ret)
+			return ret;
+	}
+}
+
+ssize_t post_collect(struct op *op, struct in *in, uint64_t *token, int flags)
+{
+	const uint64_t wanted = *token;
+	ssize_t ret;
+
+	chan_begin_call();
+	if (FOS_TOKEN_SLOT(wanted) >= op->r->m.depth)
+		ret = -ENOMSG;
+	else if (wanted && fos_ring_has_reply(op->r, wanted) &&
+		 take(&op->ep->calls, wanted))
+		ret = 0;
+	else
+		ret = find_wait(op, token, flags);
+	if (fos_unlikely(ret)) {
+		*token = 0;
+		return ret;
+	}
+	if (fos_ring_has_reply(op->r, *token))
+		ret = in_reply(op, *token, in);
+	else
+		ret = chan_give_up(op, *token, in, -EPIPE);
+	fos__call_end(&op->ep->calls, FOS_TOKEN_SLOT(*token));
+	if (op_polls(op))
+		op_begin_turn(op);
+	return chan_end_call(op, ret);
+}
+
+/* ---- what people call ------------------------------------------------- */
+
+FOS_HOT FOS_API int fos_post(int fd, const void *req, size_t n, uint64_t *token,
+			     int flags, const struct timespec *deadline)
+{
+	struct out out = { .buf = req, .len = n, .meta = FOS_META_CALL };
+	struct op op;
+	ssize_t ret;
+
+	if ((flags & ~(FOS_NONBLOCK | FOS_MORE)) || (!req && n) || !token)
+		return fos__ret(-EINVAL);
+	ret = op_begin(&op, fd, deadline);
+	if (ret)
+		return fos__ret(ret);
+	ret = chan_send(&op, &out, FOS_POST | flags);
+	if (ret >= 0)
+		*token = out.token;
+	return op_end(&op, ret < 0 ? ret : 0);
+}
+
+FOS_HOT FOS_API ssize_t fos_collect(int fd, uint64_t *token, void *rsp,
+				    size_t cap, int flags,
+				    const struct timespec *deadline)
+{
+	struct in in = { .buf = rsp, .cap = cap };
+	struct op op;
+	int ret;
+
+	if ((flags & ~FOS_NONBLOCK) || (!rsp && cap) || !token)
+		return fos__ret(-EINVAL);
+	ret = op_begin(&op, fd, deadline);
+	if (ret)
+		return fos__ret(ret);
+	return op_end(&op, post_collect(&op, &in, token, flags));
+}
+
+int post_abandon(struct op *op, uint64_t token)
+{
+	struct in nowhere = { .cap = 0 };
+
+	if (!token || FOS_TOKEN_SLOT(token) >= op->r->m.depth ||
+	    !take(&op->ep->calls, token))
+		return -ENOMSG;
+	/* A reply that is there goes the way of one that has no room. */
+	if (!fos_ring_give_up(op->r, token, &op->bell))
+		in_reply(op, token, &nowhere);
+	fos__call_end(&op->ep->calls, FOS_TOKEN_SLOT(token));
+	return 0;
+}
+
+FOS_API int fos_abandon(int fd, uint64_t token)
+{
+	struct op op;
+	const int ret = op_begin(&op, fd, NULL);
+
+	return ret ? fos__ret(ret) : op_end(&op, post_abandon(&op, token));
+}
