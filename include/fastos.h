@@ -564,8 +564,7 @@ ssize_t fos_postmsg(int fd, struct fos_msg *m, int flags,
  * @flags:	0 or FOS_NONBLOCK
  * @deadline:	of the wait; NULL or absolute CLOCK_MONOTONIC
  *
- * Return: its bytes, in @m->iov; -1 as fos_collect(); EMFILE: no room for its
- * descriptors, they are lost.
+ * Return: its bytes, in @m->iov; -1 as fos_collect(); EMFILE as fos_callmsg().
  */
 ssize_t fos_collectmsg(int fd, struct fos_msg *m, int flags,
 		       const struct timespec *deadline);
