@@ -192,10 +192,10 @@ struct fos_peer {
  * that does other things beside accepting sets O_NONBLOCK, for POLLIN may have
  * been one of those.
  *
- * This user is charged for the channel.  Once accepted, a client costs one
- * descriptor (two without the module), until he comes to use it another one that
- * is under way, and memory up to what @peer->limit says: count them by uid if you
- * do not trust them.
+ * This user is charged for the channel.  Once accepted, a client costs two
+ * descriptors (three without the module), one of them for descriptors that go with
+ * messages; until he comes to use it another one that is under way, and memory up
+ * to what @peer->limit says: count them by uid if you do not trust them.
  *
  * Return: an endpoint; -1 with
  * EAGAIN: nobody waits, or many in a row were skipped (O_NONBLOCK); EINTR: a
@@ -409,10 +409,11 @@ ssize_t fos_collect(int fd, uint64_t *token, void *rsp, size_t cap, int flags,
  */
 int fos_abandon(int fd, uint64_t token);
 
-/* ---- messages with buffers -------------------------------------------- */
+/* ---- messages with buffers and descriptors ---------------------------- */
 
-/* Buffers that one message may carry. */
+/* Buffers, and descriptors, that one message may carry. */
 #define FOS_MSG_BUFS		4
+#define FOS_MSG_FDS		8
 
 /* fos_msg.flags */
 #define FOS_NOCOPY		1	/* EOPNOTSUPP rather than copy anything */
@@ -421,9 +422,10 @@ int fos_abandon(int fd, uint64_t token);
 #define FOS_PATH_INLINE		1	/* in the ring's entry: two copies */
 #define FOS_PATH_AREA		2	/* through the sender's area: two copies */
 #define FOS_PATH_LEND		4	/* buffers, in place: no copy */
+#define FOS_PATH_FDS		8	/* descriptors, by a socket beside the channel */
 
 /**
- * struct fos_msg - a message with buffers
+ * struct fos_msg - a message with buffers and descriptors
  * @iov:	its bytes, which are copied as fos_send() does
  * @bufs:	buffers that go with it in place.  To send: each a piece of a
  *		buffer of its own from fos_buf_alloc() on this endpoint, at least
@@ -436,7 +438,17 @@ int fos_abandon(int fd, uint64_t token);
  *		is posted and collected: see there
  * @flags:	FOS_NOCOPY or 0
  * @path:	out: FOS_PATH_*
+ * @fds:	descriptors that go with it, as by SCM_RIGHTS: the sender keeps his.
+ *		To receive: filled in; O_CLOEXEC, and the receiver's to close.
+ * @nfds:	elements of @fds, up to FOS_MSG_FDS; when receiving, room there, then
+ *		how many there are
+ * @resv1:	0
  * @resv:	0
+ *
+ * Descriptors go by channels of fos_connect() and fos_accept(): the library keeps
+ * their connection beside them, in the process that made the call and in its
+ * children.  By others, and where the endpoint came by exec() or as a descriptor,
+ * they give EOPNOTSUPP.
  */
 struct fos_msg {
 	const struct iovec *iov;
@@ -446,7 +458,10 @@ struct fos_msg {
 	uint64_t token;
 	uint32_t flags;
 	uint32_t path;
-	uint64_t resv[4];
+	int *fds;
+	uint32_t nfds;
+	uint32_t resv1;
+	uint64_t resv[2];
 };
 
 /**
@@ -486,7 +501,7 @@ void *fos_buf_alloc(int fd, size_t len, int flags,
 int fos_buf_release(int fd, const void *buf);
 
 /**
- * fos_sendmsg() - fos_send() or fos_reply() with buffers
+ * fos_sendmsg() - fos_send() or fos_reply() with buffers and descriptors
  * @fd:		an endpoint
  * @m:		the message
  * @flags:	FOS_NONBLOCK, FOS_POST, FOS_MORE as fos_send(); of a reply 0
@@ -494,18 +509,23 @@ int fos_buf_release(int fd, const void *buf);
  *		or absolute CLOCK_MONOTONIC; a reply does not wait
  *
  * When it fails the buffers are still yours.  A receiver who does not make room
- * for them (fos_recv(), too few elements) refuses the message: EMSGSIZE.
+ * for them, or for the descriptors (fos_recv(), too few elements), refuses the
+ * message: EMSGSIZE.  Descriptors of a message that failed are closed when the
+ * receiver next makes room for some, or closes.
  *
  * Return: bytes of @m->iov; -1 with
  * ETIMEDOUT: nobody took it in time; EOPNOTSUPP: there are bytes to be copied
- * and FOS_NOCOPY is set; EINVAL: also @bufs are not pieces of buffers of yours;
- * and as fos_send() or fos_reply().
+ * and FOS_NOCOPY is set, or descriptors for which this channel has no way;
+ * EINVAL: also @bufs are not pieces of buffers of yours; EBADF: also one of @fds is
+ * none; ENOBUFS: also descriptors of hundreds of failed messages lie there;
+ * ETOOMANYREFS: this user has as many under way as RLIMIT_NOFILE allows; ENOMEM;
+ * and as fos_send() or fos_reply().  After these a request can still be answered.
  */
 ssize_t fos_sendmsg(int fd, struct fos_msg *m, int flags,
 		    const struct timespec *deadline);
 
 /**
- * fos_recvmsg() - take a message or a request with its buffers
+ * fos_recvmsg() - take a message or a request with its buffers and descriptors
  * @fd:		an endpoint
  * @m:		room for it
  * @flags:	0 or FOS_NONBLOCK
@@ -516,38 +536,41 @@ ssize_t fos_sendmsg(int fd, struct fos_msg *m, int flags,
  * fos_buf_release(): check what you have read, not what you will read again, for
  * the sender may write there.
  *
- * Return: its bytes, in @m->iov; -1 with ETIMEDOUT, and as fos_recv().
+ * Return: its bytes, in @m->iov; -1 with ETIMEDOUT; EMFILE: no room in the table of
+ * descriptors for those of the message: it stays, to be taken later; EPROTO: also the
+ * peer announced descriptors that did not come; and as fos_recv().
  */
 ssize_t fos_recvmsg(int fd, struct fos_msg *m, int flags,
 		    const struct timespec *deadline);
 
 /**
- * fos_postmsg() - fos_post() with buffers
+ * fos_postmsg() - fos_post() with buffers and descriptors
  * @fd:		an endpoint
  * @m:		the request; its token is told
  * @flags:	FOS_NONBLOCK, FOS_MORE
  * @deadline:	of the wait for room; NULL or absolute CLOCK_MONOTONIC
  *
- * Return: bytes of @m->iov; -1 with EOPNOTSUPP as fos_sendmsg(), EINVAL: also
- * @bufs are not pieces of buffers of yours; and as fos_post().
+ * Return: bytes of @m->iov; -1 with EOPNOTSUPP, EBADF, ENOBUFS, ETOOMANYREFS, ENOMEM
+ * as fos_sendmsg(), EINVAL: also @bufs are not pieces of buffers of yours; and as
+ * fos_post().
  */
 ssize_t fos_postmsg(int fd, struct fos_msg *m, int flags,
 		    const struct timespec *deadline);
 
 /**
- * fos_collectmsg() - fos_collect() with buffers
+ * fos_collectmsg() - fos_collect() with buffers and descriptors
  * @fd:		the endpoint
  * @m:		room for the reply; @m->token as of fos_collect()
  * @flags:	0 or FOS_NONBLOCK
  * @deadline:	of the wait; NULL or absolute CLOCK_MONOTONIC
  *
- * Return: its bytes, in @m->iov; -1 as fos_collect().
+ * Return: its bytes, in @m->iov; -1 as fos_collect(); EMFILE as fos_callmsg().
  */
 ssize_t fos_collectmsg(int fd, struct fos_msg *m, int flags,
 		       const struct timespec *deadline);
 
 /**
- * fos_callmsg() - fos_call() with buffers
+ * fos_callmsg() - fos_call() with buffers and descriptors
  * @fd:		an endpoint
  * @req:	the request; its token is not looked at
  * @rsp:	room for the reply
@@ -555,21 +578,22 @@ ssize_t fos_collectmsg(int fd, struct fos_msg *m, int flags,
  *
  * When it fails, the request's buffers are still yours unless fos_delivered().
  *
- * Return: bytes of the reply; -1 as fos_sendmsg() and fos_call().
+ * Return: bytes of the reply; -1 as fos_sendmsg() and fos_call(); EMFILE: no room
+ * for the reply's descriptors, they are lost, but fos_delivered().
  */
 ssize_t fos_callmsg(int fd, struct fos_msg *req, struct fos_msg *rsp,
 		    const struct timespec *deadline);
 
 /**
- * fos_reply_recvmsg() - fos_reply_recv() with buffers
+ * fos_reply_recvmsg() - fos_reply_recv() with buffers and descriptors
  * @fd:		an endpoint
  * @rsp:	the reply to the request @rsp->token, if that is not 0; it is 0
  *		when that is answered or cannot be any more
  * @req:	room for the next request
  * @deadline:	of the wait; NULL or absolute CLOCK_MONOTONIC
  *
- * Return: bytes of the request; -1 as fos_sendmsg() and fos_reply_recv().  The
- * buffers of a reply that failed are still yours.
+ * Return: bytes of the request; -1 as fos_sendmsg(), fos_recvmsg() and
+ * fos_reply_recv().  The buffers of a reply that failed are still yours.
  */
 ssize_t fos_reply_recvmsg(int fd, struct fos_msg *rsp, struct fos_msg *req,
 			  const struct timespec *deadline);

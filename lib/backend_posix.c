@@ -216,18 +216,19 @@ static void posix_begin(struct fos_ep *ep, int fd)
 /* ---- the end ---------------------------------------------------------- */
 
 /* Without /proc, or descriptors to open it with. */
-static unsigned int count_copies_slowly(uint64_t id)
+static unsigned int count_slowly(bool (*is)(int fd, const void *arg),
+				 const void *arg)
 {
 	const int end = sysconf(_SC_OPEN_MAX);
 	unsigned int n = 0;
 	int fd;
 
 	for (fd = 0; fd < end; fd++)
-		n += fos__posix_is(fd, id);
+		n += is(fd, arg);
 	return n;
 }
 
-unsigned int fos__posix_copies(uint64_t id)
+unsigned int fos__count_fds(bool (*is)(int fd, const void *arg), const void *arg)
 {
 	struct dirent *ent;
 	unsigned int n = 0;
@@ -237,14 +238,23 @@ unsigned int fos__posix_copies(uint64_t id)
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &old);
 	dir = opendir("/proc/self/fd");
 	while (dir && (ent = readdir(dir)))
-		n += ent->d_name[0] != '.' &&
-		     fos__posix_is(atoi(ent->d_name), id);
+		n += ent->d_name[0] != '.' && is(atoi(ent->d_name), arg);
 	if (dir)
 		closedir(dir);
 	else
-		n = count_copies_slowly(id);
+		n = count_slowly(is, arg);
 	pthread_setcancelstate(old, NULL);
 	return n;
+}
+
+static bool is_copy(int fd, const void *id)
+{
+	return fos__posix_is(fd, *(const uint64_t *)id);
+}
+
+unsigned int fos__posix_copies(uint64_t id)
+{
+	return fos__count_fds(is_copy, &id);
 }
 
 /* For good: the peer sees it in my memory, his pollers by his socket. */

@@ -65,9 +65,10 @@ int buf_lend(struct op *op, struct out *out, struct lending *lending)
 	const struct fos_msg *m = out->msg;
 	int ret = 0;
 
-	if (!m->nbufs)
+	if (!(out->meta & FOS_META_LENT))
 		return 0;
 	lending->n = 0;
+	lending->error = 0;
 	pthread_mutex_lock(&op->ep->area_lock);
 	while (!ret && lending->n < m->nbufs) {
 		ret = lend(op, &m->bufs[lending->n],
@@ -89,7 +90,7 @@ FOS_APART void buf_lent_now(struct op *op, const struct lending *lending,
 
 	for (i = 0; i < lending->n; i++)
 		STORE_REL(&mine_of(op->ep, &lending->lent[i])->state,
-			  gone ? FOS_BUF_LENT : FOS_BUF_OWN);
+			  gone && !lending->error ? FOS_BUF_LENT : FOS_BUF_OWN);
 }
 
 /* ---- room for them ---------------------------------------------------- */

@@ -13,7 +13,7 @@ int buf_lend(struct op *op, struct out *out, struct lending *lending);
 
 void buf_lent_now(struct op *op, const struct lending *lending, bool gone);
 
-/* They went with it; or they are the program's again. */
+/* They went with it; or they are the program's again, as after its error. */
 static inline void buf_lent(struct op *op, const struct out *out, bool gone)
 {
 	if (fos_unlikely(out->lending))

@@ -61,9 +61,12 @@ void fos__unlock(void)
 
 static void forget_everything(void)
 {
+	struct fos_ep *ep;
 	size_t i;
 
 	pthread_mutex_init(&lock, NULL);
+	for (ep = registry; ep; ep = ep->next)
+		fos__comp_forget(&ep->comp);
 	for (i = 0; i < CHUNKS; i++)
 		if (table[i])
 			memset(table[i], 0, CHUNK * sizeof(*table[i]));
@@ -190,6 +193,7 @@ static int ep_attach(int fd, struct fos_core_query *q,
 		return ret;
 	}
 	ep_set_up(ep, q);
+	fos__comp_attach(&ep->comp, backend, q);
 	if (backend->begin)
 		backend->begin(ep, fd);
 	/* Added, not set: somebody may just be counting a stale pointer. */
@@ -206,6 +210,7 @@ static FOS_COLD void ep_release(struct fos_ep *ep)
 	/* Not if it was a stale pointer's count: that one is pooled already. */
 	if (!LOAD(&ep->users) && ep->map.base) {
 		ep->backend->detach(ep);
+		fos__comp_close(&ep->comp);
 		ep->map.base = NULL;
 		ep->next = pool;
 		pool = ep;
@@ -229,7 +234,7 @@ static void ep_unregister(struct fos_ep *ep)
 	*p = ep->next;
 	for (i = 0; i < CHUNKS; i++)
 		for (j = 0; table[i] && j < CHUNK; j++)
-			if (table[i][j].ep == ep)
+			if (LOAD(&table[i][j].ep) == ep)
 				STORE(&table[i][j].ep, NULL);
 }
 
@@ -296,7 +301,8 @@ static int find_fd(const struct fos_ep *ep, int but)
 	for (i = 0; i < CHUNKS; i++) {
 		for (j = 0; table[i] && j < CHUNK; j++) {
 			fd = i * CHUNK + j;
-			if (table[i][j].ep == ep && fd != but && fd_is(fd, ep))
+			if (LOAD(&table[i][j].ep) == ep && fd != but &&
+			    fd_is(fd, ep))
 				return fd;
 		}
 	}
@@ -331,8 +337,7 @@ static struct fos_ep *registry_find(const struct fos_backend *backend,
 	return NULL;
 }
 
-/* What an endpoint stands on; NULL: it is none. */
-static const struct fos_backend *backend_of(int fd, struct fos_core_query *q)
+const struct fos_backend *fos__backend_of(int fd, struct fos_core_query *q)
 {
 	if (!fos__backend_kernel.query(fd, q))
 		return &fos__backend_kernel;
@@ -353,7 +358,7 @@ static int resolve_locked(int fd, struct fos_ep **out, uint64_t *state)
 	struct fos_ep *ep;
 	int ret;
 
-	backend = backend_of(fd, &q);
+	backend = fos__backend_of(fd, &q);
 	if (!backend)
 		return -EBADF;
 	slot = slot_make(fd);
@@ -429,13 +434,16 @@ static int close_locked(int fd)
 	const struct fos_backend *backend;
 	struct fd_slot *slot = slot_of(fd);
 	struct fos_core_query q;
+	int ret;
 
-	backend = backend_of(fd, &q);
+	backend = fos__backend_of(fd, &q);
 	if (!backend)
 		return -EBADF;
 	if (slot)
 		STORE(&slot->ep, NULL);
-	return backend->close(fd, registry_find(backend, &q));
+	ret = backend->close(fd, registry_find(backend, &q));
+	fos__comp_closed(backend, &q);
+	return ret;
 }
 
 FOS_API int fos_close(int fd)
@@ -516,7 +524,7 @@ bool fos__is_endpoint(int fd)
 {
 	struct fos_core_query q;
 
-	return backend_of(fd, &q);
+	return fos__backend_of(fd, &q);
 }
 
 static void probe(struct fos_caps *caps)

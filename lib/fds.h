@@ -7,7 +7,7 @@
 #include <sys/types.h>
 
 /* At most so many go with one packet. */
-#define FOS_FDS_MAX	3
+#define FOS_FDS_MAX	8
 
 /**
  * fos__send_fds() - send a packet, at once or not at all

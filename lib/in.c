@@ -3,13 +3,24 @@
 
 #include <string.h>
 
+#include "msg_fds.h"
 #include "out.h"
+
+/* Without descriptors though it announces some it is none. */
+static FOS_APART bool has_room(const struct in *in, const struct fos_found *f)
+{
+	const struct fos_msg *m = in->msg;
+
+	if (!m || fos_buffers(f->meta) > m->nbufs)
+		return false;
+	return !fos_has_fds(f->meta) ||
+	       (f->sent.count && f->sent.count <= m->nfds);
+}
 
 static inline bool fits(const struct in *in, const struct fos_found *f)
 {
 	return f->len <= in->cap &&
-	       (!(f->meta & FOS_META_LENT) ||
-		(in->msg && fos_lents(f->meta) <= in->msg->nbufs));
+	       (!(f->meta & FOS_META_LENT) || has_room(in, f));
 }
 
 static inline void deliver(const struct in *in, const struct fos_found *f)
@@ -26,7 +37,8 @@ static FOS_APART int take_buffers(struct op *op, const struct fos_found *f,
 {
 	uint32_t i;
 
-	m->nbufs = fos_lents(f->meta);
+	m->nbufs = fos_buffers(f->meta);
+	m->nfds = fos_has_fds(f->meta) ? f->sent.count : 0;
 	m->path = fos__path(f->meta, f->len);
 	for (i = 0; i < m->nbufs; i++) {
 		if (fos_lend_hold(&op->ep->lend, op->r, &f->lent[i]))
@@ -41,12 +53,24 @@ static FOS_APART int take_buffers(struct op *op, const struct fos_found *f,
 	return 0;
 }
 
+/* Of a message whose descriptors have been taken.  1; -EPROTO. */
+static inline int take_rest(struct op *op, const struct fos_found *f,
+			    struct fos_msg *m)
+{
+	if (!take_buffers(op, f, m))
+		return 1;
+	fds_close(m->fds, m->nfds);
+	return -EPROTO;
+}
+
 static FOS_COLD void refuse_buffers(struct op *op, const struct fos_found *f)
 {
 	uint32_t i;
 
-	for (i = 0; i < fos_lents(f->meta); i++)
+	for (i = 0; i < fos_buffers(f->meta); i++)
 		fos_lend_give_back(op->r, f->lent[i].handle, &op->bell);
+	if (fos_has_fds(f->meta))
+		fds_drop(op);
 }
 
 /* Copy and claim; false: another thread or a withdrawal was faster. */
@@ -106,6 +130,53 @@ static bool take(struct op *op, const struct fos_scan *s,
 	return true;
 }
 
+/*
+ * The descriptors first: while they are not here the message is not taken, and
+ * can be taken later.  1: taken; 0: another thread or a withdrawal was faster.
+ */
+static int take_with_fds(struct op *op, const struct fos_scan *s,
+			 const struct fos_found *f, struct in *in)
+{
+	const struct fds_name name = {
+		.kind = FOS_META_MSG,
+		.name = f->seq,
+		.sent = f->sent,
+	};
+	int ret;
+
+	fds_lock(op);
+	ret = fds_find(op, &name);
+	if (!ret && take(op, s, f, in)) {
+		fds_take(op, &name, in->msg->fds);
+		ret = 1;
+	}
+	fds_unlock(op);
+	/* Announced, but never sent; unless it is not there any more either. */
+	if (ret == -EPROTO && !fos_ring_claim(op->r, s, f->seq,
+					      FOS_CLAIM_REFUSED, &op->bell))
+		ret = 0;
+	return ret;
+}
+
+static FOS_APART int take_msg(struct op *op, const struct fos_scan *s,
+			      const struct fos_found *f, struct in *in)
+{
+	int ret;
+
+	if (fos_has_fds(f->meta))
+		ret = take_with_fds(op, s, f, in);
+	else
+		ret = take(op, s, f, in);
+	return ret > 0 ? take_rest(op, f, in->msg) : ret;
+}
+
+static inline int take_one(struct op *op, const struct fos_scan *s,
+			   const struct fos_found *f, struct in *in)
+{
+	return fos_unlikely(in->msg) ? take_msg(op, s, f, in) :
+				       take(op, s, f, in);
+}
+
 /* Take the next message of these kinds; -EAGAIN: there is none. */
 static ssize_t take_next(struct op *op, struct in *in, uint64_t seen)
 {
@@ -129,12 +200,13 @@ static ssize_t take_next(struct op *op, struct in *in, uint64_t seen)
 				return -EAGAIN;
 			continue;
 		}
-		if (!take(op, &s, &f, in))
+		ret = take_one(op, &s, &f, in);
+		if (fos_unlikely(ret < 0))
+			return ret;
+		if (!ret)
 			continue;
 		if (op_polls(op))
 			op_begin_turn(op);
-		if (fos_unlikely(in->msg) && take_buffers(op, &f, in->msg))
-			return -EPROTO;
 		return f.len;
 	}
 	return -EAGAIN;
@@ -274,9 +346,31 @@ ssize_t in_receive(struct op *op, struct in *in, int flags)
 	return in_leave(op, in, receive_wait(op, in));
 }
 
+/* What comes with a reply, before it is released. */
+static FOS_APART int take_reply(struct op *op, uint64_t token,
+				const struct fos_found *f, struct fos_msg *m)
+{
+	const struct fds_name name = {
+		.kind = FOS_META_REPLY,
+		.name = token,
+		.sent = f->sent,
+	};
+	int ret = 0;
+
+	if (fos_has_fds(f->meta)) {
+		fds_lock(op);
+		ret = fds_find(op, &name);
+		if (!ret)
+			fds_take(op, &name, m->fds);
+		fds_unlock(op);
+	}
+	return ret ? ret : take_rest(op, f, m);
+}
+
 ssize_t in_reply(struct op *op, uint64_t token, struct in *in)
 {
 	struct fos_found f;
+	int ret = 1;
 	bool ok;
 
 	if (!fos_ring_read_reply(op->r, token, &f))
@@ -286,13 +380,13 @@ ssize_t in_reply(struct op *op, uint64_t token, struct in *in)
 	ok = fits(in, &f);
 	if (ok)
 		deliver(in, &f);
-	if (f.meta & FOS_META_AREA)
+	if (fos_unlikely(in->msg) && ok)
+		ret = take_reply(op, token, &f, in->msg);
+	if (f.meta & (FOS_META_AREA | FOS_META_FDS))
 		fos_ring_release(op->r, token, &op->bell);
-	if (fos_unlikely(!ok)) {
+	if (fos_unlikely(!ok || ret < 0)) {
 		refuse_buffers(op, &f);
-		return -EMSGSIZE;
+		return ok ? ret : -EMSGSIZE;
 	}
-	if (fos_unlikely(in->msg) && take_buffers(op, &f, in->msg))
-		return -EPROTO;
 	return f.len;
 }

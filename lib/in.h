@@ -12,7 +12,8 @@
  * @kinds: KIND_BIT() of what is taken
  * @buf: buffer, unless @msg
  * @cap: room there
- * @msg: has the room, @cap in all, and takes buffers too; or NULL
+ * @msg: has the room, @cap in all, and takes buffers and descriptors too; or
+ *	NULL
  * @token: out: of the request, 0 of a one-way message
  */
 struct in {
@@ -27,7 +28,7 @@ struct in {
  * in_receive() - take one message, wait for it if need be
  * @flags: 0 or FOS_NONBLOCK
  *
- * Return: its length; -EAGAIN, -EPIPE, -EPROTO, errors of op_wait().
+ * Return: its length; -EAGAIN, -EPIPE, -EPROTO, -EMFILE, errors of op_wait().
  */
 ssize_t in_receive(struct op *op, struct in *in, int flags);
 
@@ -44,7 +45,7 @@ ssize_t in_leave(struct op *op, struct in *in, ssize_t ret);
  * in_reply() - take the reply to my request, which is there
  *
  * Return: its length; -EMSGSIZE: it does not fit here; -E2BIG: the request did
- * not fit there; -EPROTO.
+ * not fit there; -EPROTO; -EMFILE.
  */
 ssize_t in_reply(struct op *op, uint64_t token, struct in *in);
 

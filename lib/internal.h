@@ -17,6 +17,7 @@
 #include "attr.h"
 #include "backend.h"
 #include "calls.h"
+#include "comp.h"
 #include "fastos.h"
 #include "lend.h"
 #include "name.h"
@@ -97,6 +98,7 @@ static inline int fos__close_fd(int fd)
  * @picked_at: when the last message was picked up, ns, if the policy is timed
  * @calls: reply slots of my calls
  * @owed: requests taken and not answered
+ * @comp: by which descriptors come and go
  * @posix: of the backend of that name
  *
  * The memory is never returned to malloc, so that a stale pointer in the table
@@ -119,6 +121,7 @@ struct fos_ep {
 	uint64_t picked_at;
 	struct fos_calls calls;
 	struct fos_owed owed;
+	struct fos_comp comp;
 	struct fos_posix posix;
 	struct fos_ring ring;
 };
@@ -145,6 +148,8 @@ int fos__create(const struct fos_chan_attr *a, int fd[2]);
 /* A new descriptor: whatever its number meant, that has been closed since. */
 void fos__forget_fd(int fd);
 bool fos__is_endpoint(int fd);
+/* What it stands on, and what it is; NULL: it is none. */
+const struct fos_backend *fos__backend_of(int fd, struct fos_core_query *q);
 
 uint32_t fos__online_cpus(void);
 uint64_t fos__now_ns(void);

@@ -57,12 +57,19 @@ static bool copy(const struct fos_ring *r, const struct fos_lent *from,
 	       to->len <= r->m.area_bytes - to->offset;
 }
 
+static bool copy_sent(const struct fos_sent *from, struct fos_sent *to)
+{
+	to->stamp = LOAD(&from->stamp);
+	to->count = LOAD(&from->count);
+	return to->count <= FOS_SENT_MAX;
+}
+
 /* Apart from what has no buffers. */
 __attribute__((noinline))
 bool fos_lend_copy(const struct fos_ring *r, struct fos_found *f)
 {
 	const struct fos_lent *from = (const void *)f->body;
-	const uint32_t n = fos_lents(f->meta);
+	const uint32_t n = fos_buffers(f->meta);
 	uint32_t i;
 
 	if (n > FOS_LENT_MAX)
@@ -71,7 +78,10 @@ bool fos_lend_copy(const struct fos_ring *r, struct fos_found *f)
 		if (!copy(r, &from[i], &f->lent[i]))
 			return false;
 	f->body = (const void *)&from[n];
-	return true;
+	if (!fos_has_fds(f->meta))
+		return true;
+	f->body += sizeof(struct fos_sent);
+	return copy_sent((const void *)&from[n], &f->sent);
 }
 
 int fos_lend_hold(struct fos_lend *l, const struct fos_ring *r,

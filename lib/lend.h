@@ -63,7 +63,10 @@ bool fos_lend_is_back(const struct fos_lend *l, const struct fos_ring *r,
 
 /* ---- the peer's ------------------------------------------------------- */
 
-/* Copy and check what @f lends, at its body, and step over it; false: nonsense. */
+/*
+ * Copy and check what @f lends, and says of descriptors, at its body, and step over
+ * it; false: nonsense.
+ */
 bool fos_lend_copy(const struct fos_ring *r, struct fos_found *f);
 
 /* I have taken the message with this buffer; -EPROTO: and its slot before. */

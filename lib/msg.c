@@ -6,9 +6,11 @@
 
 #include "buf.h"
 #include "chan.h"
+#include "msg_fds.h"
 #include "post.h"
 
 _Static_assert(FOS_MSG_BUFS == FOS_LENT_MAX, "buffers of a message");
+_Static_assert(sizeof(struct fos_msg) == 72, "programs are built with that");
 
 /* ---- vectors ---------------------------------------------------------- */
 
@@ -53,8 +55,10 @@ FOS_APART void fos__scatter(const struct fos_msg *m, const void *from, size_t le
 
 uint32_t fos__path(uint32_t meta, size_t len)
 {
-	uint32_t path = meta & FOS_META_LENT ? FOS_PATH_LEND : 0;
+	uint32_t path = fos_buffers(meta) ? FOS_PATH_LEND : 0;
 
+	if (fos_has_fds(meta))
+		path |= FOS_PATH_FDS;
 	if (meta & FOS_META_AREA)
 		path |= FOS_PATH_AREA;
 	else if (len)
@@ -66,11 +70,9 @@ uint32_t fos__path(uint32_t meta, size_t len)
 
 static ssize_t check(const struct fos_msg *m, uint32_t flags)
 {
-	_Static_assert(sizeof(m->resv) == 4 * sizeof(m->resv[0]), "resv");
-
 	if (!m || (m->flags & ~flags) || m->nbufs > FOS_MSG_BUFS ||
-	    (m->nbufs && !m->bufs) ||
-	    (m->resv[0] | m->resv[1] | m->resv[2] | m->resv[3]))
+	    (m->nbufs && !m->bufs) || m->nfds > FOS_MSG_FDS ||
+	    (m->nfds && !m->fds) || m->resv1 || m->resv[0] || m->resv[1])
 		return -EINVAL;
 	return vector_len(m);
 }
@@ -83,9 +85,11 @@ static int out_init(struct out *out, uint32_t kind, const struct fos_msg *m)
 		return len;
 	if (len && (m->flags & FOS_NOCOPY))
 		return -EOPNOTSUPP;
+	if (m->nfds)
+		kind |= FOS_META_FDS | 1 << FOS_META_LENT_SHIFT;
 	*out = (struct out) {
-		.meta = kind | m->nbufs << FOS_META_LENT_SHIFT,
-		.token = kind == FOS_META_REPLY ? m->token : 0,
+		.meta = kind + (m->nbufs << FOS_META_LENT_SHIFT),
+		.token = (kind & FOS_META_KIND) == FOS_META_REPLY ? m->token : 0,
 		.msg = m,
 		.len = len,
 	};
@@ -130,6 +134,65 @@ static int exchange_begin(struct exchange *x, int fd, uint32_t kind,
 	return ret ? ret : op_begin(&x->op, fd, deadline);
 }
 
+/* The buffers and descriptors of @out are on their way. */
+static FOS_APART int send_fds_first(struct op *op, struct out *out)
+{
+	const int ret = fds_go_first(op, out);
+
+	if (ret)
+		buf_lent_now(op, out->lending, false);
+	return ret;
+}
+
+static inline int lend_all(struct op *op, struct out *out,
+			   struct lending *lending)
+{
+	int ret = 0;
+
+	if (fos_unlikely(out->meta & FOS_META_FDS))
+		ret = fds_check(op, out->msg);
+	if (!ret)
+		ret = buf_lend(op, out, lending);
+	if (fos_unlikely(out->meta & FOS_META_FDS) && !ret && out->token)
+		ret = send_fds_first(op, out);
+	return ret;
+}
+
+/* A message with descriptors has failed: because of them, or they are left over. */
+static FOS_APART ssize_t explain_fds(struct op *op, const struct out *out,
+				     ssize_t ret)
+{
+	if (!out->lending)
+		return ret;
+	if (out->lending->error) {
+		chan_begin_call();
+		return out->lending->error;
+	}
+	if (ret < 0)
+		fds_fail(op);
+	return ret;
+}
+
+static inline ssize_t sent_all(struct op *op, const struct out *out, ssize_t ret)
+{
+	return fos_unlikely(out->meta & FOS_META_FDS) ?
+	       explain_fds(op, out, ret) : ret;
+}
+
+static inline void look_first(struct op *op, const struct in *in)
+{
+	if (fos_unlikely(in->msg->nfds))
+		fds_look(op);
+}
+
+/* A reply that was given up may have left some. */
+static inline ssize_t received_all(struct op *op, const struct in *in, ssize_t ret)
+{
+	if (fos_unlikely(ret < 0 && ret != -EAGAIN && in->msg->nfds))
+		__atomic_store_n(&op->ep->comp.look, true, __ATOMIC_RELAXED);
+	return ret;
+}
+
 static ssize_t send_or_reply(struct op *op, struct out *out, int flags)
 {
 	ssize_t ret;
@@ -155,9 +218,9 @@ FOS_API ssize_t fos_sendmsg(int fd, struct fos_msg *m, int flags,
 		ret = op_begin(&op, fd, deadline);
 	if (ret)
 		return fos__ret(ret);
-	ret = buf_lend(&op, &out, &lending);
+	ret = lend_all(&op, &out, &lending);
 	if (!ret)
-		ret = send_or_reply(&op, &out, flags);
+		ret = sent_all(&op, &out, send_or_reply(&op, &out, flags));
 	m->path = fos__path(out.meta, out.len);
 	return op_end(&op, ret);
 }
@@ -176,6 +239,7 @@ FOS_API ssize_t fos_recvmsg(int fd, struct fos_msg *m, int flags,
 		ret = op_begin(&op, fd, deadline);
 	if (ret)
 		return fos__ret(ret);
+	look_first(&op, &in);
 	ret = in_receive(&op, &in, flags);
 	if (ret >= 0)
 		m->token = in.token;
@@ -197,12 +261,15 @@ FOS_API ssize_t fos_postmsg(int fd, struct fos_msg *m, int flags,
 		ret = op_begin(&op, fd, deadline);
 	if (ret)
 		return fos__ret(ret);
-	ret = buf_lend(&op, &out, &lending);
+	ret = lend_all(&op, &out, &lending);
 	if (!ret)
-		ret = chan_send(&op, &out, FOS_POST | flags);
+		ret = sent_all(&op, &out,
+			       chan_send(&op, &out, FOS_POST | flags));
 	m->path = fos__path(out.meta, out.len);
 	if (ret >= 0)
 		m->token = out.token;
+	else if (fos_unlikely(out.token))
+		post_abandon(&op, out.token);
 	return op_end(&op, ret);
 }
 
@@ -220,7 +287,9 @@ FOS_API ssize_t fos_collectmsg(int fd, struct fos_msg *m, int flags,
 		ret = op_begin(&op, fd, deadline);
 	if (ret)
 		return fos__ret(ret);
-	return op_end(&op, post_collect(&op, &in, &m->token, flags));
+	look_first(&op, &in);
+	ret = post_collect(&op, &in, &m->token, flags);
+	return op_end(&op, received_all(&op, &in, ret));
 }
 
 FOS_HOT FOS_API ssize_t fos_callmsg(int fd, struct fos_msg *req,
@@ -234,9 +303,12 @@ FOS_HOT FOS_API ssize_t fos_callmsg(int fd, struct fos_msg *req,
 	ret = exchange_begin(&x, fd, FOS_META_CALL, req, rsp, deadline);
 	if (ret)
 		return fos__ret(ret);
-	ret = buf_lend(&x.op, &x.out, &x.lending);
+	look_first(&x.op, &x.in);
+	ret = lend_all(&x.op, &x.out, &x.lending);
 	if (!ret)
-		ret = chan_call(&x.op, &x.out, &x.in);
+		ret = sent_all(&x.op, &x.out,
+			       received_all(&x.op, &x.in,
+					    chan_call(&x.op, &x.out, &x.in)));
 	req->path = fos__path(x.out.meta, x.out.len);
 	return op_end(&x.op, ret);
 }
@@ -251,10 +323,14 @@ FOS_HOT FOS_API ssize_t fos_reply_recvmsg(int fd, struct fos_msg *rsp,
 	ret = exchange_begin(&x, fd, FOS_META_REPLY, rsp, req, deadline);
 	if (ret)
 		return fos__ret(ret);
+	look_first(&x.op, &x.in);
 	if (rsp->token)
-		ret = buf_lend(&x.op, &x.out, &x.lending);
+		ret = lend_all(&x.op, &x.out, &x.lending);
 	if (!ret)
 		ret = chan_reply_recv(&x.op, &rsp->token, &x.out, &x.in);
+	/* Unless it was sent, and what failed came after. */
+	if (fos_unlikely(ret < 0 && (x.out.meta & FOS_META_FDS)))
+		fds_fail(&x.op);
 	rsp->path = fos__path(x.out.meta, x.out.len);
 	if (ret >= 0)
 		req->token = x.in.token;

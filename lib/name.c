@@ -230,12 +230,14 @@ static int make_channel(int conn, const struct fos_chan_attr *attr)
 	ret = welcome(conn, fd[1]);
 	fos__close_fd(fd[1]);
 	if (!ret)
+		ret = fos__comp_keep(fd[0], conn);
+	if (!ret)
 		return fd[0];
 	fos__close_fd(fd[0]);
 	return ret;
 }
 
-/* An endpoint; -EPROTO: a stranger; -EPIPE: he has gone. */
+/* An endpoint, and @conn is kept; -EPROTO: a stranger; -EPIPE: he has gone. */
 static int serve_one(int conn, const struct sockaddr_un *a, socklen_t len,
 		     struct fos_peer *peer)
 {
@@ -261,8 +263,9 @@ static int accept_one(int lfd, struct fos_peer *peer)
 	if (conn < 0)
 		return -errno;
 	ret = serve_one(conn, &a, len, peer);
-	if (ret < 0)
-		turn_away(conn, ret == -EPROTO ? EPROTO : EAGAIN);
+	if (ret >= 0)
+		return ret;
+	turn_away(conn, ret == -EPROTO ? EPROTO : EAGAIN);
 	fos__close_fd(conn);
 	return ret;
 }
@@ -347,8 +350,10 @@ static int receive_end(int sock)
 	ret = read_welcome(&w, n == -ECONNRESET ? 0 : n, flags, fd);
 	if (!ret) {
 		fos__forget_fd(fd);
-		return fd;
+		ret = fos__comp_keep(fd, sock);
 	}
+	if (!ret)
+		return fd;
 	if (fd >= 0)
 		fos__close_fd(fd);
 	return ret;
@@ -379,6 +384,7 @@ FOS_API int fos_connect(const char *path, const struct fos_chan_attr *attr)
 	if (sock < 0)
 		return fos__ret(sock);
 	ret = connect_by(sock, path, attr);
-	fos__close_fd(sock);
+	if (ret < 0)
+		fos__close_fd(sock);
 	return fos__ret(ret);
 }

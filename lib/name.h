@@ -6,10 +6,9 @@
  * by the name that he binds his own socket to before he connects: the kernel hands
  * it to the server together with the connection and the client's credentials, in
  * accept4().  So there is no handshake to wait for: a client who is there has said
- * all that he can say, nothing that he sends later is ever read, and no descriptor
- * of his is received.  The server makes the channel, on what he stands on, and
- * answers with one packet, the welcome, in which one end travels; then the
- * connection is closed.
+ * all that he can say, and nothing that he sends is waited for.  The server makes the
+ * channel, on what he stands on, and answers with one packet, the welcome, in which
+ * one end travels.  Then the connection is kept beside the channel, see comp.h.
  *
  * The server's user is charged for a channel, and the server decides its size; so
  * a client needs no right to the module.

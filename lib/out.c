@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "msg_fds.h"
+
 /* How long a reply waits for a block; also in fos_reply(3). */
 #define PATIENCE_NS	100000000
 
@@ -167,11 +169,17 @@ int out_place_reply(struct op *op, struct out *out)
 static FOS_APART void fill_msg(struct op *op, const struct out *out,
 			       unsigned char *body)
 {
-	const size_t lent = fos_lents(out->meta) * sizeof(struct fos_lent);
+	const size_t lent = fos_buffers(out->meta) * sizeof(struct fos_lent);
 
 	if (lent)
 		memcpy(body, out->lending->lent, lent);
 	body += lent;
+	if (out->meta & FOS_META_FDS) {
+		if (!is_reply(out))
+			fds_go(op, out);
+		memcpy(body, &out->lending->sent, sizeof(struct fos_sent));
+		body += sizeof(struct fos_sent);
+	}
 	if (out->meta & FOS_META_AREA) {
 		memcpy(body, &out->offset, sizeof(out->offset));
 		body = op->r->m.my_area + out->offset;

@@ -6,20 +6,24 @@
 #include "op.h"
 
 /**
- * struct lending - buffers on their way with a message
- * @n: how many
- * @lent: what the entry says of them
+ * struct lending - buffers and descriptors on their way with a message
+ * @n: how many buffers
+ * @error: 0, or why the descriptors could not be sent: the message is not one
+ * @lent: what the entry says of the buffers
+ * @sent: ... and of the descriptors
  */
 struct lending {
 	uint32_t n;
+	int error;
 	struct fos_lent lent[FOS_LENT_MAX];
+	struct fos_sent sent;
 };
 
 /**
  * struct out - a message on its way out
  * @buf, @len: the bytes, unless @msg
  * @msg: has them, @len in all; or NULL
- * @lending: its buffers
+ * @lending: its buffers and descriptors
  * @meta: FOS_META_MSG, _CALL or _REPLY, and _REFUSED and _LENT
  * @token: of a request or a reply
  * @seq: its position, once placed; a reply has none
@@ -29,7 +33,7 @@ struct out {
 	const void *buf;
 	size_t len;
 	const struct fos_msg *msg;
-	const struct lending *lending;
+	struct lending *lending;
 	uint32_t meta;
 	uint64_t token;
 	uint64_t seq;

@@ -161,6 +161,9 @@ bool fos__posix_is(int fd, uint64_t id);
 
 /* Descriptors of this process that are the socket. */
 unsigned int fos__posix_copies(uint64_t id);
+/* ... or what else there is to ask of each. */
+unsigned int fos__count_fds(bool (*is)(int fd, const void *arg),
+			    const void *arg);
 
 /*
  * Give a socket a name in the abstract namespace: @len bytes that say something,

@@ -230,20 +230,24 @@ FOS_HOT FOS_API ssize_t fos_collect(int fd, uint64_t *token, void *rsp,
 	return op_end(&op, post_collect(&op, &in, token, flags));
 }
 
-FOS_API int fos_abandon(int fd, uint64_t token)
+int post_abandon(struct op *op, uint64_t token)
 {
 	struct in nowhere = { .cap = 0 };
-	struct op op;
-	int ret = op_begin(&op, fd, NULL);
 
-	if (ret)
-		return fos__ret(ret);
-	if (!token || FOS_TOKEN_SLOT(token) >= op.r->m.depth ||
-	    !take(&op.ep->calls, token))
-		return op_end(&op, -ENOMSG);
+	if (!token || FOS_TOKEN_SLOT(token) >= op->r->m.depth ||
+	    !take(&op->ep->calls, token))
+		return -ENOMSG;
 	/* A reply that is there goes the way of one that has no room. */
-	if (!fos_ring_give_up(op.r, token, &op.bell))
-		in_reply(&op, token, &nowhere);
-	fos__call_end(&op.ep->calls, FOS_TOKEN_SLOT(token));
-	return op_end(&op, 0);
+	if (!fos_ring_give_up(op->r, token, &op->bell))
+		in_reply(op, token, &nowhere);
+	fos__call_end(&op->ep->calls, FOS_TOKEN_SLOT(token));
+	return 0;
+}
+
+FOS_API int fos_abandon(int fd, uint64_t token)
+{
+	struct op op;
+	const int ret = op_begin(&op, fd, NULL);
+
+	return ret ? fos__ret(ret) : op_end(&op, post_abandon(&op, token));
 }

@@ -344,7 +344,7 @@ static bool copy_message(const struct fos_ring *r, const struct fos_entry *e,
 {
 	f->token = LOAD(&e->token);
 	if (!copy_header(r, e, f) ||
-	    (f->meta & ~(FOS_META_AREA | FOS_META_CALL | FOS_META_LENT)))
+	    (f->meta & ~(FOS_META_ALL ^ (FOS_META_REPLY | FOS_META_REFUSED))))
 		return false;
 	/* Above that are marks; nobody comes so far by counting. */
 	if (f->seq >> SEQ_BITS)

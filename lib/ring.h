@@ -88,10 +88,22 @@ struct fos_ring {
 
 void fos_ring_init(struct fos_ring *r, const struct fos_ring_mem *m);
 
-/* How many buffers does an entry lend? */
+/* How many fos_lent, and of descriptors a fos_sent, begin an entry's body? */
 static inline uint32_t fos_lents(uint32_t meta)
 {
 	return (meta & FOS_META_LENT) >> FOS_META_LENT_SHIFT;
+}
+
+/* Do descriptors go with it?  (The bit alone says nothing.) */
+static inline bool fos_has_fds(uint32_t meta)
+{
+	return (meta & FOS_META_FDS) && (meta & FOS_META_LENT);
+}
+
+/* How many buffers does it lend? */
+static inline uint32_t fos_buffers(uint32_t meta)
+{
+	return fos_lents(meta) - fos_has_fds(meta);
 }
 
 /* ---- sending ---------------------------------------------------------- */
@@ -175,7 +187,8 @@ bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq);
  * @meta: FOS_META_*; checked
  * @body: in shared memory: may change under the reader, and until the claim
  *	may be another message's
- * @lent: checked copies of the buffers lent, FOS_META_LENT of them
+ * @lent: checked copies of the buffers lent, fos_buffers() of them
+ * @sent: of the descriptors, if there are any
  */
 struct fos_found {
 	uint64_t seq;
@@ -184,6 +197,7 @@ struct fos_found {
 	uint32_t meta;
 	const unsigned char *body;
 	struct fos_lent lent[FOS_LENT_MAX];
+	struct fos_sent sent;
 };
 
 /**

@@ -243,7 +243,7 @@ TEST_F(lend, arguments_out_of_range_are_einval)
 	to_send(&out, NULL, 1);
 	EXPECT_EQ(-EINVAL, RESULT(fos_sendmsg(self->fd[0], &out.m, 0, NULL)));
 	to_send(&out, NULL, 0);
-	out.m.resv[3] = 1;
+	out.m.resv[1] = 1;
 	EXPECT_EQ(-EINVAL, RESULT(fos_sendmsg(self->fd[0], &out.m, 0, NULL)));
 	to_send(&out, NULL, 0);
 	out.m.flags = 2;

@@ -249,7 +249,7 @@ TEST_F_TIMEOUT(many, a_thousand_clients_call_and_die, 580)
 	long objects;
 	pid_t pid;
 
-	if (!may_open(2 * n + 100))
+	if (!may_open(3 * n + 100))
 		SKIP(return, "RLIMIT_NOFILE is too low");
 	ASSERT_TRUE(warm_up(&self->at, s));
 	objects = objects_live();

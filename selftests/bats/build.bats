@@ -128,8 +128,11 @@ alone() {
 @test "examples compile without a warning, by the public header alone" {
 	gcc -std=c17 -D_DEFAULT_SOURCE -O2 -Wall -Wextra -Werror -fsyntax-only \
 		-Iinclude examples/*.c
-	for f in examples/*.c; do
+	for f in examples/echo*.c; do
 		[[ $(wc -l <"$f") -lt 80 ]] || { echo "$f"; return 1; }
+	done
+	for f in examples/*.[ch]; do
+		[[ $(wc -l <"$f") -lt 230 ]] || { echo "$f"; return 1; }
 	done
 }
 

@@ -103,6 +103,7 @@ client() {
 	client examples/echo.c ''
 	client examples/echo-server.c ''
 	client examples/echo-client.c ''
+	client examples/pipeline.c ''
 }
 
 @test "uninstall leaves no file behind" {

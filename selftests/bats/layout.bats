@@ -66,7 +66,7 @@ files_of() {
 @test "bench and examples know the public header only" {
 	nothing "inside knowledge" grep -nE \
 		'#include.*(linux/fastos|internal|backend|["<]ring\.h|kmod|\.\./|/lib/)|/dev/fastos' \
-		bench/*.[ch] examples/*.c
+		bench/*.[ch] examples/*.[ch]
 }
 
 @test "selftests know the public header only" {

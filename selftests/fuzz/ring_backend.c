@@ -290,3 +290,24 @@ int fos__name_close(int fd)
 void fos__posix_forget_watcher(void)
 {
 }
+
+/* No channel here has a companion. */
+uint64_t fos__posix_id(int fd)
+{
+	(void)fd;
+	return 0;
+}
+
+bool fos__posix_is(int fd, uint64_t id)
+{
+	(void)fd;
+	(void)id;
+	return false;
+}
+
+unsigned int fos__count_fds(bool (*is)(int fd, const void *arg), const void *arg)
+{
+	(void)is;
+	(void)arg;
+	return 0;
+}

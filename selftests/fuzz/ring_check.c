@@ -60,7 +60,9 @@ static void check_body(const struct fos_found *f, const struct fos_entry *e)
 		CHECK(f->len <= FOS_MSG_MAX && offset <= w.area_bytes &&
 		      f->len <= w.area_bytes - offset);
 	else
-		CHECK(f->body == e->body && f->len <= FOS_INLINE_BYTES);
+		CHECK(f->body == e->body + 16 * fos_lents(f->meta) &&
+		      f->body + f->len <= e->body + FOS_INLINE_BYTES);
+	CHECK(!fos_has_fds(f->meta) || f->sent.count <= FOS_SENT_MAX);
 }
 
 int __wrap_fos_ring_reserve(struct fos_ring *r, uint64_t *seq)
@@ -113,15 +115,17 @@ int __wrap_fos_ring_scan(struct fos_ring *r, struct fos_scan *s,
 {
 	const int ret = __real_fos_ring_scan(r, s, kinds, f);
 	const struct fos_entry *entries = PEERS(ENTRIES);
+	uint32_t meta;
 
 	CHECK(!ret || ret == 1 || ret == -EPROTO);
 	CHECK(s->steps <= 16 * w.depth);
 	if (ret != 1)
 		return ret;
 	check_body(f, &entries[f->seq & (w.depth - 1)]);
-	CHECK(f->meta == FOS_META_MSG || f->meta == FOS_META_CALL ||
-	      f->meta == (FOS_META_MSG | FOS_META_AREA) ||
-	      f->meta == (FOS_META_CALL | FOS_META_AREA));
+	meta = f->meta & ~(FOS_META_LENT | FOS_META_FDS);
+	CHECK(meta == FOS_META_MSG || meta == FOS_META_CALL ||
+	      meta == (FOS_META_MSG | FOS_META_AREA) ||
+	      meta == (FOS_META_CALL | FOS_META_AREA));
 	CHECK(kinds & 1U << (f->meta & FOS_META_KIND));
 	if (f->meta & FOS_META_CALL)
 		CHECK(FOS_TOKEN_SEQ(f->token) == (f->seq & ~0ULL >> 8) &&

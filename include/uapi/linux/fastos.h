@@ -239,6 +239,7 @@ struct fos_chan_withdraw {
  *		FOS_SERVERS(): those of them who take requests too
  * @cpu:	CPU this side was last seen on, a hint
  * @turn_ns:	how long this side takes for a turn, a hint
+ * @left_over:	packets of descriptors that this side sent in vain, a hint
  * @resv:	0
  * @resv2:	0
  * @resv3:	0
@@ -250,7 +251,8 @@ struct fos_line {
 	__u32 cpu;
 	__u32 resv2;
 	__u64 turn_ns;
-	__u64 resv3[6];
+	__u64 left_over;
+	__u64 resv3[5];
 };
 
 #define FOS_RECEIVERS(word)		((word) & 0xffffU)
@@ -268,7 +270,8 @@ struct fos_line {
 #define FOS_META_REFUSED		0x8U	/* reply: an errno, 4 bytes */
 #define FOS_META_LENT			0x70U	/* how many fos_lent begin @body */
 #define FOS_META_LENT_SHIFT		4
-#define FOS_META_ALL			0x7fU
+#define FOS_META_FDS			0x80U	/* the last of them is a fos_sent */
+#define FOS_META_ALL			0xffU
 
 /* Buffers of a message. */
 #define FOS_LENT_MAX			4
@@ -287,6 +290,47 @@ struct fos_lent {
 };
 
 #define FOS_LENT_SLOT(handle)		((handle) & 0xffU)
+
+/* Descriptors of a message. */
+#define FOS_SENT_MAX			8
+
+/**
+ * struct fos_sent - descriptors that went ahead of a message, by SCM_RIGHTS on
+ *	the socket that the libraries at both ends keep beside the channel.  The
+ *	module knows nothing of them.  Their packet, a struct fos_packet, was sent
+ *	before the entry is published: it never has to be waited for.
+ * @stamp:	as in their packet
+ * @count:	how many, 1 .. FOS_SENT_MAX; 0: they could not be sent, the message
+ *		is to be refused
+ * @resv:	0
+ */
+struct fos_sent {
+	__u64 stamp;
+	__u32 count;
+	__u32 resv;
+};
+
+/**
+ * struct fos_packet - what is sent with the descriptors of one message
+ * @magic:	FOS_PACKET_MAGIC
+ * @kind:	FOS_META_MSG, also of a request, or FOS_META_REPLY
+ * @name:	seq of the entry, or token of the reply
+ * @stamp:	never the same again in a packet of this kind from this side
+ * @count:	how many descriptors, 1 .. FOS_SENT_MAX
+ * @resv:	0
+ *
+ * Of an entry that has been decided it is left over: it can be dropped.
+ */
+struct fos_packet {
+	__u32 magic;
+	__u32 kind;
+	__u64 name;
+	__u64 stamp;
+	__u32 count;
+	__u32 resv;
+};
+
+#define FOS_PACKET_MAGIC		0x31736466U	/* "fds1" */
 
 /**
  * struct fos_entry - one message, two cache lines, written by the sender;
