@@ -361,7 +361,8 @@ int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
  * @deadline:	of the wait for room; NULL or absolute CLOCK_MONOTONIC
  *
  * One thread may so have many calls outstanding: as many as the channel is deep,
- * together with those in fos_call(); and one wake-up may serve all of them.
+ * together with those in fos_call(), which wait if these have all places; and one
+ * wake-up may serve all of them.
  *
  * Return: 0; -1 with
  * EAGAIN: as many are outstanding as can be, collect one; or there is no room
@@ -376,7 +377,7 @@ int fos_post(int fd, const void *req, size_t n, uint64_t *token, int flags,
  * fos_collect() - take the reply to a call that was posted
  * @fd:		the endpoint
  * @token:	in: which call, 0: any; out: which it was, also when that call has
- *		failed; 0: none has ended
+ *		failed
  * @rsp:	where the reply goes
  * @cap:	room there in bytes
  * @flags:	0 or FOS_NONBLOCK
@@ -388,26 +389,12 @@ int fos_post(int fd, const void *req, size_t n, uint64_t *token, int flags,
  *
  * Return: the reply's length; -1 with
  * EAGAIN: not answered yet (FOS_NONBLOCK); ETIMEDOUT; EINTR: after these the calls
- * are still outstanding; ENOMSG: no call is, or not this one; EINVAL, EBADF, EBUSY
- * as fos_send();
- * EPIPE, ECONNRESET, EMSGSIZE, EPROTO: so the call *@token ended, see fos_call(),
- * and fos_delivered() for it.
+ * are still outstanding, and *@token is as it was; ENOMSG: no call is, or not
+ * this one; EINVAL, EBADF, EBUSY as fos_send(); EPIPE, ECONNRESET, EMSGSIZE,
+ * EPROTO: so the call *@token ended, see fos_call(), and fos_delivered().
  */
 ssize_t fos_collect(int fd, uint64_t *token, void *rsp, size_t cap, int flags,
 		    const struct timespec *deadline);
-
-/**
- * fos_abandon() - do not wait for the reply to a posted call any more
- * @fd:		the endpoint
- * @token:	the call, as fos_post() told it
- *
- * The request is carried out none the less, but its server gets ESTALE, if he has
- * not answered yet.  Not while another thread waits for this reply.
- *
- * Return: 0; -1 with ENOMSG: no such call is outstanding; EBADF, EBUSY as
- * fos_send().
- */
-int fos_abandon(int fd, uint64_t token);
 
 /* ---- messages with buffers and descriptors ---------------------------- */
 
@@ -549,6 +536,9 @@ ssize_t fos_recvmsg(int fd, struct fos_msg *m, int flags,
  * @m:		the request; its token is told
  * @flags:	FOS_NONBLOCK, FOS_MORE
  * @deadline:	of the wait for room; NULL or absolute CLOCK_MONOTONIC
+ *
+ * Once it has succeeded the buffers are not yours any more, whatever becomes of
+ * the call.
  *
  * Return: bytes of @m->iov; -1 with EOPNOTSUPP, EBADF, ENOBUFS, ETOOMANYREFS, ENOMEM
  * as fos_sendmsg(), EINVAL: also @bufs are not pieces of buffers of yours; and as

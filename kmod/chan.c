@@ -84,7 +84,7 @@ static int fos_chan_flush(struct file *file, fl_owner_t id)
 		fos_ep_die(ep);
 	else
 		/* One of them may sleep on the descriptor that is gone. */
-		fos_ep_wake_all(ep);
+		fos_ep_wake_sleepers(ep);
 	return 0;
 }
 
@@ -176,7 +176,7 @@ static int fos_chan_mmap(struct file *file, struct vm_area_struct *vma)
 	if (ret)
 		return ret;
 	/* Who slept here before it was somebody's has no business here now. */
-	fos_ep_wake_all(ep);
+	fos_ep_wake_sleepers(ep);
 	fos_count(chan_attaches);
 	trace_chan_attach(ep->chan->region.obj.id, ep->side);
 	return 0;

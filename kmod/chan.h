@@ -176,6 +176,7 @@ struct fos_waiter {
 
 void fos_ep_init_wait(struct fos_ep *ep);
 bool fos_ep_bell(struct fos_ep *ep, u32 what);
+void fos_ep_wake_sleepers(struct fos_ep *ep);
 void fos_ep_wake_all(struct fos_ep *ep);
 bool fos_bell_wait_ok(u32 bell, u32 want);
 bool fos_want_is_simple(u32 want);

@@ -93,7 +93,8 @@ static bool fos_wait_over(struct fos_ep *ep, const struct fos_waiter *w)
 	if ((w->want & FOS_WANT_PUBLISHED) &&
 	    READ_ONCE(peer->line->events) != w->seen)
 		return true;
-	if ((w->want & FOS_WANT_REPLY) && READ_ONCE(w->reply->seq) == w->seq)
+	/* A later one: another thread has had his, and asked again. */
+	if ((w->want & FOS_WANT_REPLY) && READ_ONCE(w->reply->seq) >= w->seq)
 		return true;
 	if ((w->want & FOS_WANT_SEQ) && fos_entry_over(peer, w))
 		return true;
@@ -209,10 +210,10 @@ bool fos_ep_bell(struct fos_ep *ep, u32 what)
 }
 
 /**
- * fos_ep_wake_all() - wake every sleeper and poller of a side
- * @ep: the side; it or its peer has just died
+ * fos_ep_wake_sleepers() - wake every sleeper of a side, to look again
+ * @ep: the side
  */
-void fos_ep_wake_all(struct fos_ep *ep)
+void fos_ep_wake_sleepers(struct fos_ep *ep)
 {
 	struct fos_waiter *w;
 	struct hlist_node *next;
@@ -222,6 +223,18 @@ void fos_ep_wake_all(struct fos_ep *ep)
 		fos_waiter_wake(w);
 	fos_ep_update_wants(ep);
 	spin_unlock(&ep->lock);
+}
+
+/**
+ * fos_ep_wake_all() - wake every sleeper and poller of a side
+ * @ep: the side; it or its peer has just died
+ *
+ * io_uring takes what pollers are told for the result of its poll: nothing less
+ * than a death is told so.
+ */
+void fos_ep_wake_all(struct fos_ep *ep)
+{
+	fos_ep_wake_sleepers(ep);
 	/* All of them, the exclusive ones too: nothing comes after this. */
 	__wake_up(&ep->pollq, TASK_NORMAL, 0,
 		  poll_to_key(EPOLLHUP | EPOLLERR | EPOLLIN | EPOLLOUT));

@@ -137,7 +137,7 @@ static FOS_COLD int wait_place(struct op *op, size_t len, void **buf)
 		ret = try_place(op, len, buf);
 		if (ret != -EAGAIN)
 			return ret;
-		ret = op_wait(op, FOS_WANT_CLAIMS, sum);
+		ret = out_wait_claims(op, sum);
 	} while (!ret);
 	return ret;
 }

@@ -302,16 +302,48 @@ static ssize_t call_wait(struct op *op, const struct out *out, struct in *rsp)
 			return in_reply(op, out->token, rsp);
 		if (!ret && dead)
 			ret = -EPIPE;
+		/* The slot is mine: nobody asked for that. */
+		if (!ret && fos_ring_is_answered(op->r, out->token))
+			ret = -EPROTO;
 		if (fos_unlikely(ret))
 			return chan_give_up(op, out->token, rsp, ret);
 	}
 }
 
+/* So often it is looked whether there is a peer, and a descriptor. */
+#define SLOT_WAIT_NS	20000000
+
+/*
+ * Those who have the slots may be calls that are posted: they end by what wakes
+ * only who collects them.  What is owed is rung, for whom we wait may wait for it.
+ */
+static FOS_COLD int wait_slot(struct op *op)
+{
+	uint64_t now;
+	int ret;
+
+	op_ring(op);
+	do {
+		if (fos_ring_peer_dead(op->r))
+			return -EPIPE;
+		ret = op_check(op);
+		if (ret)
+			return ret;
+		now = fos__now_ns();
+		ret = fos__call_begin(&op->ep->calls,
+				      op->deadline_ns - now < SLOT_WAIT_NS ?
+				      op->deadline_ns : now + SLOT_WAIT_NS);
+	} while (ret == -ETIMEDOUT && fos__now_ns() < op->deadline_ns);
+	return ret;
+}
+
 static ssize_t call(struct op *op, struct out *out, struct in *rsp)
 {
-	int slot = fos__call_begin(&op->ep->calls, op->deadline_ns);
+	int slot = fos__call_try(&op->ep->calls);
 	ssize_t ret;
 
+	if (fos_unlikely(slot < 0))
+		slot = wait_slot(op);
 	if (slot < 0)
 		return slot;
 	ret = out_place_wait(op, out);

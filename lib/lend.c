@@ -44,6 +44,17 @@ bool fos_lend_is_back(const struct fos_lend *l, const struct fos_ring *r,
 	       LOAD_ACQ(&r->m.peer_returned[slot]) == mine->handle;
 }
 
+bool fos_lend_is_early(const struct fos_lend *l, const struct fos_ring *r,
+		       uint32_t slot)
+{
+	const struct fos_mine *mine = &l->mine[slot];
+	const uint64_t handle = LOAD(&mine->handle);
+
+	/* Or noted by now: look again. */
+	return handle && LOAD_ACQ(&mine->state) != FOS_BUF_OWN &&
+	       LOAD_ACQ(&r->m.peer_returned[slot]) == handle;
+}
+
 /* ---- the peer's ------------------------------------------------------- */
 
 static bool copy(const struct fos_ring *r, const struct fos_lent *from,

@@ -61,6 +61,10 @@ void fos_lend_drop(struct fos_lend *l, uint32_t slot);
 bool fos_lend_is_back(const struct fos_lend *l, const struct fos_ring *r,
 		      uint32_t slot);
 
+/* ... and given it back, but it is not known yet that he has had it? */
+bool fos_lend_is_early(const struct fos_lend *l, const struct fos_ring *r,
+		       uint32_t slot);
+
 /* ---- the peer's ------------------------------------------------------- */
 
 /*

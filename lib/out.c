@@ -96,6 +96,33 @@ int out_place(struct op *op, struct out *out, struct room *room)
 	return ret;
 }
 
+static bool returns_early(struct op *op)
+{
+	const struct fos_lend *l = &op->ep->lend;
+	bool early = false;
+	uint32_t slot;
+
+	pthread_mutex_lock(&op->ep->area_lock);
+	for (slot = 0; slot < op->r->m.depth && !early; slot++)
+		early = fos_lend_is_early(l, op->r, slot);
+	pthread_mutex_unlock(&op->ep->area_lock);
+	return early;
+}
+
+/*
+ * The peer may have given a buffer back whose sender, a thread of mine, has yet to
+ * note that it went: @sum tells of it already, the sweep does not take it.  Then
+ * another sum is waited for, which ends at once; unless it is too late.
+ */
+int out_wait_claims(struct op *op, uint64_t sum)
+{
+	if (fos_unlikely(returns_early(op))) {
+		fos__nap();
+		sum = ~sum;
+	}
+	return op_wait(op, FOS_WANT_CLAIMS, sum);
+}
+
 /*
  * No room: wait for it.  A slot that was refused is free for the kernel, but
  * not before its sender, another thread of mine, has seen it: let him run.
@@ -108,7 +135,9 @@ static FOS_COLD int out_wait_room(struct op *op, struct out *out,
 	do {
 		if (fos_ring_peer_dead(op->r))
 			return -EPIPE;
-		ret = op_wait(op, room->want, room->arg);
+		ret = room->want == FOS_WANT_CLAIMS ?
+		      out_wait_claims(op, room->arg) :
+		      op_wait(op, room->want, room->arg);
 		if (ret)
 			return ret;
 		ret = out_place(op, out, room);

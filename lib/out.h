@@ -83,6 +83,9 @@ int out_place_reply(struct op *op, struct out *out);
 /* With the area's lock: find out which blocks the peer has let go of. */
 void out_sweep(struct op *op);
 
+/* Wait for room: for another sum of claims than @sum.  As op_wait(). */
+int out_wait_claims(struct op *op, uint64_t sum);
+
 /* Fill in a placed message or reply and let the peer see it. */
 void out_publish(struct op *op, const struct out *out);
 void out_publish_reply(struct op *op, const struct out *out);

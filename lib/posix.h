@@ -110,7 +110,7 @@ struct posix_hello {
 	uint64_t area_bytes;
 };
 
-#define POSIX_MAGIC	0x316f6c6c65686f66ULL	/* "fohello1" */
+#define POSIX_MAGIC	0x326f6c6c65686f66ULL	/* "fohello2" */
 
 /* Make and map my memory, watch, send the hello.  -ENOMEM, -EMFILE, -ENFILE. */
 int fos__posix_map(int fd, const struct fos_core_query *q, struct fos_ep *ep);
@@ -142,6 +142,7 @@ int fos__posix_bell_wait(struct fos_ep *ep, int fd, uint32_t bell,
 			 uint32_t want, uint64_t arg, uint64_t deadline_ns);
 int fos__posix_bell_self(struct fos_ep *ep, int fd, uint32_t bell);
 void fos__posix_call_pollers(struct fos_ep *ep, int fd);
+void fos__posix_call_met(struct fos_ep *ep, int fd);
 bool fos__posix_received(struct fos_ep *ep, int fd, bool waits, bool nothing);
 void fos__posix_attend(struct fos_ep *ep, int fd, uint32_t want, uint64_t arg);
 

@@ -325,6 +325,7 @@ int fos__posix_meet(struct fos_ep *ep, int fd)
 		fds[POSIX_PID] = -1;
 		__atomic_store_n(&ep->posix.met, true, __ATOMIC_SEQ_CST);
 		fos__posix_watch_peer(ep, fd);
+		fos__posix_call_met(ep, fd);
 		/* What was published before each knew the other rang nobody. */
 		fos__posix_wake_all(ep->posix.mine);
 		fos__posix_wake_all(ep->posix.peers);

@@ -134,6 +134,33 @@ static bool send_byte(const struct fos_ep *ep, int fd)
 	return n == 1;
 }
 
+static bool has_untaken(const struct fos_ring *r)
+{
+	const uint64_t depth = r->m.depth, next = fos_ring_next(r);
+	uint64_t seq;
+
+	/* The first position is depth. */
+	for (seq = next < 2 * depth ? depth : next - depth; seq < next; seq++)
+		if (fos_ring_fate(r, seq) == FOS_FATE_NONE)
+			return true;
+	return false;
+}
+
+/*
+ * With the library's lock, the peer has just come: what I have published before
+ * told nobody, and his hello may have been all that he polls for.
+ */
+void fos__posix_call_met(struct fos_ep *ep, int fd)
+{
+	struct posix_page *peers = ep->posix.peers;
+
+	if (!has_untaken(&ep->ring) ||
+	    __atomic_exchange_n(&peers->rung, 1, __ATOMIC_SEQ_CST))
+		return;
+	if (syscall(SYS_sendto, fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0) != 1)
+		__atomic_store_n(&peers->rung, 0, __ATOMIC_SEQ_CST);
+}
+
 /* A byte in the peer's socket, if none lies there: poll() says POLLIN. */
 void fos__posix_call_pollers(struct fos_ep *ep, int fd)
 {

@@ -90,7 +90,7 @@ static void look_at(struct op *op, struct search *s, uint32_t slot, bool dead)
 
 	if (!token || (s->token && s->token != token))
 		return;
-	if (!dead && !fos_ring_has_reply(op->r, token))
+	if (!dead && !fos_ring_is_answered(op->r, token))
 		s->left = true;
 	/* Else another thread has it, who will not leave it to us. */
 	else if (take(&op->ep->calls, token))
@@ -157,7 +157,8 @@ static FOS_APART int find_wait(struct op *op, uint64_t *token, int flags)
 
 	for (;;) {
 		ret = find(op, &s, &sum, flags);
-		*token = s.found;
+		if (!ret)
+			*token = s.found;
 		if (ret != -EAGAIN || (flags & FOS_NONBLOCK))
 			return ret;
 		ret = s.token ? op_wait(op, FOS_WANT_REPLY, s.token) :
@@ -180,14 +181,13 @@ ssize_t post_collect(struct op *op, struct in *in, uint64_t *token, int flags)
 		ret = 0;
 	else
 		ret = find_wait(op, token, flags);
-	if (fos_unlikely(ret)) {
-		*token = 0;
+	if (fos_unlikely(ret))
 		return ret;
-	}
 	if (fos_ring_has_reply(op->r, *token))
 		ret = in_reply(op, *token, in);
 	else
-		ret = chan_give_up(op, *token, in, -EPIPE);
+		ret = chan_give_up(op, *token, in, fos_ring_peer_dead(op->r) ?
+				   -EPIPE : -EPROTO);
 	fos__call_end(&op->ep->calls, FOS_TOKEN_SLOT(*token));
 	if (op_polls(op))
 		op_begin_turn(op);
@@ -242,12 +242,4 @@ int post_abandon(struct op *op, uint64_t token)
 		in_reply(op, token, &nowhere);
 	fos__call_end(&op->ep->calls, FOS_TOKEN_SLOT(token));
 	return 0;
-}
-
-FOS_API int fos_abandon(int fd, uint64_t token)
-{
-	struct op op;
-	const int ret = op_begin(&op, fd, NULL);
-
-	return ret ? fos__ret(ret) : op_end(&op, post_abandon(&op, token));
 }

@@ -14,7 +14,7 @@ ssize_t post_send(struct op *op, struct out *out, int flags);
 
 /**
  * post_collect() - take the reply to a call that was posted
- * @token: in: which, 0: any; out: which it was, also if it failed; 0: none
+ * @token: in: which, 0: any; out: which it was, also if it failed
  *
  * Return: its length; -ENOMSG: no such call; -EAGAIN, errors of op_wait(): it is
  * still outstanding; other errors: what became of it, op->delivered tells more.

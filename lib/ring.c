@@ -25,7 +25,7 @@ static inline uint32_t slot_of(const struct fos_ring *r, uint64_t seq)
 	return seq & r->mask;
 }
 
-/* How far a claim word is ahead of entry @seq; < 0: @seq is undecided. */
+/* How far a claim word is ahead of @seq; < 0: that is undecided. */
 static inline int64_t ahead_of(uint64_t word, uint64_t seq)
 {
 	return (int64_t)((word & ~FOS_CLAIM_FATE) - (seq << 2));
@@ -446,8 +446,7 @@ void fos_ring_done(struct fos_ring *r, uint64_t seq, uint32_t *bell)
 
 uint32_t fos_ring_left_behind(const struct fos_ring *r)
 {
-	const uint32_t others = LOAD(r->m.my_wants) &
-				(FOS_WANT_MSG | FOS_WANT_CALL);
+	const uint32_t others = LOAD(r->m.my_wants) & FOS_WANT_PUBLISHED;
 
 	if (!others || fos_ring_is_idle(r, fos_ring_seen(r)))
 		return 0;
@@ -493,6 +492,11 @@ static inline uint32_t reply_slot(const struct fos_ring *r, uint64_t token)
 bool fos_ring_has_reply(const struct fos_ring *r, uint64_t token)
 {
 	return LOAD_ACQ(&r->m.peer_replies[reply_slot(r, token)].seq) == token;
+}
+
+bool fos_ring_is_answered(const struct fos_ring *r, uint64_t token)
+{
+	return LOAD_ACQ(&r->m.peer_replies[reply_slot(r, token)].seq) >= token;
 }
 
 bool fos_ring_read_reply(const struct fos_ring *r, uint64_t token,
@@ -564,18 +568,16 @@ uint32_t fos_ring_reply(struct fos_ring *r, struct fos_entry *e,
 	/* Also the full fence before reading need_wakeup. */
 	__atomic_exchange_n(&e->seq, token, __ATOMIC_SEQ_CST);
 	wants = peer_wants(r) & (FOS_BELL_REPLY(token) | FOS_WANT_REPLIES);
-	/* Another reply is awaited. */
-	if ((wants & FOS_BELL_REPLY(token)) != FOS_BELL_REPLY(token))
-		wants &= FOS_WANT_REPLIES;
-	return wants;
+	/* Else another reply is awaited. */
+	return (wants & FOS_BELL_REPLY(token)) == FOS_BELL_REPLY(token) ? wants :
+	       wants & FOS_WANT_REPLIES;
 }
 
 uint64_t fos_ring_replies_sum(const struct fos_ring *r)
 {
 	uint64_t sum = 0;
-	uint32_t slot;
 
-	for (slot = 0; slot < r->m.depth; slot++)
+	for (uint32_t slot = 0; slot < r->m.depth; slot++)
 		sum += LOAD(&r->m.peer_replies[slot].seq);
 	return sum;
 }
@@ -585,7 +587,7 @@ uint64_t fos_ring_replies_sum(const struct fos_ring *r)
 bool fos_ring_wait_over(const struct fos_ring *r, uint32_t want, uint64_t arg)
 {
 	if (want & FOS_WANT_REPLY)
-		return fos_ring_has_reply(r, arg);
+		return fos_ring_is_answered(r, arg);
 	if (want & FOS_WANT_TAKE)
 		return fos_ring_fate(r, arg) != FOS_FATE_NONE;
 	if (want & FOS_WANT_ROOM)

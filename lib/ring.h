@@ -286,6 +286,12 @@ bool fos_ring_is_attended(const struct fos_ring *r, bool call);
 /* Is there a reply to my request @token?  Touches one line. */
 bool fos_ring_has_reply(const struct fos_ring *r, uint64_t token);
 
+/*
+ * The same, or there is one to a later request of that slot: another thread has had
+ * this one's, or the peer lies.
+ */
+bool fos_ring_is_answered(const struct fos_ring *r, uint64_t token);
+
 /* Then: what is it?  False: nonsense. */
 bool fos_ring_read_reply(const struct fos_ring *r, uint64_t token,
 			 struct fos_found *f);

@@ -74,7 +74,7 @@ TEST(constants_never_change)
 	EXPECT_EQ(0x1234, FOS_RELEASED_TOKEN(FOS_RELEASED_GIVING_UP |
 					     FOS_RELEASED_GIVEN_UP | 0x1234));
 	EXPECT_EQ(0x1e, FOS_CLAIM(7, FOS_CLAIM_WITHDRAWN));
-	EXPECT_EQ(1, FOS_ABI);
+	EXPECT_EQ(2, FOS_ABI);
 }
 
 TEST(the_mapping_never_changes_its_shape)

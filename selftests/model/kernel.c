@@ -87,7 +87,7 @@ static bool wait_over(const struct waiter *w)
 	    LOAD(&c->line.events) != w->seen)
 		return true;
 	if ((w->want & FOS_WANT_REPLY) &&
-	    LOAD(&c->replies[FOS_TOKEN_SLOT(w->seq)].seq) == w->seq)
+	    LOAD(&c->replies[FOS_TOKEN_SLOT(w->seq)].seq) >= w->seq)
 		return true;
 	if ((w->want & WANT_SEQ) && entry_over(peer, w))
 		return true;

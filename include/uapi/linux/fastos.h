@@ -17,7 +17,7 @@
 #include <linux/types.h>
 
 /* Level of this contract; it changes when an old binary would go wrong. */
-#define FOS_ABI				1
+#define FOS_ABI				2
 
 /* The mapping is counted in pages of this size, whatever the kernel's. */
 #define FOS_PAGE_BYTES			4096ULL
