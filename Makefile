@@ -323,11 +323,12 @@ $(KSELFTEST)/kselftest_harness.h:
 harness := -isystem $(KSELFTEST) -Wno-unused-parameter
 compile_static = $(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) $(LDFLAGS) $(STATIC)
 
+$(BUILD)/bin/fos-abi_poll: uring := -luring
 $(abi_bin): $(BUILD)/bin/fos-%: selftests/%.c $(BUILD)/flags \
 		| $(KSELFTEST)/kselftest_harness.h
 	$(call say,CCLD,$@)
 	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude/uapi $(harness) \
-		-o $@ $<
+		-o $@ $< $(uring)
 
 $(filter-out $(abi_bin),$(suite_bin)): $(BUILD)/bin/fos-%: selftests/%.c \
 		$(static) $(BUILD)/flags | $(KSELFTEST)/kselftest_harness.h

@@ -2,6 +2,7 @@
 /*
  * poll() and epoll on endpoints: what is ready when, and what wakes whom.
  */
+#include <liburing.h>
 #include <pthread.h>
 #include <sys/epoll.h>
 
@@ -377,6 +378,32 @@ TEST_F(poll, closing_a_polled_endpoint_leaves_nothing_behind)
 	raw_unmap(&self->b);
 	EXPECT_EQ(0, epoll_now(epoll));
 	EXPECT_EQ(HANGUP, raw_poll(self->a.fd, INOUT));
+}
+
+/* ---- io_uring --------------------------------------------------------- */
+
+/* It takes what a poller is told for the result, and does not ask again. */
+TEST_F(poll, the_close_of_a_copy_is_nothing_that_io_uring_is_told)
+{
+	const int copy = dup(self->a.fd);
+	struct io_uring_cqe *cqe;
+	struct io_uring_sqe *sqe;
+	struct io_uring ring;
+	int ret = io_uring_queue_init(4, &ring, 0);
+
+	if (ret == -ENOSYS || ret == -EPERM)
+		SKIP(return, "no io_uring here");
+	ASSERT_EQ(0, ret);
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_poll_add(sqe, self->a.fd, POLLIN);
+	ASSERT_EQ(1, io_uring_submit(&ring));
+	close(copy);
+	EXPECT_EQ(-EAGAIN, io_uring_peek_cqe(&ring, &cqe));
+	raw_publish(&self->b, FIRST, FOS_META_MSG, "x", 1);
+	raw_bell(&self->b, FOS_WANT_MSG);
+	ASSERT_EQ(0, io_uring_wait_cqe(&ring, &cqe));
+	EXPECT_EQ(POLLIN, cqe->res & (POLLIN | POLLHUP | POLLERR));
+	io_uring_queue_exit(&ring);
 }
 
 TEST_HARNESS_MAIN

@@ -246,9 +246,11 @@ TEST_F(post, more_wakes_nobody_and_the_next_call_does)
 
 	if (variant->spin != FOS_SPIN_BLOCK)
 		SKIP(return, "about one who sleeps");
-	/* They meet, without the module: that wakes everybody. */
+	/* Both meet, without the module: that wakes everybody. */
 	EXPECT_EQ(1, fos_send(self->fd[0], "x", 1, FOS_POST));
 	EXPECT_EQ(1, fos_recv(self->fd[1], got, 8, 0));
+	EXPECT_EQ(1, fos_send(self->fd[1], "x", 1, FOS_POST));
+	EXPECT_EQ(1, fos_recv(self->fd[0], got, 8, 0));
 	start(&r);
 	ASSERT_TRUE(asleep(&r));
 	EXPECT_EQ(1, fos_send(self->fd[0], "a", 1, FOS_POST | FOS_MORE));
@@ -257,6 +259,80 @@ TEST_F(post, more_wakes_nobody_and_the_next_call_does)
 	EXPECT_EQ(-ENOMSG, collect(self->fd[0], 0));
 	EXPECT_EQ(1, finish(&r));
 	EXPECT_EQ('a', got[0]);
+}
+
+/* ---- beside calls that wait ------------------------------------------- */
+
+/* All places are posted calls', whose bell is owed: a call rings it, and waits. */
+TEST_F(post, a_call_that_waits_for_a_place_wakes_the_server_for_the_others)
+{
+	char in[8];
+	struct async c = { .fn = do_call, .fd = self->fd[0], .out = "12345678",
+			   .out_len = 8, .in = in, .cap = sizeof(in) };
+	const pid_t server = spawn_echo(self->fd[1], 64);
+	uint64_t token;
+	int i;
+
+	fos_close(self->fd[1]);
+	EXPECT_GT(token = post(self->fd[0], 0), 0);
+	EXPECT_EQ(0, collect(self->fd[0], token));
+	nap_us(20000);
+	for (i = 0; i < DEPTH; i++)
+		ASSERT_GT(token = post_with(self->fd[0], i, FOS_MORE), 0);
+	start(&c);
+	nap_us(20000);
+	EXPECT_FALSE(is_done(&c));
+	EXPECT_EQ(DEPTH - 1, collect(self->fd[0], token));
+	EXPECT_EQ(8, finish(&c));
+	fos_close(self->fd[0]);
+	EXPECT_EQ(0, reap(server));
+}
+
+static void wait_for_a_place(struct async *c, int fd)
+{
+	static char in[8];
+	int i;
+
+	*c = (struct async) { .fn = do_call, .fd = fd, .out = "12345678",
+			      .out_len = 8, .in = in, .cap = sizeof(in) };
+	for (i = 0; i < DEPTH; i++)
+		post(fd, i);
+	start(c);
+	nap_us(20000);
+}
+
+TEST_F(post, a_call_that_waits_for_a_place_ends_with_the_peer)
+{
+	struct async c;
+
+	wait_for_a_place(&c, self->fd[0]);
+	EXPECT_FALSE(is_done(&c));
+	fos_close(self->fd[1]);
+	EXPECT_EQ(-EPIPE, finish(&c));
+}
+
+TEST_F(post, a_call_that_waits_for_a_place_ends_with_its_descriptor)
+{
+	struct async c;
+
+	wait_for_a_place(&c, self->fd[0]);
+	EXPECT_FALSE(is_done(&c));
+	EXPECT_EQ(0, fos_close(self->fd[0]));
+	EXPECT_EQ(-EBADF, finish(&c));
+}
+
+/* Without the module: what told of the first message was the peer's coming. */
+TEST_F(post, who_polls_is_told_of_what_was_posted_before_he_came)
+{
+	char got[8];
+	int i;
+
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(1, fos_send(self->fd[0], &i, 1, FOS_POST));
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(1, recv_when_readable(self->fd[1], got, 8));
+		EXPECT_EQ(i, got[0]);
+	}
 }
 
 /* ---- buffers ---------------------------------------------------------- */
