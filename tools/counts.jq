@@ -30,7 +30,8 @@ def nearest($b): . as $c | [$b[] | select(.cpus == $c.cpus)] | max_by(
 
 # "hog fastos-block 8" -> best of "hog ... 8"
 def cell: split(" ") | (if length > 2 then .[0] + " " else "" end) + .[-1];
-def best($cell): [.posix | to_entries[] | select((.key | cell) == $cell) |
+# Not $cell: jq would make that a function, too, of the same name.
+def best($which): [.posix | to_entries[] | select((.key | cell) == $which) |
 	.value[0]] | min;
 def ratio($figure): best($figure | cell) as $best |
 	if $best and .fastos[$figure] then $best / .fastos[$figure][0] else null end;
