@@ -38,13 +38,14 @@ static int report(const char *stage, uint64_t bytes, double began,
 {
 	const uint64_t copied = (a ? a->copied : 0) + (b ? b->copied : 0);
 	const double s = now() - began;
+	const int why = errno;
 
 	/* Instead of the progress. */
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "\r\033[K");
 	if (ret)
-		fprintf(stderr, "pipeline: %s: %s\n", stage, errno == EPIPE ?
-			"the process beside it has died" : strerror(errno));
+		fprintf(stderr, "pipeline: %s: %s\n", stage, why == EPIPE ?
+			"the process beside it has died" : strerror(why));
 	else
 		fprintf(stderr, "%-6s %8.1f MiB %8.1f MiB/s %8.1f MiB copied to "
 			"hand over\n", stage, bytes / MIB, bytes / MIB / s,
