@@ -367,7 +367,11 @@ TEST_F_TIMEOUT(crowd, each_call_ends_when_the_server_is_killed, 150)
 		killer = spawn();
 		if (!killer) {
 			close(self->c->fd[0]);
-			nap_us(rnd_below(&seed, 30000));
+			/* At any moment, but mostly when some were answered. */
+			while (n % 4 && __atomic_load_n(&self->c->next,
+					__ATOMIC_RELAXED) <= 2 * DEPTH)
+				nap_us(100);
+			nap_us(rnd_below(&seed, 20000));
 			kill(pid, SIGKILL);
 			_exit(0);
 		}

@@ -104,7 +104,7 @@ static void try_flags(int fd)
 	const int flags = take(4);
 	char c = 0;
 
-	if (!(flags & ~FOS_NONBLOCK))
+	if (!(flags & ~(FOS_NONBLOCK | FOS_POST | FOS_MORE)))
 		return;
 	CHECK(RESULT(fos_send(fd, &c, 1, flags)) == -EINVAL);
 	CHECK(RESULT(fos_recv(fd, &c, 1, flags)) == -EINVAL);

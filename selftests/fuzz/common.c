@@ -50,11 +50,16 @@ int fuzz_sem_wait(sem_t *sem)
 	return -1;
 }
 
+/* In time, or a signal comes: who waits without a deadline does so by slices. */
 int fuzz_sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *ts)
 {
+	const uint64_t ns = ts->tv_sec * 1000000000ULL + ts->tv_nsec;
+
 	(void)sem;
 	(void)clock;
-	(void)ts;
-	errno = ETIMEDOUT;
+	errno = fuzz_now & 1 ? EINTR : ETIMEDOUT;
+	if (fuzz_now < ns)
+		fuzz_now = ns;
+	fuzz_now ^= 1;
 	return -1;
 }
