@@ -496,7 +496,7 @@ bool fos_ring_has_reply(const struct fos_ring *r, uint64_t token)
 
 bool fos_ring_is_answered(const struct fos_ring *r, uint64_t token)
 {
-	return LOAD_ACQ(&r->m.peer_replies[reply_slot(r, token)].seq) >= token;
+	return LOAD(&r->m.peer_replies[reply_slot(r, token)].seq) >= token;
 }
 
 bool fos_ring_read_reply(const struct fos_ring *r, uint64_t token,

@@ -288,7 +288,7 @@ bool fos_ring_has_reply(const struct fos_ring *r, uint64_t token);
 
 /*
  * The same, or there is one to a later request of that slot: another thread has had
- * this one's, or the peer lies.
+ * this one's, or the peer lies.  Relaxed: who takes it asks fos_ring_has_reply().
  */
 bool fos_ring_is_answered(const struct fos_ring *r, uint64_t token);
 
