@@ -128,11 +128,10 @@ int fos_query(struct fos_caps *caps, size_t size);
  * Like socketpair().  Each end is used by one process at a time: the first
  * that calls anything on it, which may be a forked child.
  *
- * Return: 0; -1 with
- * EINVAL: a field of @attr is out of range or reserved and not zero;
- * ENOENT, EACCES: FOS_BACKEND=kernel, but no module loaded, or no permission for
- * /dev/fastos (be in group fastos); EMFILE, ENFILE: too many descriptors; EDQUOT: this user has
- * too many channels or pages; ENOMEM.
+ * Return: 0; -1 with EINVAL: a field of @attr is out of range or reserved and
+ * not zero; ENOENT, EACCES: FOS_BACKEND=kernel, but no module loaded, or no
+ * permission for /dev/fastos (be in group fastos); EMFILE, ENFILE: too many
+ * descriptors; EDQUOT: this user has too many channels or pages; ENOMEM.
  */
 int fos_channel(int fd[2], const struct fos_chan_attr *attr);
 
@@ -151,12 +150,11 @@ int fos_channel(int fd[2], const struct fos_chan_attr *attr);
  * a forked child has a copy, clients are not refused: if it does not accept, it
  * closes that.
  *
- * Return: a descriptor for fos_accept(); poll() says POLLIN while a client waits;
- * it can be inherited and passed on; -1 with
- * EADDRINUSE: somebody listens there, or it is no socket; EINVAL: a @path
- * that is NULL or empty, @backlog; ENAMETOOLONG; ENOENT, ENOTDIR: the directory;
- * EACCES, EROFS: no permission to make files in it; ELOOP; ENOSPC;
- * EMFILE, ENFILE: too many descriptors; ENOMEM.
+ * Return: a descriptor for fos_accept(); poll() says POLLIN while a client
+ * waits; it can be inherited and passed on; -1 with EADDRINUSE: somebody listens
+ * there, or it is no socket; EINVAL: a @path that is NULL or empty, @backlog;
+ * ENAMETOOLONG; ENOENT, ENOTDIR: the directory; EACCES, EROFS: no permission to
+ * make files in it; ELOOP; ENOSPC; EMFILE, ENFILE: too many descriptors; ENOMEM.
  */
 int fos_listen(const char *path, int backlog);
 
@@ -197,14 +195,13 @@ struct fos_peer {
  * messages; until he comes to use it another one that is under way, and memory up
  * to what @peer->limit says: count them by uid if you do not trust them.
  *
- * Return: an endpoint; -1 with
- * EAGAIN: nobody waits, or many in a row were skipped (O_NONBLOCK); EINTR: a
- * signal came; EINVAL: a field of @peer->limit is out of range, or reserved and
- * not zero; EBADF: @lfd is not from fos_listen();
+ * Return: an endpoint; -1 with EAGAIN: nobody waits, or many in a row were
+ * skipped (O_NONBLOCK); EINTR: a signal came; EINVAL: a field of @peer->limit is
+ * out of range, or reserved and not zero; EBADF: @lfd is not from fos_listen();
  * EMFILE, ENFILE: too many descriptors; EDQUOT: this user has too many channels
- * or pages; ENOMEM; ENOENT, EACCES: as fos_channel().  After these the client was
- * told to try again (EAGAIN), or if there was no descriptor at all for him waits
- * on: close something, or leave @lfd alone for a while.
+ * or pages; ENOMEM; ENOENT, EACCES: as fos_channel().  After these the client
+ * was told to try again (EAGAIN), or if there was no descriptor at all for him
+ * waits on: close something, or leave @lfd alone for a while.
  */
 int fos_accept(int lfd, struct fos_peer *peer);
 
@@ -217,14 +214,13 @@ int fos_accept(int lfd, struct fos_peer *peer);
  * what the server's do: no permission for /dev/fastos is needed.  If the
  * server dies, calls give EPIPE and ECONNRESET; connect to the next one.
  *
- * Return: an endpoint; -1 with
- * ENOENT, ENOTDIR, ELOOP: no such path; ECONNREFUSED: nobody listens there,
- * or the server ended before it accepted, start it and try again; EACCES: no
- * permission for @path; EAGAIN: the server is short of descriptors, channels or
- * memory, try again later; EPROTO: it is no fastos server, or of another version;
- * EINTR: a signal came (handlers with SA_RESTART do not end the wait);
- * EINVAL: @path is NULL or empty, or as fos_channel(); ENAMETOOLONG;
- * EMFILE, ENFILE: too many descriptors; ENOMEM.
+ * Return: an endpoint; -1 with ENOENT, ENOTDIR, ELOOP: no such path;
+ * ECONNREFUSED: nobody listens there, or the server ended before it accepted,
+ * start it and try again; EACCES: no permission for @path; EAGAIN: the server is
+ * short of descriptors, channels or memory, try again later; EPROTO: it is no
+ * fastos server, or of another version; EINTR: a signal came (handlers with
+ * SA_RESTART do not end the wait); EINVAL: @path is NULL or empty, or as
+ * fos_channel(); ENAMETOOLONG; EMFILE, ENFILE: too many descriptors; ENOMEM.
  */
 int fos_connect(const char *path, const struct fos_chan_attr *attr);
 
@@ -247,12 +243,11 @@ int fos_connect(const char *path, const struct fos_chan_attr *attr);
  * follows soon: one that sleeps, or has no FOS_MORE, wakes the peer for all of
  * them.  So one wake-up serves many messages.
  *
- * Return: @len; -1 with
- * EPIPE: the peer has closed or died and did not take the message (no
- * SIGPIPE); EINTR: a signal came before it was taken, it was withdrawn;
- * EAGAIN: see above; EMSGSIZE: longer than FOS_MSG_MAX or the area, or than
- * the buffer the receiver offered; EINVAL; EBADF: not an open endpoint; EBUSY:
- * the endpoint belongs to another process; EPROTO: the peer breaks the
+ * Return: @len; -1 with EPIPE: the peer has closed or died and did not take the
+ * message (no SIGPIPE); EINTR: a signal came before it was taken, it was
+ * withdrawn; EAGAIN: see above; EMSGSIZE: longer than FOS_MSG_MAX or the area,
+ * or than the buffer the receiver offered; EINVAL; EBADF: not an open endpoint;
+ * EBUSY: the endpoint belongs to another process; EPROTO: the peer breaks the
  * protocol, close the channel.
  */
 ssize_t fos_send(int fd, const void *buf, size_t len, int flags);
@@ -268,10 +263,9 @@ ssize_t fos_send(int fd, const void *buf, size_t len, int flags);
  * Takes messages of fos_send() only; requests of fos_call() wait for a
  * fos_reply_recv().
  *
- * Return: the message's length; -1 with
- * EPIPE: the peer is gone and all it sent has been taken; EAGAIN: nothing
- * there (FOS_NONBLOCK); EINTR; EINVAL, EBADF, EBUSY, EPROTO as
- * fos_send().
+ * Return: the message's length; -1 with EPIPE: the peer is gone and all it sent
+ * has been taken; EAGAIN: nothing there (FOS_NONBLOCK); EINTR; EINVAL, EBADF,
+ * EBUSY, EPROTO as fos_send().
  */
 ssize_t fos_recv(int fd, void *buf, size_t len, int flags);
 
@@ -288,13 +282,12 @@ ssize_t fos_recv(int fd, void *buf, size_t len, int flags);
  * call fails with ETIMEDOUT or EINTR, fos_delivered() tells whether the server
  * had already taken the request.
  *
- * Return: the reply's length; -1 with
- * ETIMEDOUT: the deadline passed; EINTR: a signal came (handlers with SA_RESTART
- * do not end the wait); EPIPE: the peer went away without taking the
- * request; ECONNRESET: ... after taking it, it may have been carried out;
- * EMSGSIZE: the request is longer than FOS_MSG_MAX, the area or the server's
- * buffer, or the reply longer than @cap (then fos_delivered() is 1);
- * EINVAL, EBADF, EBUSY, EPROTO as fos_send().
+ * Return: the reply's length; -1 with ETIMEDOUT: the deadline passed; EINTR: a
+ * signal came (handlers with SA_RESTART do not end the wait); EPIPE: the peer
+ * went away without taking the request; ECONNRESET: ... after taking it, it may
+ * have been carried out; EMSGSIZE: the request is longer than FOS_MSG_MAX, the
+ * area or the server's buffer, or the reply longer than @cap (then
+ * fos_delivered() is 1); EINVAL, EBADF, EBUSY, EPROTO as fos_send().
  */
 ssize_t fos_call(int fd, const void *req, size_t n, void *rsp, size_t cap,
 		 const struct timespec *deadline);
@@ -342,12 +335,11 @@ ssize_t fos_reply_recv(int fd, uint64_t *token, const void *rsp, size_t n,
  * in the area: if that is full of what he has yet to read, he is given 100 ms,
  * once.
  *
- * Return: 0; -1 with
- * ESTALE: the caller has given up and will not see this reply, or the request
- * was answered before; ENOBUFS: the area is full of what the client has not
- * read, the request can still be answered later; EMSGSIZE: longer than
- * FOS_MSG_MAX or the area; EPIPE: the client is gone; EINVAL, EBADF, EBUSY,
- * EPROTO as fos_send().
+ * Return: 0; -1 with ESTALE: the caller has given up and will not see this
+ * reply, or the request was answered before; ENOBUFS: the area is full of what
+ * the client has not read, the request can still be answered later; EMSGSIZE:
+ * longer than FOS_MSG_MAX or the area; EPIPE: the client is gone; EINVAL, EBADF,
+ * EBUSY, EPROTO as fos_send().
  */
 int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
 
@@ -364,11 +356,10 @@ int fos_reply(int fd, uint64_t token, const void *rsp, size_t n);
  * together with those in fos_call(), which wait if these have all places; and one
  * wake-up may serve all of them.
  *
- * Return: 0; -1 with
- * EAGAIN: as many are outstanding as can be, collect one; or there is no room
- * (FOS_NONBLOCK); ETIMEDOUT: there was none in time; EINTR; EPIPE: the peer is
- * gone; EMSGSIZE: longer than FOS_MSG_MAX or the area; EINVAL, EBADF, EBUSY,
- * EPROTO as fos_send().
+ * Return: 0; -1 with EAGAIN: as many are outstanding as can be, collect one; or
+ * there is no room (FOS_NONBLOCK); ETIMEDOUT: there was none in time; EINTR;
+ * EPIPE: the peer is gone; EMSGSIZE: longer than FOS_MSG_MAX or the area;
+ * EINVAL, EBADF, EBUSY, EPROTO as fos_send().
  */
 int fos_post(int fd, const void *req, size_t n, uint64_t *token, int flags,
 	     const struct timespec *deadline);

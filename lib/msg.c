@@ -203,6 +203,28 @@ static ssize_t send_or_reply(struct op *op, struct out *out, int flags)
 	return ret ? ret : (ssize_t)out->len;
 }
 
+static inline int send_begin(struct op *op, struct out *out, int fd,
+			     uint32_t kind, const struct fos_msg *m,
+			     const struct timespec *deadline)
+{
+	const int ret = out_init(out, kind, m);
+
+	return ret ? ret : op_begin(op, fd, deadline);
+}
+
+static inline int receive_begin(struct op *op, struct in *in, int fd,
+				struct fos_msg *m, int flags,
+				const struct timespec *deadline)
+{
+	int ret = flags & ~FOS_NONBLOCK ? -EINVAL : in_init(in, m);
+
+	if (!ret)
+		ret = op_begin(op, fd, deadline);
+	if (!ret)
+		look_first(op, in);
+	return ret;
+}
+
 FOS_API ssize_t fos_sendmsg(int fd, struct fos_msg *m, int flags,
 			    const struct timespec *deadline)
 {
@@ -213,9 +235,8 @@ FOS_API ssize_t fos_sendmsg(int fd, struct fos_msg *m, int flags,
 
 	if (!m || !chan_flags_ok(flags) || (flags && m->token))
 		return fos__ret(-EINVAL);
-	ret = out_init(&out, m->token ? FOS_META_REPLY : FOS_META_MSG, m);
-	if (!ret)
-		ret = op_begin(&op, fd, deadline);
+	ret = send_begin(&op, &out, fd,
+			 m->token ? FOS_META_REPLY : FOS_META_MSG, m, deadline);
 	if (ret)
 		return fos__ret(ret);
 	ret = lend_all(&op, &out, &lending);
@@ -232,14 +253,9 @@ FOS_API ssize_t fos_recvmsg(int fd, struct fos_msg *m, int flags,
 	struct op op;
 	ssize_t ret;
 
-	if (flags & ~FOS_NONBLOCK)
-		return fos__ret(-EINVAL);
-	ret = in_init(&in, m);
-	if (!ret)
-		ret = op_begin(&op, fd, deadline);
+	ret = receive_begin(&op, &in, fd, m, flags, deadline);
 	if (ret)
 		return fos__ret(ret);
-	look_first(&op, &in);
 	ret = in_receive(&op, &in, flags);
 	if (ret >= 0)
 		m->token = in.token;
@@ -256,9 +272,7 @@ FOS_API ssize_t fos_postmsg(int fd, struct fos_msg *m, int flags,
 
 	if (flags & ~(FOS_NONBLOCK | FOS_MORE))
 		return fos__ret(-EINVAL);
-	ret = out_init(&out, FOS_META_CALL, m);
-	if (!ret)
-		ret = op_begin(&op, fd, deadline);
+	ret = send_begin(&op, &out, fd, FOS_META_CALL, m, deadline);
 	if (ret)
 		return fos__ret(ret);
 	ret = lend_all(&op, &out, &lending);
@@ -280,14 +294,9 @@ FOS_API ssize_t fos_collectmsg(int fd, struct fos_msg *m, int flags,
 	struct op op;
 	ssize_t ret;
 
-	if (flags & ~FOS_NONBLOCK)
-		return fos__ret(-EINVAL);
-	ret = in_init(&in, m);
-	if (!ret)
-		ret = op_begin(&op, fd, deadline);
+	ret = receive_begin(&op, &in, fd, m, flags, deadline);
 	if (ret)
 		return fos__ret(ret);
-	look_first(&op, &in);
 	ret = post_collect(&op, &in, &m->token, flags);
 	return op_end(&op, received_all(&op, &in, ret));
 }

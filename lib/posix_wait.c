@@ -122,16 +122,20 @@ int fos__posix_bell_self(struct fos_ep *ep, int fd, uint32_t bell)
  * What goes through the socket does so under the library's lock, and only if
  * @fd still is it: a number that was closed may be another file's by now.
  */
+static bool send_byte_locked(int fd)
+{
+	return syscall(SYS_sendto, fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL,
+		       0) == 1;
+}
+
 static bool send_byte(const struct fos_ep *ep, int fd)
 {
-	ssize_t n = -1;
+	bool sent;
 
 	fos__lock();
-	if (fos__posix_is(fd, ep->id))
-		n = syscall(SYS_sendto, fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL,
-			    NULL, 0);
+	sent = fos__posix_is(fd, ep->id) && send_byte_locked(fd);
 	fos__unlock();
-	return n == 1;
+	return sent;
 }
 
 static bool has_untaken(const struct fos_ring *r)
@@ -157,7 +161,7 @@ void fos__posix_call_met(struct fos_ep *ep, int fd)
 	if (!has_untaken(&ep->ring) ||
 	    __atomic_exchange_n(&peers->rung, 1, __ATOMIC_SEQ_CST))
 		return;
-	if (syscall(SYS_sendto, fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0) != 1)
+	if (!send_byte_locked(fd))
 		__atomic_store_n(&peers->rung, 0, __ATOMIC_SEQ_CST);
 }
 

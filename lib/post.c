@@ -73,14 +73,12 @@ static bool take(struct fos_calls *calls, uint64_t token)
 /**
  * struct search - for a call that can be collected
  * @token: which, 0: any
- * @dead: the peer is: one that is not answered will do
  * @found: out: taken from those outstanding, or 0
  * @left: out: there are some that will not do
  */
 struct search {
 	uint64_t token;
 	uint64_t found;
-	bool dead;
 	bool left;
 };
 
@@ -114,13 +112,16 @@ static void look_at_all(struct op *op, struct search *s, bool dead)
 /* What was answered comes before what is lost. */
 static void look(struct op *op, struct search *s)
 {
-	s->dead = fos_ring_peer_dead(op->r);
+	/* Death first: what was replied before it counts. */
+	const bool dead = fos_ring_peer_dead(op->r);
+
 	s->left = false;
-	if (s->token)
-		look_at(op, s, FOS_TOKEN_SLOT(s->token), s->dead);
-	else
-		look_at_all(op, s, false);
-	if (fos_unlikely(!s->token && !s->found && s->dead))
+	if (s->token) {
+		look_at(op, s, FOS_TOKEN_SLOT(s->token), dead);
+		return;
+	}
+	look_at_all(op, s, false);
+	if (fos_unlikely(dead && !s->found))
 		look_at_all(op, s, true);
 }
 
@@ -194,6 +195,18 @@ ssize_t post_collect(struct op *op, struct in *in, uint64_t *token, int flags)
 	return chan_end_call(op, ret);
 }
 
+void post_abandon(struct op *op, uint64_t token)
+{
+	struct in nowhere = { .cap = 0 };
+
+	if (!take(&op->ep->calls, token))
+		return;
+	/* A reply that is there goes the way of one that has no room. */
+	if (!fos_ring_give_up(op->r, token, &op->bell))
+		in_reply(op, token, &nowhere);
+	fos__call_end(&op->ep->calls, FOS_TOKEN_SLOT(token));
+}
+
 /* ---- what people call ------------------------------------------------- */
 
 FOS_HOT FOS_API int fos_post(int fd, const void *req, size_t n, uint64_t *token,
@@ -228,18 +241,4 @@ FOS_HOT FOS_API ssize_t fos_collect(int fd, uint64_t *token, void *rsp,
 	if (ret)
 		return fos__ret(ret);
 	return op_end(&op, post_collect(&op, &in, token, flags));
-}
-
-int post_abandon(struct op *op, uint64_t token)
-{
-	struct in nowhere = { .cap = 0 };
-
-	if (!token || FOS_TOKEN_SLOT(token) >= op->r->m.depth ||
-	    !take(&op->ep->calls, token))
-		return -ENOMSG;
-	/* A reply that is there goes the way of one that has no room. */
-	if (!fos_ring_give_up(op->r, token, &op->bell))
-		in_reply(op, token, &nowhere);
-	fos__call_end(&op->ep->calls, FOS_TOKEN_SLOT(token));
-	return 0;
 }

@@ -21,8 +21,7 @@ ssize_t post_send(struct op *op, struct out *out, int flags);
  */
 ssize_t post_collect(struct op *op, struct in *in, uint64_t *token, int flags);
 
-
-/* Its reply is not wanted any more.  0; -ENOMSG: there is no such call. */
-int post_abandon(struct op *op, uint64_t token);
+/* A call of mine that was posted, but void: unless somebody has collected it. */
+void post_abandon(struct op *op, uint64_t token);
 
 #endif

@@ -109,9 +109,14 @@ static bool post_some(struct crowd *c, uint64_t *seed)
 	return ret >= 0;
 }
 
+static uint64_t posted_so_far(const struct crowd *c)
+{
+	return __atomic_load_n(&c->next, __ATOMIC_RELAXED);
+}
+
 static bool is_over(const struct crowd *c)
 {
-	return __atomic_load_n(&c->next, __ATOMIC_RELAXED) >= c->calls;
+	return posted_so_far(c) >= c->calls;
 }
 
 /*
@@ -368,8 +373,7 @@ TEST_F_TIMEOUT(crowd, each_call_ends_when_the_server_is_killed, 150)
 		if (!killer) {
 			close(self->c->fd[0]);
 			/* At any moment, but mostly when some were answered. */
-			while (n % 4 && __atomic_load_n(&self->c->next,
-					__ATOMIC_RELAXED) <= 2 * DEPTH)
+			while (n % 4 && posted_so_far(self->c) <= 2 * DEPTH)
 				nap_us(100);
 			nap_us(rnd_below(&seed, 20000));
 			kill(pid, SIGKILL);
