@@ -211,7 +211,8 @@ install: lib bench ## library, header, manual pages, fosbench, udev rule
 	install -m 644 $(shared) "$$d$(libdir)/libfastos.so.$(VERSION)"; \
 	ln -sf libfastos.so.$(VERSION) "$$d$(libdir)/libfastos.so.$(SOVERSION)"; \
 	ln -sf libfastos.so.$(SOVERSION) "$$d$(libdir)/libfastos.so"; \
-	install -m 644 include/fastos.h "$$d$(includedir)"; \
+	install -m 644 include/fastos.h include/fastos_region.h \
+		"$$d$(includedir)"; \
 	install -m 644 include/uapi/linux/fastos.h "$$d$(includedir)/linux"; \
 	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' \
 		-e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' \
@@ -231,6 +232,7 @@ uninstall: ## remove what install put there, with the same DESTDIR and prefix
 		"$$d$(libdir)"/libfastos.so.$(SOVERSION) \
 		"$$d$(libdir)"/libfastos.so.$(VERSION) \
 		"$$d$(libdir)"/pkgconfig/fastos.pc "$$d$(includedir)"/fastos.h \
+		"$$d$(includedir)"/fastos_region.h \
 		"$$d$(includedir)"/linux/fastos.h "$$d$(bindir)"/fosbench \
 		"$$d$(udevdir)"/60-fastos.rules "$$d$(sysusersdir)"/fastos.conf; \
 	for n in 1 3 7; do for f in man/*.$$n; do \

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libfastos: unbuffered message passing between processes.
- *
+ * libfastos: unbuffered message passing between processes; shared memory.
  * Endpoints are file descriptors: poll(), epoll, close(), dup(), fork() and
  * SCM_RIGHTS work on them, and O_CLOEXEC is always set.  Who holds the
  * descriptor may use it.  Failing calls return -1 and set errno.  Every
@@ -22,6 +21,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <time.h>
+#include "fastos_region.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -88,7 +88,7 @@ struct fos_chan_attr {
 
 /**
  * struct fos_caps - what fastos can do on this machine
- * @features:	FOS_CAP_* bits
+ * @features:	FOS_CAP_* bits, also those of fastos_region.h
  * @backend:	FOS_BACKEND_* that new objects get
  * @reason:	why it is not the module: errno that opening /dev/fastos gave,
  *		ECANCELED: FOS_BACKEND=posix in the environment, EINVAL: nonsense

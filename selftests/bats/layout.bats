@@ -81,8 +81,8 @@ files_of() {
 }
 
 @test "the public header includes the C library only" {
-	nothing "includes" not_among 'std(def|int)\.h|sys/(types|uio)\.h|time\.h' \
-		include/fastos.h
+	nothing "includes" not_among 'std(def|int)\.h|sys/(types|uio)\.h|time\.h|fastos_region\.h' \
+		include/fastos*.h
 }
 
 @test "the ABI header includes types and ioctl numbers only" {
