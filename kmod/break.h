@@ -11,6 +11,12 @@
 #define FOS_BREAK_nofence	2	/* sleep without looking again after arming */
 #define FOS_BREAK_nodeath	3	/* unmapping does not hang up */
 #define FOS_BREAK_nowithdraw	4	/* every withdrawal claims to have won */
+#define FOS_BREAK_noflush	5	/* no shootdown after PTEs have changed */
+#define FOS_BREAK_nosettle	6	/* batches overtake faults that were admitted */
+#define FOS_BREAK_noclean	7	/* read-only PTEs stay dirty */
+#define FOS_BREAK_nolockflush	8	/* shootdown later, without mmap_lock */
+/* Not broken, but with time between PTEs and shootdown, for whoever races. */
+#define FOS_BREAK_slowflush	9
 
 #ifndef FOS_BREAK
 #define FOS_BREAK FOS_BREAK_none

@@ -169,7 +169,7 @@ static int fos_chan_mmap(struct file *file, struct vm_area_struct *vma)
 	struct fos_ep *ep = file->private_data;
 	int ret;
 
-	ret = fos_region_mmap(&ep->chan->region, vma);
+	ret = fos_region_mmap(&ep->chan->region, vma, VM_READ | VM_WRITE);
 	if (ret)
 		return ret;
 	ret = fos_ep_attach(ep);

@@ -30,4 +30,18 @@ static inline void fos_vma_flags(struct vm_area_struct *vma,
 #endif
 }
 
+/*
+ * 7.3 has no apply_to_existing_page_range() any more: page tables may come to be
+ * where there are none, or not for lack of memory.
+ */
+static inline int fos_apply_to_ptes(struct mm_struct *mm, unsigned long addr,
+				    unsigned long bytes, pte_fn_t fn, void *data)
+{
+#ifdef FOS_HAVE_APPLY_TO_EXISTING
+	return apply_to_existing_page_range(mm, addr, bytes, fn, data);
+#else
+	return apply_to_page_range(mm, addr, bytes, fn, data);
+#endif
+}
+
 #endif

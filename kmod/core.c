@@ -14,15 +14,15 @@
 #include "core.h"
 #include "stats.h"
 
-static uint max_channels_per_user = 4096;
-module_param(max_channels_per_user, uint, 0644);
-MODULE_PARM_DESC(max_channels_per_user,
-		 "channels one uid may hold without CAP_SYS_RESOURCE (default 4096)");
+static uint max_objects_per_user = 4096;
+module_param(max_objects_per_user, uint, 0644);
+MODULE_PARM_DESC(max_objects_per_user,
+		 "channels and regions one uid may hold without CAP_SYS_RESOURCE (default 4096)");
 
 static ulong max_pages_per_user;
 module_param(max_pages_per_user, ulong, 0644);
 MODULE_PARM_DESC(max_pages_per_user,
-		 "pages one uid's channels may reserve without CAP_SYS_RESOURCE (default 0: half of the memory)");
+		 "pages one uid's channels and regions may reserve without CAP_SYS_RESOURCE (default 0: half of the memory)");
 
 static u32 fos_wake_ns;
 
@@ -74,7 +74,7 @@ long fos_core_query(unsigned int cmd, void __user *uargs,
 	if (q.flags)
 		return -EINVAL;
 	q = *object;
-	q.features = FOS_FEAT_CHAN | FOS_FEAT_CLAIMS_KERNEL;
+	q.features = FOS_FEAT_CHAN | FOS_FEAT_CLAIMS_KERNEL | FOS_FEAT_REGION;
 	q.abi = FOS_ABI;
 	q.depth_max = FOS_CHAN_DEPTH_MAX;
 	q.wake_ns = fos_wake_ns;
@@ -87,7 +87,7 @@ long fos_core_query(unsigned int cmd, void __user *uargs,
 struct fos_user {
 	struct list_head node;
 	kuid_t uid;
-	unsigned int channels;
+	unsigned int objects;
 	unsigned long pages;
 };
 
@@ -114,7 +114,7 @@ static struct fos_user *fos_user_find(kuid_t uid)
 static void fos_user_drop(struct fos_user *user)
 {
 	lockdep_assert_held(&fos_users_lock);
-	if (user->channels)
+	if (user->objects)
 		return;
 	list_del(&user->node);
 	kfree(user);
@@ -126,12 +126,12 @@ static bool fos_user_over(const struct fos_user *user, unsigned long pages)
 	unsigned long max = READ_ONCE(max_pages_per_user) ?:
 			    totalram_pages() / 2;
 
-	return user->channels >= READ_ONCE(max_channels_per_user) ||
+	return user->objects >= READ_ONCE(max_objects_per_user) ||
 	       pages > max || user->pages > max - pages;
 }
 
 /**
- * fos_user_charge() - book a channel to the current user
+ * fos_user_charge() - book an object to the current user
  * @pages: what it may come to use
  *
  * Return: whom to uncharge; -EDQUOT over the limit (CAP_SYS_RESOURCE has
@@ -149,7 +149,7 @@ struct fos_user *fos_user_charge(unsigned long pages)
 		fos_user_drop(user);
 		return ERR_PTR(-EDQUOT);
 	}
-	user->channels++;
+	user->objects++;
 	user->pages += pages;
 	return user;
 }
@@ -162,7 +162,7 @@ struct fos_user *fos_user_charge(unsigned long pages)
 void fos_user_uncharge(struct fos_user *user, unsigned long pages)
 {
 	guard(mutex)(&fos_users_lock);
-	user->channels--;
+	user->objects--;
 	user->pages -= pages;
 	fos_user_drop(user);
 }

@@ -6,6 +6,7 @@
 
 #include "chan.h"
 #include "core.h"
+#include "region_fd.h"
 #include "stats.h"
 
 #define CREATE_TRACE_POINTS
@@ -24,6 +25,8 @@ static long fos_node_ioctl(struct file *file, unsigned int cmd,
 		return fos_core_query(cmd, uargs, &node);
 	case FOS_IOC_ID(FOS_IOC_CHAN_CREATE):
 		return fos_chan_create(cmd, uargs);
+	case FOS_IOC_ID(FOS_IOC_REGION_CREATE):
+		return fos_region_create(cmd, uargs);
 	}
 	return -ENOTTY;
 }
@@ -72,4 +75,4 @@ module_init(fos_init);
 module_exit(fos_exit);
 MODULE_LICENSE("GPL");
 MODULE_VERSION(FOS_VERSION);
-MODULE_DESCRIPTION("Zero-copy rendezvous IPC channels");
+MODULE_DESCRIPTION("Zero-copy rendezvous IPC channels, batched TLB shootdown");

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/slab.h>
 
+#include "break.h"
+#include "compat.h"
 #include "region.h"
 #include "stats.h"
-#include "compat.h"
 
 /* Zeroed: no byte of anybody else is ever seen. */
 #define FOS_REGION_GFP (GFP_USER | __GFP_ACCOUNT | __GFP_ZERO)
@@ -52,6 +54,14 @@ static vm_fault_t fos_region_fault(struct vm_fault *vmf)
 		return VM_FAULT_OOM;
 	get_page(page);
 	lock_page(page);
+	/* A batch that came between has waited for the lock, or we see its map. */
+	ret = region->ops->access(vmf->vma, vmf->pgoff,
+				  vmf->flags & FAULT_FLAG_WRITE);
+	if (ret) {
+		unlock_page(page);
+		put_page(page);
+		return ret;
+	}
 	vmf->page = page;
 	return VM_FAULT_LOCKED;
 }
@@ -67,6 +77,9 @@ static vm_fault_t fos_region_page_mkwrite(struct vm_fault *vmf)
 		unlock_page(vmf->page);
 		return ret;
 	}
+	/* Who does not wait for the lock has time to overtake. */
+	if (FOS_BROKEN(nosettle))
+		udelay(300);
 	/* Without LOCKED a page that has no mapping is faulted for ever. */
 	return VM_FAULT_LOCKED;
 }
@@ -105,13 +118,15 @@ static const struct vm_operations_struct fos_region_vm_ops = {
  * fos_region_mmap() - the owner's .mmap, once it has agreed
  * @region: the region
  * @vma: as the caller of mmap() wants it
+ * @access: VM_READ and VM_WRITE as they must be set
  *
- * Return: 0; -EINVAL if it is not the whole region, guard included, shared and
- * read-write.
+ * Return: 0; -EINVAL if it is not the whole region, guard included, shared, not
+ * executable, and with that access.
  */
-int fos_region_mmap(struct fos_region *region, struct vm_area_struct *vma)
+int fos_region_mmap(struct fos_region *region, struct vm_area_struct *vma,
+		    unsigned long access)
 {
-	const unsigned long want = VM_SHARED | VM_READ | VM_WRITE;
+	const unsigned long want = VM_SHARED | access;
 
 	if (vma->vm_pgoff || vma_pages(vma) != region->npages ||
 	    (vma->vm_flags & (want | VM_EXEC)) != want)

@@ -52,7 +52,8 @@ void fos_region_destroy(struct fos_region *region);
 int fos_region_populate(struct fos_region *region, unsigned long npages);
 struct file *fos_region_open(struct fos_region *region,
 			     const struct file_operations *fops);
-int fos_region_mmap(struct fos_region *region, struct vm_area_struct *vma);
+int fos_region_mmap(struct fos_region *region, struct vm_area_struct *vma,
+		    unsigned long access);
 
 static inline struct fos_region *fos_region_of(const struct file *file)
 {

@@ -23,7 +23,17 @@
 	x(chan_timeouts)	/* sleeps ended by a deadline */ \
 	x(chan_signals)		/* sleeps ended by a signal */	\
 	x(chan_withdrawn)	/* withdrawals that won */	\
-	x(chan_withdraw_late)	/* withdrawals that came too late */
+	x(chan_withdraw_late)	/* withdrawals that came too late */ \
+	x(region_creates)	/* regions made */		\
+	x(region_maps)		/* ... and mapped */		\
+	x(tlb_batches)		/* batches */			\
+	x(tlb_ranges)		/* ... their ranges */		\
+	x(tlb_pages)		/* ... PTEs made read-only */	\
+	x(tlb_rounds)		/* ... shootdowns */		\
+	x(tlb_rounds_avoided)	/* ... those that a loop would have had besides */ \
+	x(tlb_by_range)		/* address spaces that were told range by range */ \
+	x(tlb_unmapping)	/* ... that were just unmapping it */ \
+	x(tlb_busy)		/* ranges with foreign references */
 
 #define FOS_STAT_FIELD(name) u64 name;
 struct fos_stats {
@@ -32,10 +42,12 @@ struct fos_stats {
 
 DECLARE_PER_CPU(struct fos_stats, fos_stats);
 #define fos_count(name) this_cpu_inc(fos_stats.name)
+#define fos_count_add(name, n) this_cpu_add(fos_stats.name, n)
 
 /* What lives right now; all zero means that nothing was leaked. */
 extern atomic_long_t fos_live_chans;
 extern atomic_long_t fos_live_pages;
+extern atomic_long_t fos_live_regions;
 extern atomic_long_t fos_live_users;
 
 void fos_stats_init(void);

@@ -73,6 +73,60 @@ DEFINE_EVENT(chan_value, chan_woken,
 DEFINE_EVENT(chan_value, chan_withdraw,
 	TP_PROTO(u64 id, u32 side, s64 value), TP_ARGS(id, side, value));
 
+TRACE_EVENT(region_create,
+	TP_PROTO(u64 id, u64 bytes),
+	TP_ARGS(id, bytes),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, bytes)
+	),
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->bytes = bytes;
+	),
+	TP_printk("id=%llu bytes=%llu", __entry->id, __entry->bytes)
+);
+
+TRACE_EVENT(tlb_batch,
+	TP_PROTO(u64 id, u32 ranges, u64 pages, u32 rounds, u64 ns),
+	TP_ARGS(id, ranges, pages, rounds, ns),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u32, ranges)
+		__field(u64, pages)
+		__field(u32, rounds)
+		__field(u64, ns)
+	),
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->ranges = ranges;
+		__entry->pages = pages;
+		__entry->rounds = rounds;
+		__entry->ns = ns;
+	),
+	TP_printk("id=%llu ranges=%u pages=%llu rounds=%u ns=%llu",
+		  __entry->id, __entry->ranges, __entry->pages,
+		  __entry->rounds, __entry->ns)
+);
+
+/* How an address space was told; how: FOS_TLB_* in tlb.h */
+TRACE_EVENT(tlb_space,
+	TP_PROTO(u64 id, u32 how, u64 pages),
+	TP_ARGS(id, how, pages),
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u32, how)
+		__field(u64, pages)
+	),
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->how = how;
+		__entry->pages = pages;
+	),
+	TP_printk("id=%llu how=%u pages=%llu",
+		  __entry->id, __entry->how, __entry->pages)
+);
+
 #endif
 
 #undef TRACE_INCLUDE_PATH

@@ -5,50 +5,16 @@
  * fork().
  */
 #include <sys/inotify.h>
-#include <setjmp.h>
 #include <sys/uio.h>
 
 #include "abi.h"
+#include "touch.h"
 #include "kselftest_harness.h"
 
 #define DEPTH		4
 #define AREA		8192ULL
 #define PAGE		FOS_PAGE_BYTES
 #define RW		(PROT_READ | PROT_WRITE)
-
-/* ---- touching memory that may not be there ---------------------------- */
-
-static sigjmp_buf probe_env;
-
-static void probe_failed(int sig)
-{
-	siglongjmp(probe_env, sig);
-}
-
-static void catch_faults(void)
-{
-	on_signal(SIGSEGV, SA_NODEFER, probe_failed);
-	on_signal(SIGBUS, SA_NODEFER, probe_failed);
-}
-
-/* 0, or the signal that the access raised. */
-static int load_at(const char *p)
-{
-	int sig = sigsetjmp(probe_env, 0);
-
-	if (!sig)
-		(void)*(const volatile char *)p;
-	return sig;
-}
-
-static int store_at(char *p)
-{
-	int sig = sigsetjmp(probe_env, 0);
-
-	if (!sig)
-		*(volatile char *)p = 0x5a;
-	return sig;
-}
 
 /* A byte of a page that means nothing to anybody. */
 static char *spare_byte(const struct raw *r, size_t page)

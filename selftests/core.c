@@ -284,7 +284,7 @@ FIXTURE(limits) {
 
 FIXTURE_SETUP(limits)
 {
-	ASSERT_LT(0, read_text(PARAMS "max_channels_per_user", self->channels,
+	ASSERT_LT(0, read_text(PARAMS "max_objects_per_user", self->channels,
 			       sizeof(self->channels)));
 	ASSERT_LT(0, read_text(PARAMS "max_pages_per_user", self->pages,
 			       sizeof(self->pages)));
@@ -292,13 +292,13 @@ FIXTURE_SETUP(limits)
 
 FIXTURE_TEARDOWN_PARENT(limits)
 {
-	write_text(PARAMS "max_channels_per_user", self->channels);
+	write_text(PARAMS "max_objects_per_user", self->channels);
 	write_text(PARAMS "max_pages_per_user", self->pages);
 }
 
 static int set_limits(const char *channels, const char *pages)
 {
-	return write_text(PARAMS "max_channels_per_user", channels) ||
+	return write_text(PARAMS "max_objects_per_user", channels) ||
 	       write_text(PARAMS "max_pages_per_user", pages);
 }
 

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+
+#include "core.h"
+#include "region_fd.h"
+#include "region_owned.h"
+#include "stats.h"
+#include "tlb.h"
+#include "trace.h"
+
+static_assert(sizeof(struct fos_region_create) ==
+	      FOS_REGION_CREATE_SIZE_VER0);
+static_assert(sizeof(struct fos_region_share) == FOS_REGION_SHARE_SIZE_VER0);
+
+#define FOS_RIGHT_ALL	(FOS_RIGHT_READ | FOS_RIGHT_WRITE | FOS_RIGHT_OWN)
+
+static const struct file_operations fos_region_fops;
+
+static u32 fos_file_rights(const struct file *file)
+{
+	return (unsigned long)file->private_data;
+}
+
+static void fos_file_set_rights(struct file *file, u32 rights)
+{
+	file->private_data = (void *)(unsigned long)rights;
+}
+
+/* The number first, then user space learns it, then it comes to life. */
+static int fos_region_install(void *args, size_t size, u32 *fd_out,
+			      unsigned int cmd, void __user *uargs,
+			      struct file *file)
+{
+	int fd = get_unused_fd_flags(O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	*fd_out = fd;
+	ret = fos_args_put(args, size, cmd, uargs);
+	if (ret)
+		put_unused_fd(fd);
+	else
+		fd_install(fd, file);
+	return ret;
+}
+
+/* ---- on a region ------------------------------------------------------ */
+
+static long fos_region_query(struct file *file, unsigned int cmd,
+			     void __user *uargs)
+{
+	const struct fos_owned *o = fos_owned_of(file);
+	const struct fos_core_query q = {
+		.kind = FOS_KIND_REGION,
+		.id = o->region.obj.id,
+		.side = fos_file_rights(file),
+		.area_bytes = fos_owned_bytes(o),
+	};
+
+	return fos_core_query(cmd, uargs, &q);
+}
+
+static long fos_region_share(struct file *file, unsigned int cmd,
+			     void __user *uargs)
+{
+	struct fos_region_share a;
+	struct file *other;
+	int ret;
+
+	ret = fos_args_get(&a, sizeof(a), FOS_REGION_SHARE_SIZE_VER0, cmd,
+			   uargs);
+	if (ret)
+		return ret;
+	if (a.flags || !(a.rights & FOS_RIGHT_READ) ||
+	    (a.rights & ~(FOS_RIGHT_READ | FOS_RIGHT_WRITE)))
+		return -EINVAL;
+	if (a.rights & ~fos_file_rights(file))
+		return -EPERM;
+	other = fos_obj_open(fos_obj_of(file), &fos_region_fops);
+	if (IS_ERR(other))
+		return PTR_ERR(other);
+	fos_file_set_rights(other, a.rights);
+	ret = fos_region_install(&a, sizeof(a), &a.fd, cmd, uargs, other);
+	if (ret)
+		fput(other);
+	return ret;
+}
+
+static long fos_region_ioctl(struct file *file, unsigned int cmd,
+			     unsigned long arg)
+{
+	void __user *uargs = (void __user *)arg;
+
+	switch (FOS_IOC_ID(cmd)) {
+	case FOS_IOC_ID(FOS_IOC_TLB_PROTECTV):
+		if (!(fos_file_rights(file) & FOS_RIGHT_OWN))
+			return -EPERM;
+		return fos_tlb_protectv(fos_owned_of(file), cmd, uargs);
+	case FOS_IOC_ID(FOS_IOC_REGION_SHARE):
+		return fos_region_share(file, cmd, uargs);
+	case FOS_IOC_ID(FOS_IOC_CORE_QUERY):
+		return fos_region_query(file, cmd, uargs);
+	}
+	return -ENOTTY;
+}
+
+static int fos_region_file_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	return fos_owned_mmap(fos_owned_of(file), vma, fos_file_rights(file));
+}
+
+static int fos_region_release(struct inode *inode, struct file *file)
+{
+	fos_obj_release();
+	return 0;
+}
+
+static void fos_region_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct fos_owned *o = fos_owned_of(file);
+	const struct fos_batches *done = &o->done;
+	const u32 rights = fos_file_rights(file);
+
+	seq_puts(m, "fastos:\tregion\n");
+	seq_printf(m, "id:\t%llu\n", o->region.obj.id);
+	seq_printf(m, "bytes:\t%llu\n", fos_owned_bytes(o));
+	seq_printf(m, "rights:\tread%s%s\n",
+		   rights & FOS_RIGHT_WRITE ? ",write" : "",
+		   rights & FOS_RIGHT_OWN ? ",own" : "");
+	seq_printf(m, "maps:\t%u\n", READ_ONCE(o->nmaps));
+	seq_printf(m, "batches:\t%llu\n", READ_ONCE(done->count));
+	seq_printf(m, "ranges:\t%llu\n", READ_ONCE(done->ranges));
+	seq_printf(m, "pages:\t%llu\n", READ_ONCE(done->pages));
+	seq_printf(m, "rounds:\t%llu\n", READ_ONCE(done->rounds));
+	seq_printf(m, "avoided:\t%llu\n", READ_ONCE(done->avoided));
+	seq_printf(m, "busy:\t%llu\n", READ_ONCE(done->busy));
+	seq_printf(m, "worst_ns:\t%llu\n", READ_ONCE(done->worst_ns));
+}
+
+static const struct file_operations fos_region_fops = {
+	.owner		= THIS_MODULE,
+	.llseek		= noop_llseek,
+	.unlocked_ioctl	= fos_region_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.mmap		= fos_region_file_mmap,
+	.release	= fos_region_release,
+	.show_fdinfo	= fos_region_show_fdinfo,
+};
+
+/* ---- creation --------------------------------------------------------- */
+
+/**
+ * fos_region_create() - FOS_IOC_REGION_CREATE
+ * @cmd: the ioctl
+ * @uargs: the caller's struct fos_region_create
+ *
+ * Return: 0; -EINVAL, -EFAULT, -E2BIG; -EDQUOT over the user's limits;
+ * -EMFILE, -ENFILE, -ENOMEM.
+ */
+long fos_region_create(unsigned int cmd, void __user *uargs)
+{
+	struct fos_region_create a;
+	struct fos_owned *o;
+	struct file *file;
+	int ret;
+
+	ret = fos_args_get(&a, sizeof(a), FOS_REGION_CREATE_SIZE_VER0, cmd,
+			   uargs);
+	if (ret)
+		return ret;
+	if (a.flags || a.resv || !a.bytes ||
+	    a.bytes > FOS_REGION_BYTES_MAX || !PAGE_ALIGNED(a.bytes))
+		return -EINVAL;
+	o = fos_owned_alloc(a.bytes);
+	if (IS_ERR(o))
+		return PTR_ERR(o);
+	file = fos_region_open(&o->region, &fos_region_fops);
+	if (IS_ERR(file)) {
+		fos_owned_discard(o);
+		return PTR_ERR(file);
+	}
+	fos_file_set_rights(file, FOS_RIGHT_ALL);
+	i_size_write(file_inode(file), a.bytes);
+	fos_count(region_creates);
+	trace_region_create(o->region.obj.id, a.bytes);
+	ret = fos_region_install(&a, sizeof(a), &a.fd, cmd, uargs, file);
+	if (ret)
+		fput(file);
+	return ret;
+}

@@ -1,0 +1,551 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The proof: when a batch returns, no store through an old translation lands,
+ * and all its ranges cost one shootdown of each address space.  Writers run
+ * pinned on the other CPUs, in user loops, in system calls, asleep, migrating,
+ * and unmap and exit meanwhile.  Guests have TLBs whose entries outlive PTEs;
+ * sets of more than 64 pages evict themselves there.
+ *
+ * cpus: 4
+ * budget: 600 s
+ */
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
+
+#include "abi_region.h"
+#include "kselftest_harness.h"
+
+#define STEP		3
+#define PAGES_MAX	64
+#define REGION_PAGES	(STEP * PAGES_MAX)
+#define REGION		(REGION_PAGES * PAGE)
+#define WRITERS_MAX	8
+
+/* How a writer stores. */
+enum way { IN_A_LOOP, BY_READ, SLEEPING, MIGRATING };
+
+/* Shared by all processes of a test. */
+struct stage {
+	uint64_t stop;
+	uint64_t on[WRITERS_MAX];	/* laps of each */
+	uint64_t refused[WRITERS_MAX];
+};
+
+struct writer {
+	struct stage *stage;
+	char *base;
+	int nth;
+	int pages;
+	enum way way;
+	pthread_t thread;
+};
+
+/* Unlike pin_to(), not relative to where the thread is now. */
+static void pin_cpu(int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+}
+
+static int online_cpus(void)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static char *page_at(char *base, int i)
+{
+	return base + i * STEP * PAGE;
+}
+
+/* Each writer has a word of its own in each page. */
+static volatile uint64_t *word_at(char *base, int i, int nth)
+{
+	return (volatile uint64_t *)page_at(base, i) + nth;
+}
+
+/* False: it was refused. */
+static bool store_once(struct writer *w, int i, int null_fd)
+{
+	volatile uint64_t *word = word_at(w->base, i, w->nth);
+
+	if (w->way == BY_READ) {
+		/* A value that is another one each time. */
+		uint64_t lap = w->stage->on[w->nth];
+
+		if (pwrite(null_fd, &lap, 8, 8 * w->nth) != 8)
+			abort();
+		return pread(null_fd, (void *)word, 8, 8 * w->nth) == 8;
+	}
+	if (sigsetjmp(touch_env, 0))
+		return false;
+	++*word;
+	return true;
+}
+
+static void *write_on(void *arg)
+{
+	struct writer *w = arg;
+	struct stage *s = w->stage;
+	int fd = -1, cpu = w->nth + 1, i;
+
+	pin_cpu(cpu);
+	if (w->way == BY_READ)
+		fd = memfd_create("values", MFD_CLOEXEC);
+	while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
+		for (i = 0; i < w->pages; i++)
+			if (!store_once(w, i, fd))
+				__atomic_fetch_add(&s->refused[w->nth], 1,
+						   __ATOMIC_RELAXED);
+		__atomic_fetch_add(&s->on[w->nth], 1, __ATOMIC_RELAXED);
+		if (w->way == SLEEPING)
+			nap_us(300);
+		if (w->way == MIGRATING)
+			pin_cpu(1 + ++cpu % (online_cpus() - 1));
+	}
+	close(fd);
+	return NULL;
+}
+
+/* A writer on each CPU but the first, where the batches are made. */
+static int start_writers(struct writer *w, struct stage *s, char *base,
+			 int pages, enum way way)
+{
+	int n = online_cpus() - 1, i;
+
+	n = n > WRITERS_MAX ? WRITERS_MAX : n;
+	pin_cpu(0);
+	for (i = 0; i < n; i++) {
+		w[i] = (struct writer) { s, base, i, pages, way, 0 };
+		pthread_create(&w[i].thread, NULL, write_on, &w[i]);
+	}
+	return n;
+}
+
+static void stop_writers(struct writer *w, int n)
+{
+	int i;
+
+	__atomic_store_n(&w->stage->stop, 1, __ATOMIC_RELEASE);
+	for (i = 0; i < n; i++)
+		pthread_join(w[i].thread, NULL);
+}
+
+/* Each of them has gone twice through the pages. */
+static bool are_under_way(struct stage *s, int n)
+{
+	uint64_t from[WRITERS_MAX], end = in_ms(HANG_MS);
+	int i;
+
+	for (i = 0; i < n; i++)
+		from[i] = __atomic_load_n(&s->on[i], __ATOMIC_ACQUIRE);
+	for (i = 0; i < n; i++)
+		while (__atomic_load_n(&s->on[i], __ATOMIC_ACQUIRE) < from[i] + 2)
+			if (now_ns() > end)
+				return false;
+			else
+				nap_us(200);
+	return true;
+}
+
+/* How many words change though nobody may store. */
+static int count_stores(char *base, int pages, int writers, long ms)
+{
+	uint64_t then[PAGES_MAX][WRITERS_MAX];
+	int i, k, moved = 0;
+
+	for (i = 0; i < pages; i++)
+		for (k = 0; k < writers; k++)
+			then[i][k] = *word_at(base, i, k);
+	nap_us(ms * 1000);
+	for (i = 0; i < pages; i++)
+		for (k = 0; k < writers; k++)
+			moved += then[i][k] != *word_at(base, i, k);
+	return moved;
+}
+
+static void raise_ceiling(void)
+{
+	write_text("/sys/kernel/debug/x86/tlb_single_page_flush_ceiling",
+		   "10000");
+}
+
+/*
+ * Pages that somebody faults at this very moment may be told as busy: it was
+ * done all the same.
+ */
+static bool make_read_only(int fd, int pages)
+{
+	int ret = protect_scattered(fd, 0, STEP, pages, RIGHTS_RO, NULL);
+
+	return !ret || ret == -EBUSY;
+}
+
+static bool make_writable(int fd, int pages)
+{
+	return !protect_scattered(fd, 0, STEP, pages, RIGHTS_RW, NULL);
+}
+
+FIXTURE(tlb) {
+	int fd;
+	char *base;
+	struct stage *stage;
+	struct writer w[WRITERS_MAX];
+};
+
+FIXTURE_SETUP(tlb)
+{
+	if (online_cpus() < 2)
+		SKIP(return, "one CPU has nobody to shoot at");
+	catch_faults();
+	raise_ceiling();
+	self->fd = make_region(REGION);
+	ASSERT_LE(0, self->fd);
+	self->base = map_region(self->fd, REGION, RW);
+	ASSERT_NE(MAP_FAILED, self->base);
+	self->stage = shared(sizeof(*self->stage));
+}
+
+FIXTURE_TEARDOWN(tlb)
+{
+}
+
+/* Batches against writers: what landed after their return. */
+static long land(int fd, char *base, struct stage *s, int pages, int writers,
+		 long n)
+{
+	long landed = 0, i;
+
+	for (i = 0; i < n; i++) {
+		if (!make_writable(fd, pages) || !are_under_way(s, writers) ||
+		    !make_read_only(fd, pages))
+			return -1;
+		landed += count_stores(base, pages, writers, 10);
+	}
+	return landed;
+}
+
+FIXTURE(proof) {
+	int fd;
+	char *base;
+	struct stage *stage;
+	struct writer w[WRITERS_MAX];
+};
+
+FIXTURE_VARIANT(proof) {
+	int pages;
+	enum way way;
+};
+
+FIXTURE_VARIANT_ADD(proof, of_16_pages) { 16, IN_A_LOOP };
+FIXTURE_VARIANT_ADD(proof, of_64_pages) { 64, IN_A_LOOP };
+FIXTURE_VARIANT_ADD(proof, by_system_calls) { 16, BY_READ };
+FIXTURE_VARIANT_ADD(proof, of_sleepers) { 16, SLEEPING };
+FIXTURE_VARIANT_ADD(proof, of_migrants) { 16, MIGRATING };
+
+FIXTURE_SETUP(proof)
+{
+	if (online_cpus() < 2)
+		SKIP(return, "one CPU has nobody to shoot at");
+	catch_faults();
+	raise_ceiling();
+	self->fd = make_region(REGION);
+	ASSERT_LE(0, self->fd);
+	self->base = map_region(self->fd, REGION, RW);
+	ASSERT_NE(MAP_FAILED, self->base);
+	self->stage = shared(sizeof(*self->stage));
+}
+
+FIXTURE_TEARDOWN(proof)
+{
+}
+
+TEST_F_TIMEOUT(proof, no_store_lands_after_return, 300)
+{
+	struct stage *s = self->stage;
+	int n = start_writers(self->w, s, self->base, variant->pages,
+			      variant->way), i;
+
+	EXPECT_EQ(0, land(self->fd, self->base, s, variant->pages, n,
+			  rounds(40)));
+	stop_writers(self->w, n);
+	for (i = 0; i < n; i++)
+		EXPECT_LT(0, s->refused[i]);
+}
+
+/* The writers are threads of another process. */
+TEST_F_TIMEOUT(proof, no_store_of_another_process_lands_after_return, 300)
+{
+	struct stage *s = self->stage;
+	int n = online_cpus() - 1;
+	pid_t pid = spawn();
+
+	if (!pid) {
+		char *base = map_region(self->fd, REGION, RW);
+
+		start_writers(self->w, s, base, variant->pages, variant->way);
+		stop_writers(self->w, 0 * wait_for(&s->stop, 1));
+		for (n--; n >= 0; n--)
+			pthread_join(self->w[n].thread, NULL);
+		_exit(0);
+	}
+	pin_cpu(0);
+	ASSERT_TRUE(are_under_way(s, n));
+	EXPECT_EQ(0, land(self->fd, self->base, s, variant->pages, n,
+			  rounds(20)));
+	s->stop = 1;
+	EXPECT_EQ(0, reap(pid));
+}
+
+/* ---- rounds, as the kernel counts them -------------------------------- */
+
+/* The sum over all CPUs of a row of /proc/interrupts. */
+static long interrupts(const char *row)
+{
+	char line[4096], *p, *end;
+	FILE *f = fopen("/proc/interrupts", "r");
+	long sum = 0, n;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		p = strstr(line, row);
+		if (!p || strspn(line, " ") != (size_t)(p - line))
+			continue;
+		for (p += strlen(row);; p = end) {
+			n = strtol(p, &end, 10);
+			if (end == p)
+				break;
+			sum += n;
+		}
+	}
+	if (f)
+		fclose(f);
+	return sum;
+}
+
+/* Threads that keep the other CPUs in this address space. */
+static void *spin_on(void *arg)
+{
+	struct writer *w = arg;
+
+	pin_cpu(w->nth + 1);
+	__atomic_fetch_add(&w->stage->on[w->nth], 1, __ATOMIC_RELAXED);
+	while (!__atomic_load_n(&w->stage->stop, __ATOMIC_RELAXED))
+		;
+	return NULL;
+}
+
+static int start_spinners(struct writer *w, struct stage *s)
+{
+	int n = online_cpus() - 1, i;
+
+	n = n > WRITERS_MAX ? WRITERS_MAX : n;
+	pin_cpu(0);
+	for (i = 0; i < n; i++) {
+		w[i] = (struct writer) { .stage = s, .nth = i };
+		pthread_create(&w[i].thread, NULL, spin_on, &w[i]);
+		wait_for(&s->on[i], 1);
+	}
+	return n;
+}
+
+TEST_F_TIMEOUT(tlb, any_number_of_pages_is_one_round, 200)
+{
+	static const uint64_t sizes[] = { 64, 512, 4096 };
+	uint64_t bytes = 2 * 4096 * PAGE, page;
+	int fd = make_region(bytes), n, k, i;
+	char *base = map_region(fd, bytes, RW);
+	uint32_t rounds;
+	long irqs, best;
+
+	ASSERT_NE(MAP_FAILED, base);
+	n = start_spinners(self->w, self->stage);
+	for (k = 0; k < 3; k++) {
+		for (best = LONG_MAX, i = 0; i < 5; i++) {
+			ASSERT_EQ(0, protect_scattered(fd, 0, 2, sizes[k],
+						       RIGHTS_RW, &rounds));
+			EXPECT_EQ(0, rounds);
+			for (page = 0; page < 2 * sizes[k]; page++)
+				base[page * PAGE] = 1;
+			irqs = interrupts("TLB:");
+			ASSERT_EQ(0, protect_scattered(fd, 0, 2, sizes[k],
+						       RIGHTS_RO, &rounds));
+			irqs = interrupts("TLB:") - irqs;
+			EXPECT_EQ(1, rounds);
+			best = irqs < best ? irqs : best;
+		}
+		printf("# %llu pages, %d busy siblings: %ld interrupts\n",
+		       (long long)sizes[k], n, best);
+		EXPECT_EQ(n, best);
+	}
+	stop_writers(self->w, n);
+}
+
+/* The oracle sees what there is to see. */
+TEST_F_TIMEOUT(tlb, a_loop_over_mprotect_is_as_many_rounds, 100)
+{
+	int n = start_spinners(self->w, self->stage), i;
+	char *p = mmap(NULL, 128 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	long irqs;
+
+	memset(p, 1, 128 * PAGE);
+	irqs = interrupts("TLB:");
+	for (i = 0; i < 64; i++)
+		ASSERT_EQ(0, mprotect(p + 2 * i * PAGE, PAGE, PROT_READ));
+	irqs = interrupts("TLB:") - irqs;
+	stop_writers(self->w, n);
+	EXPECT_LE(60 * n, irqs);
+}
+
+/* ---- faults and batches at once --------------------------------------- */
+
+/* A store that was admitted before the batch must have landed when it ends. */
+TEST_F_TIMEOUT(tlb, a_fault_under_way_is_settled, 300)
+{
+	struct stage *s = self->stage;
+	long n = rounds(100), landed = 0, i;
+	int writers = start_writers(self->w, s, self->base, 16, IN_A_LOOP);
+
+	for (i = 0; i < n; i++) {
+		/* Each upgrade sends all writers into faults. */
+		ASSERT_TRUE(make_writable(self->fd, 16));
+		nap_us(i % 50 * 20);
+		ASSERT_TRUE(make_read_only(self->fd, 16));
+		landed += count_stores(self->base, 16, writers, 5);
+	}
+	stop_writers(self->w, writers);
+	EXPECT_EQ(0, landed);
+}
+
+/* ---- those who unmap and exit meanwhile ------------------------------- */
+
+/* So many page tables that the end of a munmap() takes its time. */
+#define SPARSE_STEP	512
+#define SPARSE_PAGES	(2048UL * SPARSE_STEP)
+#define SPARSE		(SPARSE_PAGES * PAGE)
+
+/* In a process of its own: writers, and a thread that unmaps or exits. */
+static int vanish(int fd, struct stage *s, struct writer *w, bool by_exit)
+{
+	char *base = map_region(fd, SPARSE, RW);
+	uint64_t i;
+
+	catch_faults();
+	if (base == MAP_FAILED)
+		return 1;
+	for (i = 0; i < SPARSE_PAGES; i += SPARSE_STEP)
+		(void)*(volatile char *)(base + i * PAGE);
+	start_writers(w, s, base, 16, IN_A_LOOP);
+	if (!are_under_way(s, online_cpus() - 1))
+		return 2;
+	pin_cpu(online_cpus() - 1);
+	if (by_exit)
+		return 0;
+	munmap(base, FOS_REGION_MAP_SIZE(SPARSE));
+	/* Its writers find nothing there any more. */
+	nap_us(20000);
+	return 0;
+}
+
+static long land_vanishing(int fd, char *base, struct stage *s,
+			   struct writer *w, bool by_exit, uint64_t *seed)
+{
+	int writers = online_cpus() - 1;
+	long landed;
+	pid_t pid;
+
+	memset(s, 0, sizeof(*s));
+	if (!make_writable(fd, 16))
+		return -1;
+	pid = spawn();
+	if (!pid)
+		_exit(vanish(fd, s, w, by_exit));
+	if (!are_under_way(s, writers))
+		return -2;
+	nap_us(rnd_below(seed, 6000));
+	if (!make_read_only(fd, 16))
+		return -3;
+	landed = count_stores(base, 16, writers, 3);
+	return reap(pid) ? -4 : landed;
+}
+
+TEST_F_TIMEOUT(tlb, no_store_lands_while_its_process_unmaps_or_exits, 500)
+{
+	int fd = make_region(SPARSE);
+	char *base = map_region(fd, SPARSE, RW);
+	uint64_t seed = rnd_seed("vanish"), k;
+	long n = rounds(60), i;
+
+	ASSERT_NE(MAP_FAILED, base);
+	for (k = 0; k < 16; k++)
+		*page_at(base, k) = 0;
+	pin_cpu(0);
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(0, land_vanishing(fd, base, self->stage, self->w,
+					    i & 1, &seed));
+}
+
+/* ---- a PTE that was made read-only stays so --------------------------- */
+
+TEST_F(tlb, mprotect_does_not_bring_the_right_back)
+{
+	int i;
+
+	for (i = 0; i < REGION_PAGES; i++)
+		self->base[i * PAGE] = 1;
+	ASSERT_TRUE(make_read_only(self->fd, 16));
+	ASSERT_EQ(0, mprotect(self->base, FOS_REGION_MAP_SIZE(REGION),
+			      PROT_READ));
+	ASSERT_EQ(0, mprotect(self->base, FOS_REGION_MAP_SIZE(REGION), RW));
+	for (i = 0; i < 16; i++)
+		EXPECT_EQ(SIGSEGV, store_at(page_at(self->base, i)));
+	EXPECT_EQ(0, store_at(page_at(self->base, 17)));
+}
+
+/* ---- two batches ------------------------------------------------------ */
+
+struct rival {
+	int fd;
+	uint32_t rights;
+	uint64_t n;
+	pthread_t thread;
+	int error;
+};
+
+static void *change_on(void *arg)
+{
+	struct rival *r = arg;
+	uint64_t i;
+
+	for (i = 0; i < r->n && !r->error; i++)
+		r->error = protect_scattered(r->fd, 0, STEP, 16, r->rights, NULL);
+	return NULL;
+}
+
+/* Whatever their order, all pages end as the last call wants, and are so. */
+TEST_F_TIMEOUT(tlb, of_an_upgrade_and_a_downgrade_the_later_counts, 200)
+{
+	struct rival up = { .fd = self->fd, .rights = RIGHTS_RW,
+			    .n = rounds(2000) };
+	struct rival down = up;
+	int i, k, writable;
+
+	down.rights = RIGHTS_RO;
+	for (k = 0; k < 10; k++) {
+		pthread_create(&up.thread, NULL, change_on, &up);
+		pthread_create(&down.thread, NULL, change_on, &down);
+		pthread_join(up.thread, NULL);
+		pthread_join(down.thread, NULL);
+		for (writable = i = 0; i < 16; i++)
+			writable += !store_at(page_at(self->base, i));
+		/* One batch at a time: all or none. */
+		EXPECT_TRUE(writable == 0 || writable == 16)
+			TH_LOG("%d of 16", writable);
+	}
+	EXPECT_EQ(0, up.error);
+	EXPECT_EQ(0, down.error);
+}
+
+TEST_HARNESS_MAIN
