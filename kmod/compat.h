@@ -31,7 +31,7 @@ static inline void fos_vma_flags(struct vm_area_struct *vma,
 }
 
 /*
- * 7.3 has no apply_to_existing_page_range() any more: page tables may come to be
+ * 7.3 does not export apply_to_existing_page_range() any more: page tables may come to be
  * where there are none, or not for lack of memory.
  */
 static inline int fos_apply_to_ptes(struct mm_struct *mm, unsigned long addr,

@@ -154,10 +154,26 @@ static void fos_tlb_unmap_ranges(struct fos_tlb_batch *b)
 	}
 }
 
-static void fos_tlb_shoot(struct fos_tlb_batch *b)
+/* Time for others between PTEs and shootdown, until one has left the list. */
+static void fos_tlb_tarry(struct fos_tlb_batch *b, struct mm_struct *mm)
+{
+	const atomic_t *n = &b->o->region.obj.inode->i_mapping->i_mmap_writable;
+	const int before = atomic_read(n);
+	int us;
+
+	/* Nobody who tries that does it to himself. */
+	if (mm == current->mm)
+		return;
+	for (us = 0; us < 20000 && atomic_read(n) == before; us += 5) {
+		udelay(5);
+		cond_resched();
+	}
+}
+
+static void fos_tlb_shoot(struct fos_tlb_batch *b, struct mm_struct *mm)
 {
 	if (FOS_BROKEN(slowflush) || FOS_BROKEN(nolockflush))
-		fsleep(2000);
+		fos_tlb_tarry(b, mm);
 	if (!FOS_BROKEN(noflush))
 		fos_tlb_unmap(b->o, fos_owned_guard(b->o), 1);
 	b->rounds++;
@@ -183,7 +199,7 @@ static u32 fos_tlb_in_mm(struct fos_tlb_batch *b, struct fos_map *map)
 	b->pages += s.pages;
 	if (FOS_BROKEN(nolockflush))
 		mmap_read_unlock(map->mm);
-	fos_tlb_shoot(b);
+	fos_tlb_shoot(b, map->mm);
 	if (FOS_BROKEN(nolockflush))
 		mmap_read_lock(map->mm);
 	dec_tlb_flush_pending(map->mm);
@@ -278,7 +294,8 @@ static bool fos_page_is_busy(struct page *page, int *patience)
 
 static int fos_tlb_find_busy(struct fos_tlb_batch *b)
 {
-	int patience = FOS_BUSY_PATIENCE;
+	/* Pages that are being unmapped have references until they are flushed. */
+	int patience = FOS_BROKEN(nolockflush) ? 0 : FOS_BUSY_PATIENCE;
 	struct fos_tlb_range *r;
 	struct page *page;
 	int ret = 0;
