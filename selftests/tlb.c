@@ -88,7 +88,7 @@ TEST_F(tlb, of_ranges_that_overlap_the_last_counts)
 		pages(7, 2, PROT_READ), pages(8, 1, RW),
 		pages(0, 1, RW), pages(0, 1, PROT_READ),
 	};
-	static const char expected[] = "rrrrr" "wwrwwwwwww" "rrrrr" "w";
+	static const char expected[] = "rrrrrwwrwwwwwwwrrrrrw";
 	int i;
 
 	EXPECT_EQ(0, protect(self->fd, r, ARRAY_SIZE(r)));
