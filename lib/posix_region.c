@@ -251,7 +251,7 @@ static int protect_all(const struct known *r)
 	return ret;
 }
 
-/* At once where the guard page keeps its place; others map meanwhile. */
+/* Over what was reserved: the page behind it stays one that nobody may touch. */
 static int map_at(char *addr, size_t bytes, int prot, int fd)
 {
 	const size_t all = FOS_REGION_MAP_SIZE(bytes);
