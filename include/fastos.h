@@ -580,14 +580,14 @@ ssize_t fos_reply_recvmsg(int fd, struct fos_msg *rsp, struct fos_msg *req,
 			  const struct timespec *deadline);
 
 /**
- * fos_close() - close an endpoint
+ * fos_close() - close an endpoint, or another descriptor of fastos
  * @fd:		any fastos descriptor
  *
  * As close(), and gives back the memory; the peer sees EPIPE or ECONNRESET
  * when the last descriptor of the endpoint in this process is closed, whatever
  * copies forked children hold.  Other threads in a call on it get EBADF.  Of
  * fos_listen() it removes the path; clients that wait get ECONNREFUSED when no
- * other process has a copy.
+ * other process has a copy.  Of a region it is close().
  *
  * Return: 0; -1 with EBADF.
  */

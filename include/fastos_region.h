@@ -18,7 +18,9 @@ extern "C" {
 /*
  * A region's permissions hold in every process that has it mapped, and no call
  * but fos_mprotectv() changes them; pages that the kernel or a device was handed
- * before are told.  Without: they are those of the calling process's mapping.
+ * before are told; no descriptor gets more rights than it was made with.  Without:
+ * permissions are those of the calling process's mapping, and begin, in a forked
+ * child, as its parent's were; rights are for honest holders.
  */
 #define FOS_CAP_REGION_WIDE	(1ULL << 6)
 /* fos_mprotectv() costs one shootdown a process.  Without: one for each run. */
@@ -38,9 +40,9 @@ extern "C" {
  * @flags:	0
  *
  * Its pages are zero, readable and writable, charged to the memory cgroup of
- * whoever touches them first, never swapped, and live as long as a descriptor or
- * a mapping of the region does.  fstat() tells its size.  This descriptor owns
- * the region: who holds it may change permissions.
+ * whoever touches them first, with the module never swapped, and live as long as a
+ * descriptor or a mapping of the region does.  fstat() tells its size.  This
+ * descriptor owns the region: who holds it may change permissions.
  *
  * Return: a descriptor, O_CLOEXEC; -1 with EINVAL: @bytes is 0 or too large, or
  * @flags; EMFILE, ENFILE: too many descriptors; EDQUOT: this user has too many
@@ -58,7 +60,8 @@ int fos_region_create(uint64_t bytes, unsigned int flags);
  * It maps the region and changes no permissions.
  *
  * Return: a descriptor, O_CLOEXEC; -1 with EINVAL: @prot; EPERM: @rfd has not that
- * much itself; EBADF: not a region; EMFILE, ENFILE, ENOMEM.
+ * much itself; EBADF: not a region; EMFILE, ENFILE, ENOMEM; EOPNOTSUPP: no module,
+ * and no /proc.
  */
 int fos_region_share(int rfd, int prot);
 
@@ -67,9 +70,9 @@ int fos_region_share(int rfd, int prot);
  * @rfd:	the region
  * @prot:	PROT_NONE, PROT_READ or PROT_READ|PROT_WRITE
  *
- * Once in each process, as a whole, shared.  The mapping outlives the descriptor;
- * it is not inherited by fork() (the descriptor is), cannot be moved, split or
- * grown, and is left out of core dumps.
+ * Once in each process, as a whole, shared.  The mapping outlives @rfd, for it
+ * keeps a descriptor of its own; it is not inherited by fork() (@rfd is), cannot be
+ * moved, split or grown, and is left out of core dumps.
  *
  * Return: its address; MAP_FAILED with EBUSY: this process has it mapped; EACCES:
  * @prot is more than @rfd may; EINVAL: @prot; EBADF: not a region; EMFILE: 64
@@ -80,6 +83,9 @@ void *fos_mmap(int rfd, int prot);
 /**
  * fos_munmap() - undo fos_mmap()
  * @addr:	what it returned
+ *
+ * A plain munmap() leaves the mapping's descriptor open; without the module the
+ * region also counts as mapped.
  *
  * Return: 0; -1 with EINVAL: nothing of fos_mmap() begins there.
  */
@@ -93,7 +99,8 @@ int fos_munmap(void *addr);
  * Pages that may be written are mapped for writing, so that the first store costs
  * no fault.
  *
- * Return: 0; -1 with EINVAL: not pages of a mapping by fos_mmap(); ENOMEM.
+ * Return: 0; -1 with EINVAL: not pages of a mapping by fos_mmap(), or one with
+ * PROT_NONE; ENOMEM: some of them may be there.
  */
 int fos_populate(void *addr, size_t len);
 
@@ -138,8 +145,11 @@ struct fos_range {
  * EBUSY: all was done, but the ranges whose @result is EBUSY have pages that the
  * kernel or a device was handed before (direct I/O, splice, a pinned buffer), and
  * may still write: end that, and ask again;
- * E2BIG: @n; EFAULT: @ranges; EPERM: @rfd is from fos_region_share(); EBADF: not a
- * region; EINTR: a deadly signal; ENOMEM: nothing was done.
+ * ENOMEM: nothing was done; without the module, where each run of equal pages is a
+ * mapping of its own (vm.max_map_count), @result is ENOMEM where it failed, that of
+ * the others ECANCELED, and for a moment some may have been changed;
+ * E2BIG: @n; EFAULT: @ranges (without the module only NULL is told); EPERM: @rfd is
+ * from fos_region_share(); EBADF: not a region; EINTR: a deadly signal.
  */
 int fos_mprotectv(int rfd, struct fos_range *ranges, unsigned int n,
 		  unsigned int flags);
@@ -150,7 +160,8 @@ int fos_mprotectv(int rfd, struct fos_range *ranges, unsigned int n,
  * @len:	bytes, rounded up to pages
  * @prot:	PROT_READ, or PROT_READ|PROT_WRITE
  *
- * Like mprotect(), but of the region, not only of this mapping.
+ * Like mprotect(), but of the region, not only of this mapping; with the rights of
+ * the descriptor that was mapped.  0 bytes are nothing to do.
  *
  * Return: 0; -1 with ENOMEM: not pages of a mapping by fos_mmap(); EINVAL: @addr
  * is not at a page, or @prot; and as fos_mprotectv().

@@ -38,7 +38,7 @@ example() {
 	local page
 
 	{
-		cat include/fastos.h
+		echo '#include <fastos.h>'
 		for page in man/*.3; do
 			grep -q '^\.so ' "$page" || awk '
 			/^\.Sh / { on = /SYNOPSIS/ }
@@ -53,7 +53,8 @@ example() {
 		done
 	} >"$BATS_TEST_TMPDIR/a.c"
 	grep -c '^[a-z_]* fos_.*;' "$BATS_TEST_TMPDIR/a.c"
-	gcc -std=c11 -Wall -Wextra -Werror -fsyntax-only "$BATS_TEST_TMPDIR/a.c"
+	gcc -std=c11 -Wall -Wextra -Werror -fsyntax-only -Iinclude \
+		"$BATS_TEST_TMPDIR/a.c"
 }
 
 @test "examples of the pages compile without a warning" {
@@ -145,7 +146,7 @@ meet() {
 			/ \* Return:/ { on = 1 }
 			on { text = text " " $0 }
 			$0 ~ "^[a-z].*[ *]" f "\\(" { print text; exit }' \
-			include/fastos.h | grep -oE '\bE[A-Z]+\b' | sort -u); do
+			include/fastos*.h | grep -oE '\bE[A-Z0-9]+\b' | sort -u); do
 			grep -q "Er $e\b" "$page" || { echo "$page: no $e"; return 1; }
 		done
 	done
@@ -156,8 +157,8 @@ meet() {
 
 	for page in man/*.3; do
 		for e in $(sed -n '/^\.Sh ERRORS/,/^\.Sh SEE/p' "$page" |
-			grep -oE 'Bq Er E[A-Z]+' | cut -d ' ' -f 3 | sort -u); do
-			grep -qw "$e" include/fastos.h ||
+			grep -oE 'Bq Er E[A-Z0-9]+' | cut -d ' ' -f 3 | sort -u); do
+			grep -qw "$e" include/fastos*.h ||
 				{ echo "$page: $e"; return 1; }
 		done
 	done

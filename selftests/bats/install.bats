@@ -46,6 +46,7 @@ client() {
 	sort -k 2 >"$BATS_TEST_TMPDIR/expected" <<-END
 		755 opt/fastos/bin/fosbench
 		644 opt/fastos/include/fastos.h
+		644 opt/fastos/include/fastos_region.h
 		644 opt/fastos/include/linux/fastos.h
 		644 opt/fastos/lib/libfastos.a
 		777 opt/fastos/lib/libfastos.so
@@ -93,9 +94,9 @@ client() {
 	LD_LIBRARY_PATH=$opt/lib "$BATS_TEST_TMPDIR/client"
 }
 
-@test "clients need the public header only" {
+@test "clients need the public headers only" {
 	mkdir "$BATS_TEST_TMPDIR/include"
-	cp "$opt/include/fastos.h" "$BATS_TEST_TMPDIR/include/"
+	cp "$opt"/include/fastos*.h "$BATS_TEST_TMPDIR/include/"
 	gcc -fsyntax-only -I"$BATS_TEST_TMPDIR/include" "$BATS_TEST_TMPDIR/client.c"
 }
 
