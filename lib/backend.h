@@ -40,6 +40,12 @@ struct fos_mapping {
  *	NULL
  * @received: a receiving call ends, one that @waits or not; @nothing: it found
  *	nothing and will not wait.  True: look again.  May be NULL
+ * @region_create: a region of whole pages; its descriptor, O_CLOEXEC
+ * @region_query: is this fd a region?  -EBADF
+ * @region_share: one more descriptor, O_CLOEXEC; @rights are FOS_RIGHT_*
+ * @region_map: as a whole, with a guard page behind it; -EBUSY: it is mapped
+ * @region_unmap: undo that; @bytes without the guard
+ * @region_protectv: FOS_IOC_TLB_PROTECTV
  */
 struct fos_backend {
 	const char *name;
@@ -59,6 +65,14 @@ struct fos_backend {
 	void (*attend)(struct fos_ep *ep, int fd, uint32_t want, uint64_t arg);
 	void (*published)(struct fos_ep *ep, int fd);
 	bool (*received)(struct fos_ep *ep, int fd, bool waits, bool nothing);
+	int (*region_create)(uint64_t bytes);
+	int (*region_query)(int fd, struct fos_core_query *q);
+	int (*region_share)(int fd, uint32_t rights);
+	int (*region_map)(int fd, const struct fos_core_query *q, int prot,
+			  void **addr);
+	int (*region_unmap)(void *addr, size_t bytes);
+	int (*region_protectv)(int fd, struct fos_range *ranges,
+			       unsigned int n);
 };
 
 extern const struct fos_backend fos__backend_kernel, fos__backend_posix;

@@ -2,8 +2,10 @@
 /* The module: the only file that knows /dev/fastos and its system calls. */
 #include "internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -50,6 +52,9 @@ static int kernel_probe(struct fos_caps *caps)
 				  FOS_CAP_CLOSE_EXACT | FOS_CAP_EXEC_HANGUP;
 	if (q.features & FOS_FEAT_CLAIMS_KERNEL)
 		caps->features |= FOS_CAP_CLAIMS_KERNEL;
+	if (q.features & FOS_FEAT_REGION)
+		caps->features |= FOS_CAP_REGION | FOS_CAP_REGION_WIDE |
+				  FOS_CAP_ONE_ROUND;
 	caps->backend = FOS_BACKEND_KERNEL;
 	caps->depth_max = q.depth_max;
 	caps->wake_ns = q.wake_ns;
@@ -188,6 +193,80 @@ static int kernel_withdraw(struct fos_ep *ep, int fd, uint64_t seq,
 	return ret == -ENOTTY || ret == -EINVAL ? -EBADF : ret;
 }
 
+/* ---- regions ---------------------------------------------------------- */
+
+static int kernel_region_create(uint64_t bytes)
+{
+	struct fos_region_create a = { .bytes = bytes };
+	int node = open_node();
+	int ret;
+
+	if (node < 0)
+		return node;
+	ret = do_ioctl(node, FOS_IOC_REGION_CREATE, &a);
+	fos__close_fd(node);
+	/* A module that is older than regions: for them there is none. */
+	if (ret == -ENOTTY)
+		return -ENOENT;
+	return ret ? ret : (int)a.fd;
+}
+
+static int kernel_region_query(int fd, struct fos_core_query *q)
+{
+	*q = (struct fos_core_query) { 0 };
+	if (do_ioctl(fd, FOS_IOC_CORE_QUERY, q) || q->abi != FOS_ABI ||
+	    q->kind != FOS_KIND_REGION || !(q->side & FOS_RIGHT_READ) ||
+	    !q->area_bytes || q->area_bytes > FOS_REGION_BYTES_MAX ||
+	    q->area_bytes % FOS_PAGE_BYTES)
+		return -EBADF;
+	return 0;
+}
+
+static int kernel_region_share(int fd, uint32_t rights)
+{
+	struct fos_region_share a = { .rights = rights };
+	const int ret = do_ioctl(fd, FOS_IOC_REGION_SHARE, &a);
+
+	return ret ? ret : (int)a.fd;
+}
+
+static int kernel_region_map(int fd, const struct fos_core_query *q, int prot,
+			     void **addr)
+{
+	*addr = mmap(NULL, FOS_REGION_MAP_SIZE(q->area_bytes), prot, MAP_SHARED,
+		     fd, 0);
+	return *addr == MAP_FAILED ? -errno : 0;
+}
+
+static int kernel_region_unmap(void *addr, size_t bytes)
+{
+	return munmap(addr, FOS_REGION_MAP_SIZE(bytes)) ? -errno : 0;
+}
+
+/* The program's ranges are the kernel's: nothing is copied on the way. */
+#define SAME(member, other) \
+	(offsetof(struct fos_range, member) == \
+	 offsetof(struct fos_tlb_range, other) && \
+	 sizeof(((struct fos_range *)0)->member) == \
+	 sizeof(((struct fos_tlb_range *)0)->other))
+static_assert(sizeof(struct fos_range) == sizeof(struct fos_tlb_range) &&
+	      SAME(offset, offset) && SAME(len, len) && SAME(prot, rights) &&
+	      SAME(result, result), "ranges differ");
+static_assert(PROT_READ == FOS_RIGHT_READ && PROT_WRITE == FOS_RIGHT_WRITE,
+	      "rights differ");
+static_assert(FOS_RANGES_MAX == FOS_TLB_RANGES_MAX &&
+	      FOS_REGION_MAX == FOS_REGION_BYTES_MAX &&
+	      FOS_REGION_MAP_BYTES(1ULL) == FOS_REGION_MAP_SIZE(1ULL),
+	      "limits differ");
+
+static int kernel_region_protectv(int fd, struct fos_range *ranges,
+				  unsigned int n)
+{
+	struct fos_tlb_protectv a = { .ranges = (uintptr_t)ranges, .count = n };
+
+	return do_ioctl(fd, FOS_IOC_TLB_PROTECTV, &a);
+}
+
 const struct fos_backend fos__backend_kernel = {
 	.name		= "kernel",
 	.probe		= kernel_probe,
@@ -199,4 +278,10 @@ const struct fos_backend fos__backend_kernel = {
 	.bell_wait	= kernel_bell_wait,
 	.bell_self	= kernel_bell_self,
 	.withdraw	= kernel_withdraw,
+	.region_create	= kernel_region_create,
+	.region_query	= kernel_region_query,
+	.region_share	= kernel_region_share,
+	.region_map	= kernel_region_map,
+	.region_unmap	= kernel_region_unmap,
+	.region_protectv = kernel_region_protectv,
 };

@@ -15,7 +15,7 @@
 
 static int posix_probe(struct fos_caps *caps)
 {
-	caps->features = FOS_CAP_CHAN;
+	caps->features = FOS_CAP_CHAN | FOS_CAP_REGION;
 	caps->backend = FOS_BACKEND_POSIX;
 	caps->depth_max = FOS_CHAN_DEPTH_MAX;
 	caps->area_max = FOS_CHAN_AREA_MAX;
@@ -334,4 +334,10 @@ const struct fos_backend fos__backend_posix = {
 	.attend		= fos__posix_attend,
 	.published	= fos__posix_call_pollers,
 	.received	= fos__posix_received,
+	.region_create	= fos__posix_region_create,
+	.region_query	= fos__posix_region_query,
+	.region_share	= fos__posix_region_share,
+	.region_map	= fos__posix_region_map,
+	.region_unmap	= fos__posix_region_unmap,
+	.region_protectv = fos__posix_region_protectv,
 };

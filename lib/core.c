@@ -74,6 +74,7 @@ static void forget_everything(void)
 	pool = NULL;
 	fos__posix_forget_watcher();
 	fos__name_forget();
+	fos__region_forget();
 }
 
 static inline bool is_entered(void)
@@ -456,6 +457,8 @@ FOS_API int fos_close(int fd)
 	ret = close_locked(fd);
 	fos__unlock();
 	if (ret == -EBADF)
+		ret = fos__region_close(fd);
+	if (ret == -EBADF)
 		ret = fos__name_close(fd);
 	sweep_dead();
 	return fos__ret(ret);
@@ -484,20 +487,33 @@ static bool does_without(const struct fos_backend *wanted, int why)
 	return !wanted && (why == -ENOENT || why == -EACCES);
 }
 
-static int create(uint32_t depth, uint64_t area_bytes, uint64_t cookie,
-		  int fd[2])
+int fos__make(int (*make)(const struct fos_backend *backend, void *arg),
+	      void *arg)
 {
 	const struct fos_backend *wanted;
 	int ret = wanted_backend(&wanted);
 
 	if (!ret && wanted != &fos__backend_posix) {
-		ret = fos__backend_kernel.create(depth, area_bytes, cookie, fd);
+		ret = make(&fos__backend_kernel, arg);
 		if (!does_without(wanted, ret))
 			return ret;
 		ret = 0;
 	}
-	return ret ? ret : fos__backend_posix.create(depth, area_bytes, cookie,
-						     fd);
+	return ret ? ret : make(&fos__backend_posix, arg);
+}
+
+struct new_channel {
+	const struct fos_chan_attr *attr;
+	int *fd;
+};
+
+static int make_channel(const struct fos_backend *backend, void *arg)
+{
+	const struct new_channel *c = arg;
+
+	return backend->create(c->attr->depth, c->attr->area_bytes,
+			       fos_spin_pack(c->attr->spin, c->attr->spin_ns),
+			       c->fd);
 }
 
 void fos__forget_fd(int fd)
@@ -510,8 +526,8 @@ void fos__forget_fd(int fd)
 
 int fos__create(const struct fos_chan_attr *a, int fd[2])
 {
-	const int ret = create(a->depth, a->area_bytes,
-			       fos_spin_pack(a->spin, a->spin_ns), fd);
+	struct new_channel c = { .attr = a, .fd = fd };
+	const int ret = fos__make(make_channel, &c);
 
 	if (!ret) {
 		fos__forget_fd(fd[0]);
@@ -539,6 +555,9 @@ static void probe(struct fos_caps *caps)
 	if (wanted != &fos__backend_posix) {
 		ret = fos__backend_kernel.probe(caps);
 		caps->reason = -ret;
+		/* Regions do without a module that has none, see there. */
+		if (!ret && !wanted)
+			caps->features |= FOS_CAP_REGION;
 		if (!does_without(wanted, ret))
 			return;
 	}

@@ -22,6 +22,7 @@
 #include "lend.h"
 #include "name.h"
 #include "posix.h"
+#include "region.h"
 #include "ring.h"
 #include "spin.h"
 
@@ -143,7 +144,10 @@ int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state);
 /* First use in this process, or in a child of it?  -ENOMEM, -ENOSYS. */
 int fos__enter(void);
 
-/* A channel on the module if it can be had, else without; @a is complete. */
+/* By the module if it can be had, else without: what @make returned. */
+int fos__make(int (*make)(const struct fos_backend *backend, void *arg),
+	      void *arg);
+/* A channel; @a is complete. */
 int fos__create(const struct fos_chan_attr *a, int fd[2]);
 /* A new descriptor: whatever its number meant, that has been closed since. */
 void fos__forget_fd(int fd);

@@ -25,6 +25,7 @@
 #include <linux/fastos.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "fds.h"
@@ -96,6 +97,9 @@ struct fos_posix {
 #define POSIX_MEM_BYTES(depth, area) (POSIX_AREA_OFF(depth) + (area))
 
 /* ---- posix_hello.c: what is sent once --------------------------------- */
+
+/* Of that size.  -EMFILE, -ENFILE, -ENOMEM. */
+int fos__posix_memfd(const char *name, size_t bytes);
 
 /**
  * struct posix_hello - the first packet; with it come @memfd, @pagefd, @pidfd
@@ -174,5 +178,18 @@ int fos__posix_bind(int fd, const void *name, size_t len);
 
 /* A descriptor of it was closed behind our back. */
 void fos__posix_closed(struct fos_ep *ep);
+
+/* ---- posix_region.c --------------------------------------------------- */
+
+int fos__posix_region_create(uint64_t bytes);
+int fos__posix_region_query(int fd, struct fos_core_query *q);
+int fos__posix_region_share(int fd, uint32_t rights);
+int fos__posix_region_map(int fd, const struct fos_core_query *q, int prot,
+			  void **addr);
+int fos__posix_region_unmap(void *addr, size_t bytes);
+int fos__posix_region_protectv(int fd, struct fos_range *ranges,
+			       unsigned int n);
+/* In a child after fork(): nothing is mapped. */
+void fos__posix_region_forget(void);
 
 #endif

@@ -79,7 +79,7 @@ static void fill_mem(struct fos_ep *ep, const struct fos_core_query *q,
 	};
 }
 
-static int make_memfd(const char *name, size_t bytes)
+int fos__posix_memfd(const char *name, size_t bytes)
 {
 	struct rlimit limit;
 	int fd;
@@ -155,10 +155,10 @@ static int make_mine(struct fos_ep *ep, const struct fos_core_query *q,
 	uint64_t i;
 	int ret;
 
-	fds[POSIX_MEM] = make_memfd("fastos", mem);
+	fds[POSIX_MEM] = fos__posix_memfd("fastos", mem);
 	if (fds[POSIX_MEM] < 0)
 		return fds[POSIX_MEM];
-	fds[POSIX_PAGE] = make_memfd("fastos-page", FOS_PAGE_BYTES);
+	fds[POSIX_PAGE] = fos__posix_memfd("fastos-page", FOS_PAGE_BYTES);
 	if (fds[POSIX_PAGE] < 0)
 		return fds[POSIX_PAGE];
 	/* Under valgrind there is none: then death is the socket's end. */

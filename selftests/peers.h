@@ -8,6 +8,7 @@
 
 #include <fastos.h>
 #include <pthread.h>
+#include <sys/socket.h>
 
 #include "helpers.h"
 
@@ -224,6 +225,39 @@ static inline pid_t spawn_heir(void)
 		_exit(0);
 	}
 	return pid;
+}
+
+/* ---- passing descriptors ---------------------------------------------- */
+
+static inline int send_fd(int socket, int fd)
+{
+	char control[CMSG_SPACE(sizeof(fd))] = {}, byte = 'f';
+	struct iovec iov = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1,
+			    .msg_control = control,
+			    .msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	return sendmsg(socket, &m, 0) == 1 ? 0 : -1;
+}
+
+static inline int receive_fd(int socket)
+{
+	char control[CMSG_SPACE(sizeof(int))], byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1,
+			    .msg_control = control,
+			    .msg_controllen = sizeof(control) };
+	int fd;
+
+	if (recvmsg(socket, &m, MSG_CMSG_CLOEXEC) != 1 || !CMSG_FIRSTHDR(&m))
+		return -1;
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(fd));
+	return fd;
 }
 
 /* ---- servers ---------------------------------------------------------- */
