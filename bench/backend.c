@@ -75,3 +75,11 @@ int backend_open(struct ipc *c, uint64_t feature, const char *what,
 	unsetenv("FOS_BACKEND");
 	return ret;
 }
+
+void backend_close(struct ipc *c)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(c->fd); i++) {
+		if (c->fd[i] >= 0)
+			fos_close(c->fd[i]);
+	}
+}

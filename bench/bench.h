@@ -192,7 +192,6 @@ extern const struct ipc_engine tlb_null;
 /* What engines on channels share; 0 bytes: the area's default. */
 int ipc_chan_open(struct ipc *c, uint64_t area_bytes);
 int ipc_chan_join(struct ipc *c, int side);
-void ipc_chan_close(struct ipc *c);
 /* Those that have descriptors only. */
 void ipc_close_fds(struct ipc *c);
 
@@ -203,6 +202,8 @@ void ipc_close_fds(struct ipc *c);
  */
 int backend_open(struct ipc *c, uint64_t feature, const char *what,
 		 int (*make)(struct ipc *c));
+/* Of those that were made so. */
+void backend_close(struct ipc *c);
 
 /* Not for --engines: each call does one thing; see probe.c. */
 #define TIMER_NS	100000

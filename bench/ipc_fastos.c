@@ -50,14 +50,6 @@ int ipc_chan_join(struct ipc *c, int side)
 	return 0;
 }
 
-void ipc_chan_close(struct ipc *c)
-{
-	for (int i = 0; i < 2; i++) {
-		if (c->fd[i] >= 0)
-			fos_close(c->fd[i]);
-	}
-}
-
 /* A message of another length than asked for is a failure too. */
 static int length(struct ipc *c, const char *what, ssize_t n)
 {
@@ -132,7 +124,7 @@ static int chan_collect(struct ipc *c, unsigned int nth)
 	.recv = chan_reply_recv,	/* token 0: nothing to answer */ \
 	.reply_recv = chan_reply_recv,					\
 	.reply = chan_reply,						\
-	.close = ipc_chan_close
+	.close = backend_close
 
 /* ---- channels of the module ------------------------------------------- */
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* fosbench tlb: its engines and options. */
 #include <argp.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tlb.h"

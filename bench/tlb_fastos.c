@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 /* Regions of fastos: all pages of a batch in one fos_mprotectv(). */
-#include <errno.h>
 #include <fastos.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -68,14 +67,13 @@ static int region_again(struct ipc *c)
 	return 0;
 }
 
-/* No fos_close(), which is for endpoints of channels. */
 #define REGION_OPERATIONS						\
 	.open = region_open,						\
 	.join = region_join,						\
 	.call = region_call,						\
 	.again = region_again,						\
 	.check = tlb_refuses,						\
-	.close = ipc_close_fds
+	.close = backend_close
 
 const struct ipc_engine tlb_fastos = {
 	.name = "fastos",

@@ -117,8 +117,8 @@ one_cpu() {
 		.median > 0 and (.per_page * $n - .median | fabs) < 1 and
 		.cpu.again > 0 or .status == "skipped" and
 		(.reason | length) > 0] | all'
-	of_json '[.cells[].engines[] | select(.name | IN("mprotect",
-		"mprotect-private", "null")).status == "ok"] | all'
+	of_json '[.cells[].engines[] | select(.name | IN("fastos-posix",
+		"mprotect", "mprotect-private", "null")).status == "ok"] | all'
 	of_json '[.cells[].engines[] | select(.name == "mprotect").vs_mprotect ==
 		1] | all'
 	of_json '[.cells[].engines[] | select(.name == "null").faults] |
