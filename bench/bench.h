@@ -5,11 +5,13 @@
  *   fosbench.c	command line, one command a capability
  *   ipc.c	command "ipc": small messages, there and back
  *   bulk.c	command "bulk": bodies that are handed over;  bulk_report.c
+ *   tlb.c	command "tlb": pages made read-only;  tlb_report.c
  *   limits.c	command "limits": what this machine charges
- *   compare.c	the course of ipc and bulk;  compare_options.c
+ *   compare.c	the course of ipc, bulk and tlb;  compare_options.c
  *   options.c	what all command lines share
  *   cell.c	which engine runs when
  *   measure.c	the one measuring loop: two processes, one engine
+ *   tlb_run.c	that of tlb: a process, its threads, and what is undone between
  *   body.h	what is in a message
  *   counts.c	traps and IPIs
  *   stats.c	medians, percentiles, ratios
@@ -21,6 +23,8 @@
  *   null.c, ipc_posix.c, ipc_shm.c, ipc_fastos.c	engines that copy in
  *			and out
  *   bulk_fastos.c, bulk_single.c, bulk_uring.c	engines for bulk only
+ *   tlb_fastos.c, tlb_peers.c, tlb_uffd.c	engines for tlb;  tlb.h
+ *   backend.c	on which backend of the library an engine stands
  *   probe.c, probe_pair.c	engines that do one thing only, for limits.c
  *			and floor.c
  */
@@ -35,8 +39,12 @@
 #include <time.h>
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#define PAGE		4096UL
 
 enum { CLIENT, SERVER, SIDES };
+
+/* With tlb, a batch has two phases, which take the places of the sides. */
+enum { DOWN = CLIENT, AGAIN = SERVER };
 
 #define WHY_LEN		128
 
@@ -53,9 +61,12 @@ enum {
 	IPC_MODULE	= 1 << 5,	/* absent without the kernel module */
 	IPC_ALONE	= 1 << 6,	/* has a client only */
 	IPC_TOKENS	= 1 << 7,	/* collects replies in any order */
+	IPC_BASE	= 1 << 8,	/* the others are compared with it */
+	IPC_OTHER	= 1 << 9,	/* does something else, for comparison */
 };
 
 #define MAX_WINDOW	64
+#define MAX_SIBLINGS	63
 
 /* An open() that finds its engine missing on this machine returns this. */
 #define IPC_SKIP	1
@@ -76,6 +87,9 @@ enum {
  * @recv:	server: receive rx
  * @reply_recv:	server: send tx, receive rx
  * @reply:	server: send tx
+ * @again:	of tlb, after each call: undo it, and store to every page
+ * @check:	of tlb, between call and again, now and then: did it do what it is
+ *		for?  NULL: it is for nothing
  * @close:	in the parent, when both sides are gone
  *
  * They return 0, or -1 after ipc_fail(); @open also IPC_SKIP after ipc_skip().
@@ -95,6 +109,8 @@ struct ipc_engine {
 	int (*recv)(struct ipc *c);
 	int (*reply_recv)(struct ipc *c);
 	int (*reply)(struct ipc *c);
+	int (*again)(struct ipc *c);
+	int (*check)(struct ipc *c);
 	void (*close)(struct ipc *c);
 };
 
@@ -102,8 +118,10 @@ struct ipc_engine {
 struct ipc {
 	const struct ipc_engine *e;
 	const int *cpu;			/* of both sides */
+	const int *sibling;		/* CPUs of threads beside the client */
+	unsigned int siblings;
 	int side;
-	size_t size;			/* of the larger message */
+	size_t size;			/* of the larger message; of tlb, pages */
 	size_t out_len;			/* what this side sends */
 	size_t in_len;			/* and receives */
 	char *tx;			/* private to the side, or its engine's */
@@ -162,13 +180,30 @@ extern const struct ipc_engine bulk_vm_readv;
 extern const struct ipc_engine bulk_uring;
 extern const struct ipc_engine bulk_futex_place;
 extern const struct ipc_engine bulk_spin_place;
+extern const struct ipc_engine tlb_fastos;
+extern const struct ipc_engine tlb_posix;
+extern const struct ipc_engine tlb_mprotect;
+extern const struct ipc_engine tlb_private;
+extern const struct ipc_engine tlb_uffd;
+extern const struct ipc_engine tlb_pagemap;
+extern const struct ipc_engine tlb_madvise;
+extern const struct ipc_engine tlb_null;
 
 /* What engines on channels share; 0 bytes: the area's default. */
 int ipc_chan_open(struct ipc *c, uint64_t area_bytes);
 int ipc_chan_join(struct ipc *c, int side);
-void ipc_chan_close(struct ipc *c);
 /* Those that have descriptors only. */
 void ipc_close_fds(struct ipc *c);
+
+/*
+ * Make fd[0] by the backend that the engine stands on: @make, of which @what is
+ * the name, returns 0, or -1 and errno.  Without that backend, or without
+ * @feature in it, the engine is skipped.
+ */
+int backend_open(struct ipc *c, uint64_t feature, const char *what,
+		 int (*make)(struct ipc *c));
+/* Of those that were made so. */
+void backend_close(struct ipc *c);
 
 /* Not for --engines: each call does one thing; see probe.c. */
 #define TIMER_NS	100000
@@ -178,7 +213,8 @@ extern const struct ipc_engine probe_trap;
 extern const struct ipc_engine probe_barrier;
 extern const struct ipc_engine probe_ipi;
 extern const struct ipc_engine probe_fault;
-extern const struct ipc_engine probe_pte;
+extern const struct ipc_engine probe_pte;	/* arg: pages */
+extern const struct ipc_engine probe_ptes;
 extern const struct ipc_engine probe_unmap;
 extern const struct ipc_engine probe_timer;
 extern const struct ipc_engine probe_memcpy;	/* arg: bytes */
@@ -193,7 +229,7 @@ extern const struct ipc_engine probe_line;
 enum { IPI_RES, IPI_CAL, IPI_TLB, IPI_KINDS };
 extern const char *const ipi_name[IPI_KINDS];
 
-/* IPIs that two CPUs have received; false if there is no such table. */
+/* IPIs that two CPUs have received, or all (NULL); false: no such table. */
 bool ipi_read(const int cpu[SIDES], uint64_t n[IPI_KINDS]);
 
 /* Tracepoint raw_syscalls:sys_enter; -1 and a reason without it. */
@@ -211,12 +247,15 @@ struct run {
 	const struct ipc_engine *e;
 	size_t size;
 	int cpu[SIDES];
+	unsigned int siblings;	/* of tlb: threads beside it, on these CPUs */
+	int sibling[MAX_SIBLINGS];
 	unsigned int depth;	/* round trips in a window: 1, or with --depth */
 	uint64_t warm;		/* windows before the first sample */
 	uint64_t batch;		/* windows a sample */
 	uint64_t samples;
 	uint64_t lead_ns;	/* CPU time that the server has used before */
 	int tracepoint;		/* count traps; -1: do not */
+	bool counting;		/* of tlb: events, not time */
 	bool hog;		/* somebody else wants the client's CPU */
 	bool oneway;		/* the answer has 8 bytes */
 	bool header;		/* only the first line of a body is read */
@@ -281,7 +320,7 @@ struct row {
 	double ipi[IPI_KINDS];	/* NAN: not counted */
 	double metric;		/* what rows are ranked by */
 	double vs_posix;	/* times better than the best of POSIX, or NAN */
-	double vs_pipe;
+	double vs_base;		/* and than the engine with IPC_BASE */
 	double x_floor;		/* times the floor, or NAN */
 	double x_raw;		/* times spin-shm, or NAN */
 };
@@ -292,11 +331,15 @@ struct floor {
 	double change;		/* of the CPU to another process */
 	double wake;		/* of a process on the other CPU */
 	double line;		/* a cache line to the other CPU */
+	double pte;		/* one more page in a change of permissions */
+	double ipi;		/* an interrupt to another CPU, and its end */
 };
 
 struct cell {
 	size_t size;
 	int cpu[SIDES];
+	const struct ipc_options *opt;
+	unsigned int siblings;
 	char relation[64];
 	size_t rows;
 	size_t probes;		/* of the floor: rows behind the others */
@@ -322,10 +365,15 @@ void row_add_round(struct row *row, const struct run_result *res);
 void row_finish(struct row *row, bool by_cpu);
 void cell_finish(struct cell *cell);
 
+struct report;
+
 struct ipc_options {
+	const char *command;
 	size_t size[MAX_SIZES];
 	size_t sizes;
 	int pair[MAX_PAIRS][SIDES];
+	unsigned int siblings[MAX_PAIRS];
+	int sibling[MAX_SIBLINGS];	/* their CPUs */
 	size_t pairs;
 	const struct ipc_engine *const *engines;	/* NULL ends it */
 	bool engine[MAX_ENGINES];	/* by index in engines */
@@ -339,22 +387,28 @@ struct ipc_options {
 	bool counts;		/* show no times */
 	bool hog;
 	bool require_fastos;
+	bool tlb;		/* not ipc: pages made read-only */
 	bool bulk;		/* not ipc: hand-overs, and these three */
 	bool oneway;
 	bool header;
 	bool produce;
 	const char *json;
 	const char *plot;
+	/* The tables; and what the command's own is in JSON, or NULL. */
+	void (*print)(const struct report *rep);
+	json_t *(*more)(const struct report *rep);
 };
 
 struct argp;
 struct argp_state;
 
-/* The options of every command that compares engines. */
+/* Options of every command that compares engines; of those with two sides. */
 extern const struct argp compare_argp;
+extern const struct argp sides_argp;
 void compare_defaults(struct ipc_options *opt,
 		      const struct ipc_engine *const *engines);
-void parse_sizes(struct argp_state *state, char *arg, size_t min, size_t max);
+void parse_sizes(struct argp_state *state, const char *what, char *arg,
+		 size_t min, size_t max);
 
 struct report {
 	const struct ipc_options *opt;
@@ -366,13 +420,11 @@ struct report {
 	uint64_t fixed_ns;		/* fastos-fixed polls for */
 };
 
-/* Runs it all; the tables are those of @print. 0, or 1 for a failure. */
-int compare(const struct ipc_options *opt,
-	    void (*print)(const struct report *rep));
+/* Runs it all. 0, or 1 for a failure. */
+int compare(const struct ipc_options *opt);
 
 void report_print(const struct report *rep);
 void bulk_print(const struct report *rep);
-/* What bulk tells below its tables, an object a pair of CPUs. */
 json_t *bulk_json(const struct report *rep);
 double bulk_gb_per_s(const struct row *row);
 void print_wrapped(size_t column, size_t indent, const char *words);
@@ -401,6 +453,13 @@ size_t cell_rank(const struct cell *cell, bool counts,
 		 const struct row *row[MAX_ENGINES]);
 void print_title(const struct cell *cell, const char *what);
 void print_absent(const struct cell *cell);
+/*
+ * The smallest size of a pair of CPUs from which on, as far as was measured,
+ * @ahead is more than 1; 0: of none; -1: it is NAN for all.
+ */
+long size_from(const struct report *rep, size_t pair,
+	       double (*ahead)(const struct cell *cell, const void *arg),
+	       const void *arg);
 
 /* Adds its probes to a cell, which are measured in turn with the rest. */
 void floor_begin(struct cell *cell, const struct ipc_options *opt);
@@ -424,11 +483,16 @@ void progress_end(void);
 uint64_t parse_number(struct argp_state *state, const char *arg,
 		      const char *what, uint64_t min, uint64_t max);
 void parse_pair(struct argp_state *state, const char *arg, int cpu[SIDES]);
-/* The first two that we may use; twice the first if there is no second. */
+/* The first CPUs that we may use; how many, @most at most. */
+unsigned int first_cpus(int *cpu, unsigned int most);
+/* The first two; twice the first if there is no second. */
 void first_pair(int cpu[SIDES]);
+/* The calling thread to a CPU: 0, or -1 and errno. */
+int pin(int cpu);
 
 int cmd_ipc(int argc, char **argv);
 int cmd_bulk(int argc, char **argv);
+int cmd_tlb(int argc, char **argv);
 int cmd_limits(int argc, char **argv);
 
 static inline uint64_t now_ns(void)

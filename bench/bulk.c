@@ -52,7 +52,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = opt;
 		break;
 	case 's':
-		parse_sizes(state, arg, SIZE_MIN, SIZE_LIMIT);
+		parse_sizes(state, "--sizes", arg, SIZE_MIN, SIZE_LIMIT);
 		break;
 	case O_SHAPE:
 		opt->oneway = parse_choice(state, "--shape", arg, "echo",
@@ -73,7 +73,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {
-	{ .argp = &compare_argp },
+	{ .argp = &sides_argp },
 	{ 0 }
 };
 
@@ -91,6 +91,9 @@ static const struct argp argp = {
 int cmd_bulk(int argc, char **argv)
 {
 	struct ipc_options opt = {
+		.command = "bulk",
+		.print = bulk_print,
+		.more = bulk_json,
 		.size = { 4096, 65536, 1 << 20, 16 << 20 },
 		.sizes = 4,
 		.bytes = ICOUNT_BYTES,
@@ -101,5 +104,5 @@ int cmd_bulk(int argc, char **argv)
 	compare_defaults(&opt, engines);
 	if (argp_parse(&argp, argc, argv, 0, NULL, &opt))
 		return 1;
-	return compare(&opt, bulk_print);
+	return compare(&opt);
 }

@@ -146,7 +146,7 @@ static int place_reply(struct ipc *c)
 	.recv = place_recv,						\
 	.reply_recv = place_reply_recv,					\
 	.reply = place_reply,						\
-	.close = ipc_chan_close
+	.close = backend_close
 
 const struct ipc_engine bulk_fastos_spin = {
 	.name = "fastos-spin",

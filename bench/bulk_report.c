@@ -72,7 +72,7 @@ static void print_row(const struct report *rep, const struct cell *cell,
 		       text_us(both_sides(row->cpu), t[6]));
 	printf(" %7s  %-13s %7s %6s %6s %6s\n", text_times(row->x_floor, t[7]),
 	       text_against(rep, cell, row, t[8]),
-	       text_times(row->vs_pipe, t[9]),
+	       text_times(row->vs_base, t[9]),
 	       text_count(both_sides(row->traps), t[2]), t[0], t[1]);
 }
 
@@ -158,42 +158,16 @@ static double least(const struct contest *k, const struct cell *cell,
 }
 
 /* How many times better in place is; NAN: one of them is missing. */
-static double ahead(const struct contest *k, const struct cell *cell)
+static double ahead(const struct cell *cell, const void *contest)
 {
-	return least(k, cell, false) / least(k, cell, true);
-}
-
-/*
- * The smallest size of a pair of CPUs from which on, as far as was measured,
- * in place is ahead; 0: of none; -1: nothing to compare.
- */
-static long break_even(const struct report *rep, size_t pair,
-		       const struct contest *k)
-{
-	const struct cell *cell = &rep->cell[pair * rep->opt->sizes];
-	long behind = 0, first = 0;
-	bool any = false;
-
-	for (size_t i = 0; i < rep->opt->sizes; i++) {
-		any = any || !isnan(ahead(k, &cell[i]));
-		if (ahead(k, &cell[i]) <= 1 && (long)cell[i].size > behind)
-			behind = cell[i].size;
-	}
-	for (size_t i = 0; i < rep->opt->sizes; i++) {
-		long size = cell[i].size;
-
-		if (ahead(k, &cell[i]) > 1 && size > behind &&
-		    (!first || size < first))
-			first = size;
-	}
-	return any ? first : -1;
+	return least(contest, cell, false) / least(contest, cell, true);
 }
 
 static void print_break_even(const struct report *rep, size_t pair,
 			     const struct contest *k)
 {
 	const int *cpu = rep->opt->pair[pair];
-	long size = break_even(rep, pair, k);
+	long size = size_from(rep, pair, ahead, k);
 
 	if (size < 0)
 		return;
@@ -205,6 +179,7 @@ static void print_break_even(const struct report *rep, size_t pair,
 		printf("at no size measured\n");
 }
 
+/* What bulk tells below its tables, an object a pair of CPUs. */
 json_t *bulk_json(const struct report *rep)
 {
 	const struct ipc_options *opt = rep->opt;
@@ -216,7 +191,7 @@ json_t *bulk_json(const struct report *rep)
 					opt->pair[p][SERVER]);
 
 		for (size_t i = 0; i < ARRAY_SIZE(contests); i++) {
-			long size = break_even(rep, p, &contests[i]);
+			long size = size_from(rep, p, ahead, &contests[i]);
 
 			json_object_set_new(one, contests[i].key,
 					    json_num(size > 0 ? size : NAN));

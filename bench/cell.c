@@ -5,6 +5,8 @@
 #include "bench.h"
 
 #define CALIBRATE_RUNS	6
+#define CALIBRATE_FIRST	32
+#define BATCHES_FIRST	4	/* of tlb, which may be slow */
 #define ICOUNT_WARM	30
 #define ICOUNT_LEAST	5
 
@@ -17,7 +19,9 @@ static uint64_t windows(uint64_t rounds, unsigned int depth)
 static void calibrate(struct row *row, uint64_t iters, struct run_result *res)
 {
 	double budget = row->time_ms * 1e6, ns = 0, clock;
-	uint64_t n = 32, start = now_ns();
+	bool alone = row->e->again;	/* each is timed alone */
+	uint64_t n = alone ? BATCHES_FIRST : CALIBRATE_FIRST;
+	uint64_t start = now_ns();
 
 	for (int i = 0; i < 1000; i++)
 		(void)now_ns();
@@ -32,15 +36,17 @@ static void calibrate(struct row *row, uint64_t iters, struct run_result *res)
 		if (res->status != RUN_OK)
 			return;
 		ns = row->run.depth * (res->sample[0] > 1 ? res->sample[0] : 1);
+		if (alone)
+			ns += res->side[AGAIN].cpu_ns;
 		if (ns * n > budget / 10)
 			break;
 		n = budget / 8 / ns < 50. * n ? budget / 8 / ns + 1 : 50 * n;
 	}
 	n = iters ? windows(iters, row->run.depth) : budget / ns;
-	if (n < 32 && !iters)
-		n = 32;
+	if (n < CALIBRATE_FIRST && !iters)
+		n = CALIBRATE_FIRST;
 	/* Reading the clock adds 1 % at most. */
-	row->run.batch = 100 * clock / ns + 1;
+	row->run.batch = alone ? 1 : 100 * clock / ns + 1;
 	if (row->run.batch < n / MAX_SAMPLES + 1)
 		row->run.batch = n / MAX_SAMPLES + 1;
 	row->run.samples = n / row->run.batch ? n / row->run.batch : 1;
@@ -65,12 +71,14 @@ struct row *cell_add(struct cell *cell, const struct ipc_engine *e,
 	struct row *row = &cell->row[cell->rows++ + cell->probes];
 	uint64_t batch = iterations(e, cell->size, opt);
 
+	cell->opt = opt;
 	row->e = e;
 	row->time_ms = opt->time_ms;
 	row->run = (struct run) {
 		.e = e,
 		.size = cell->size,
 		.cpu = { cell->cpu[CLIENT], cell->cpu[SERVER] },
+		.siblings = cell->siblings,
 		.depth = opt->depth,
 		.warm = batch < ICOUNT_WARM ? batch : ICOUNT_WARM,
 		.batch = windows(batch, opt->depth),
@@ -82,13 +90,18 @@ struct row *cell_add(struct cell *cell, const struct ipc_engine *e,
 		.header = opt->header,
 		.produce = opt->produce,
 	};
+	memcpy(row->run.sibling, opt->sibling, sizeof(row->run.sibling));
+	if (e->again) {
+		row->run.samples = row->run.batch;
+		row->run.batch = 1;
+	}
 	return row;
 }
 
 void cell_step(const struct cell *cell, const struct row *row,
 	       const char *what, unsigned int round)
 {
-	char buf[32] = "";
+	char buf[32] = "", where[64];
 
 	if (row->status != RUN_OK) {
 		progress_step(NULL);
@@ -96,8 +109,13 @@ void cell_step(const struct cell *cell, const struct row *row,
 	}
 	if (round)
 		snprintf(buf, sizeof(buf), " %u", round);
-	progress_step("CPUs %d,%d  %zu bytes  %s%s: %s", cell->cpu[CLIENT],
-		      cell->cpu[SERVER], cell->size, what, buf, row->e->name);
+	if (cell->opt->tlb)
+		snprintf(where, sizeof(where), "siblings %u  %zu pages",
+			 cell->siblings, cell->size);
+	else
+		snprintf(where, sizeof(where), "CPUs %d,%d  %zu bytes",
+			 cell->cpu[CLIENT], cell->cpu[SERVER], cell->size);
+	progress_step("%s  %s%s: %s", where, what, buf, row->e->name);
 }
 
 void cell_measure(struct cell *cell, const struct ipc_options *opt,
@@ -124,5 +142,6 @@ void cell_measure(struct cell *cell, const struct ipc_options *opt,
 		}
 	}
 	for (size_t i = 0; i < rows; i++)
-		row_finish(&cell->row[i], opt->icount && !opt->hog);
+		row_finish(&cell->row[i], opt->icount && !opt->hog &&
+			   !opt->tlb);
 }

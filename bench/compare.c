@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* The course of a command that compares engines: ipc, bulk. */
+/* The course of a command that compares engines: ipc, bulk, tlb. */
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,12 +9,14 @@
 #include "bench.h"
 
 #define TRAP_ROUNDS	1000
+#define TLB_BATCHES	100
 
 static void cell_begin(struct cell *cell, const struct ipc_options *opt,
 		       size_t pair, size_t size)
 {
 	memcpy(cell->cpu, opt->pair[pair], sizeof(cell->cpu));
 	cell->size = size;
+	cell->siblings = opt->siblings[pair];
 	machine_relation(cell->cpu, cell->relation, sizeof(cell->relation));
 	for (size_t i = 0; opt->engines[i]; i++) {
 		if (opt->engine[i])
@@ -25,9 +28,12 @@ static void cell_begin(struct cell *cell, const struct ipc_options *opt,
 }
 
 /* A pass of its own: counting makes every trap slower. */
-static void count_traps(struct cell *cell, int tracepoint,
-			struct run_result *res)
+static void count_events(struct cell *cell, int tracepoint,
+			 struct run_result *res)
 {
+	const bool tlb = cell->opt->tlb;
+	const uint64_t most = tlb ? TLB_BATCHES : TRAP_ROUNDS;
+
 	for (size_t i = 0; i < cell->rows; i++) {
 		struct row *row = &cell->row[i];
 		struct run run = row->run;
@@ -35,12 +41,18 @@ static void count_traps(struct cell *cell, int tracepoint,
 		cell_step(cell, row, "traps", 0);
 		if (row->status != RUN_OK)
 			continue;
+		run.counting = true;
 		run.tracepoint = tracepoint;
-		if (run.samples > TRAP_ROUNDS)
-			run.samples = TRAP_ROUNDS;
+		if (run.samples > most)
+			run.samples = most;
 		run_once(&run, res);
-		for (int side = 0; side < SIDES; side++)
+		for (int side = 0; side < SIDES; side++) {
 			row->traps[side] = res->side[side].traps;
+			if (tlb)
+				row->faults[side] = res->side[side].faults;
+		}
+		for (int k = 0; tlb && k < IPI_KINDS; k++)
+			row->ipi[k] = res->has_ipi ? res->ipi[k] : NAN;
 		if (res->status == RUN_OK)
 			continue;
 		row->status = res->status;
@@ -93,8 +105,9 @@ static int run_all(struct report *rep, struct run_result *res)
 		close(fd);
 	else
 		rep->no_traps = why;
-	for (size_t i = 0; fd >= 0 && i < rep->cells; i++)
-		count_traps(&rep->cell[i], tracepoint, res);
+	/* Of tlb, the interrupts and faults are counted then, too. */
+	for (size_t i = 0; (fd >= 0 || opt->tlb) && i < rep->cells; i++)
+		count_events(&rep->cell[i], fd < 0 ? -1 : tracepoint, res);
 	for (size_t i = 0; i < rep->cells; i++) {
 		floor_finish(&rep->cell[i], opt);
 		cell_finish(&rep->cell[i]);
@@ -103,8 +116,7 @@ static int run_all(struct report *rep, struct run_result *res)
 	return exit_status(rep);
 }
 
-int compare(const struct ipc_options *opt,
-	    void (*print)(const struct report *rep))
+int compare(const struct ipc_options *opt)
 {
 	struct report rep = { .opt = opt };
 	struct run_result *res;
@@ -136,7 +148,7 @@ int compare(const struct ipc_options *opt,
 		rep.warning = machine_icount_check();
 	}
 	status = run_all(&rep, res);
-	print(&rep);
+	opt->print(&rep);
 	if (json && report_json(&rep, json)) {
 		perror(opt->json);
 		status = 1;

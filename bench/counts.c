@@ -14,6 +14,12 @@
 
 const char *const ipi_name[IPI_KINDS] = { "RES", "CAL", "TLB" };
 
+/* Of which CPUs: two columns of the table, or all. */
+struct columns {
+	bool all;
+	int col[SIDES];
+};
+
 /* Which columns belong to the two CPUs; the header names the online ones. */
 static void find_columns(char *header, const int cpu[SIDES], int col[SIDES])
 {
@@ -31,17 +37,20 @@ static void find_columns(char *header, const int cpu[SIDES], int col[SIDES])
 		col[SERVER] = -1;
 }
 
-static uint64_t add_columns(char *p, const int col[SIDES])
+/* Figures end where the name of the interrupt begins. */
+static uint64_t add_columns(char *p, const struct columns *c)
 {
 	uint64_t sum = 0;
+	char *end;
 
-	for (int i = 0; i <= col[CLIENT] || i <= col[SERVER]; i++) {
-		uint64_t n = strtoull(p, &p, 10);
+	for (int i = 0; ; i++, p = end) {
+		uint64_t n = strtoull(p, &end, 10);
 
-		if (i == col[CLIENT] || i == col[SERVER])
+		if (end == p)
+			return sum;
+		if (c->all || i == c->col[CLIENT] || i == c->col[SERVER])
 			sum += n;
 	}
-	return sum;
 }
 
 bool ipi_read(const int cpu[SIDES], uint64_t n[IPI_KINDS])
@@ -49,19 +58,20 @@ bool ipi_read(const int cpu[SIDES], uint64_t n[IPI_KINDS])
 	FILE *f = fopen("/proc/interrupts", "re");
 	char *text = NULL;
 	size_t len = 0;
-	int col[SIDES] = { -1, -1 }, found = 0;
+	struct columns c = { .all = !cpu, .col = { -1, -1 } };
+	int found = 0;
 
 	if (!f)
 		return false;
-	if (getline(&text, &len, f) > 0)
-		find_columns(text, cpu, col);
+	if (getline(&text, &len, f) > 0 && cpu)
+		find_columns(text, cpu, c.col);
 	while (getline(&text, &len, f) > 0) {
 		char *p = text + strspn(text, " ");
 
 		for (int i = 0; i < IPI_KINDS; i++) {
 			if (strncmp(p, ipi_name[i], 3) || p[3] != ':')
 				continue;
-			n[i] = add_columns(p + 4, col);
+			n[i] = add_columns(p + 4, &c);
 			found++;
 		}
 	}

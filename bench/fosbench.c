@@ -18,6 +18,7 @@ static const struct command {
 } commands[] = {
 	{ "ipc", "fosbench ipc", cmd_ipc },
 	{ "bulk", "fosbench bulk", cmd_bulk },
+	{ "tlb", "fosbench tlb", cmd_tlb },
 	{ "limits", "fosbench limits", cmd_limits },
 };
 
@@ -55,6 +56,7 @@ static const struct argp argp = {
 	       "Commands:\n"
 	       "  ipc     round trips between two processes\n"
 	       "  bulk    bodies of 4K to 16M handed from one to the other\n"
+	       "  tlb     scattered pages made read-only\n"
 	       "  limits  what this machine charges for a trap, a context "
 	       "switch, ...\n\n"
 	       "'fosbench COMMAND --help' tells the options of a command.",

@@ -33,7 +33,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = state->input;
 		break;
 	case 's':
-		parse_sizes(state, arg, SIZE_MIN, SIZE_LIMIT);
+		parse_sizes(state, "--sizes", arg, SIZE_MIN, SIZE_LIMIT);
 		break;
 	case 'd':
 		opt->depth = parse_number(state, arg, "--depth", 1, MAX_WINDOW);
@@ -45,7 +45,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {
-	{ .argp = &compare_argp },
+	{ .argp = &sides_argp },
 	{ 0 }
 };
 
@@ -63,6 +63,8 @@ static const struct argp argp = {
 int cmd_ipc(int argc, char **argv)
 {
 	struct ipc_options opt = {
+		.command = "ipc",
+		.print = report_print,
 		.size = { 8, 64, 1024, 16384, 65536 },
 		.sizes = 5,
 	};
@@ -70,5 +72,5 @@ int cmd_ipc(int argc, char **argv)
 	compare_defaults(&opt, engines);
 	if (argp_parse(&argp, argc, argv, 0, NULL, &opt))
 		return 1;
-	return compare(&opt, report_print);
+	return compare(&opt);
 }

@@ -20,67 +20,23 @@ uint64_t ipc_fastos_fixed_ns(void)
 	return caps.wake_ns;
 }
 
-static int chan_absent(struct ipc *c, int reason)
-{
-	char why[WHY_LEN];
-
-	snprintf(why, sizeof(why), "%s (%s)", reason == ENOENT ? "no module" :
-		 "no use of the module", strerrorname_np(reason));
-	return ipc_skip(c, why);
-}
-
-/* Does the descriptor belong to the module?  It tells so in fdinfo. */
-static bool of_module(int fd)
-{
-	char line[256];
-	bool found = false;
-	FILE *f;
-
-	snprintf(line, sizeof(line), "/proc/self/fdinfo/%d", fd);
-	f = fopen(line, "re");
-	while (f && fgets(line, sizeof(line), f))
-		found = found || !strncmp(line, "fastos:", strlen("fastos:"));
-	if (f)
-		fclose(f);
-	return found;
-}
-
-/* In an environment that names the backend. */
-static int chan_make(struct ipc *c, bool module, uint64_t area_bytes)
+static int chan_make(struct ipc *c)
 {
 	struct fos_chan_attr attr = {
 		.spin = c->e->arg,
 		.depth = c->depth > 32 ? MAX_WINDOW : 0,
-		.area_bytes = area_bytes,
+		.area_bytes = c->shm_len,
 	};
-	struct fos_caps caps;
 
-	if (fos_query(&caps, sizeof(caps)))
-		return ipc_fail(c, "fos_query");
-	if (module && caps.backend != FOS_BACKEND_KERNEL)
-		return chan_absent(c, caps.reason);
 	if (attr.spin == FOS_SPIN_FIXED)
 		attr.spin_ns = ipc_fastos_fixed_ns();
-	if (!fos_channel(c->fd, &attr)) {
-		if (of_module(c->fd[0]) == module)
-			return 0;
-	} else if (errno != ENOENT && errno != EACCES) {
-		return ipc_fail(c, "fos_channel");
-	} else if (module) {
-		return chan_absent(c, errno);
-	}
-	return ipc_skip(c, "this libfastos knows no FOS_BACKEND=posix");
+	return fos_channel(c->fd, &attr);
 }
 
 int ipc_chan_open(struct ipc *c, uint64_t area_bytes)
 {
-	bool module = c->e->flags & IPC_MODULE;
-	int ret;
-
-	setenv("FOS_BACKEND", module ? "kernel" : "posix", 1);
-	ret = chan_make(c, module, area_bytes);
-	unsetenv("FOS_BACKEND");
-	return ret;
+	c->shm_len = area_bytes;
+	return backend_open(c, FOS_CAP_CHAN, "fos_channel", chan_make);
 }
 
 static int chan_open(struct ipc *c)
@@ -92,14 +48,6 @@ int ipc_chan_join(struct ipc *c, int side)
 {
 	c->in = c->fd[side];
 	return 0;
-}
-
-void ipc_chan_close(struct ipc *c)
-{
-	for (int i = 0; i < 2; i++) {
-		if (c->fd[i] >= 0)
-			fos_close(c->fd[i]);
-	}
 }
 
 /* A message of another length than asked for is a failure too. */
@@ -176,7 +124,7 @@ static int chan_collect(struct ipc *c, unsigned int nth)
 	.recv = chan_reply_recv,	/* token 0: nothing to answer */ \
 	.reply_recv = chan_reply_recv,					\
 	.reply = chan_reply,						\
-	.close = ipc_chan_close
+	.close = backend_close
 
 /* ---- channels of the module ------------------------------------------- */
 

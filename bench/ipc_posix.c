@@ -103,7 +103,7 @@ static int pipe_join(struct ipc *c, int side)
 const struct ipc_engine ipc_pipe = {
 	.name = "pipe",
 	.what = "two pipes, write() and read()",
-	.flags = IPC_POSIX,
+	.flags = IPC_POSIX | IPC_BASE,
 	.copies = 2,
 	.open = pipe_open,
 	.join = pipe_join,

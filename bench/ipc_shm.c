@@ -16,7 +16,6 @@
 #include "bench.h"
 #include "body.h"
 
-#define PAGE	4096UL
 
 /* Direction d: written by side d. Each on its own cache line. */
 struct line {

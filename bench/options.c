@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Values of options, for every command. */
+/* Values of options, for every command; and CPUs. */
 #include <argp.h>
 #include <errno.h>
 #include <sched.h>
@@ -46,20 +46,30 @@ void parse_pair(struct argp_state *state, const char *arg, int cpu[SIDES])
 	}
 }
 
-void first_pair(int cpu[SIDES])
+unsigned int first_cpus(int *cpu, unsigned int most)
 {
-	int first = -1, second = -1;
+	unsigned int n = 0;
 	cpu_set_t set;
 
 	sched_getaffinity(0, sizeof(set), &set);
-	for (int i = 0; i < CPU_SETSIZE && second < 0; i++) {
-		if (!CPU_ISSET(i, &set))
-			continue;
-		if (first < 0)
-			first = i;
-		else
-			second = i;
+	for (int i = 0; i < CPU_SETSIZE && n < most; i++) {
+		if (CPU_ISSET(i, &set))
+			cpu[n++] = i;
 	}
-	cpu[CLIENT] = first;
-	cpu[SERVER] = second < 0 ? first : second;
+	return n;
+}
+
+void first_pair(int cpu[SIDES])
+{
+	if (first_cpus(cpu, SIDES) < SIDES)
+		cpu[SERVER] = cpu[CLIENT];
+}
+
+int pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(0, sizeof(set), &set);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A picture: round trips by engine and size, drawn by gnuplot. */
+/* A picture: round trips by engine and size, or pages; gnuplot draws it. */
 #include <argp.h>
 #include <math.h>
 #include <stdlib.h>
@@ -76,25 +76,33 @@ static bool shown(const struct report *rep, size_t first, size_t row)
 	return false;
 }
 
+/* Of a round trip; or of one page of a batch. */
+static double figure(const struct report *rep, const struct row *row)
+{
+	return row->metric / (rep->opt->icount ? 1 : 1e3) /
+	       (rep->opt->tlb ? row->run.size : 1);
+}
+
 /* A line a size, a column an engine; bars begin at half of the least. */
 static void plot_data(const struct report *rep, size_t first, FILE *f)
 {
-	double scale = rep->opt->icount ? 1 : 1e3, least = INFINITY;
+	double least = INFINITY;
 
 	fprintf(f, "$pair << EOD\n");
 	for (size_t s = 0; s < rep->opt->sizes; s++) {
 		const struct cell *cell = &rep->cell[first + s];
 
-		fprintf(f, "\"%zu bytes\"", cell->size);
+		fprintf(f, rep->opt->tlb ? "%zu" : "\"%zu bytes\"",
+			cell->size);
 		for (size_t i = 0; i < cell->rows; i++) {
 			const struct row *row = &cell->row[i];
 
 			if (row->status == RUN_OK)
-				fprintf(f, " %.4f", row->metric / scale);
+				fprintf(f, " %.4f", figure(rep, row));
 			else
 				fprintf(f, " ?");
 			if (row->status == RUN_OK && shown(rep, first, i))
-				least = fmin(least, row->metric / scale);
+				least = fmin(least, figure(rep, row));
 		}
 		fprintf(f, "\n");
 	}
@@ -103,7 +111,7 @@ static void plot_data(const struct report *rep, size_t first, FILE *f)
 		fprintf(f, "set yrange [%.4f:*]\n", least / 2);
 }
 
-/* The bars of a pair of CPUs. */
+/* The bars of a pair of CPUs, or the lines of a number of siblings. */
 static void plot_pair(const struct report *rep, size_t first, FILE *f)
 {
 	const struct cell *cell = &rep->cell[first];
@@ -111,14 +119,19 @@ static void plot_pair(const struct report *rep, size_t first, FILE *f)
 	bool any = false;
 
 	plot_data(rep, first, f);
-	fprintf(f, "set title 'CPUs %d and %d: %s'\n", cell->cpu[CLIENT],
-		cell->cpu[SERVER], cell->relation);
+	if (rep->opt->tlb)
+		fprintf(f, "set title 'busy siblings: %u'\n", cell->siblings);
+	else
+		fprintf(f, "set title 'CPUs %d and %d: %s'\n",
+			cell->cpu[CLIENT], cell->cpu[SERVER], cell->relation);
 	for (size_t i = 0; i < cell->rows; i++) {
 		const struct ipc_engine *e = cell->row[i].e;
 
 		if (!shown(rep, first, i))
 			continue;
-		fprintf(f, "%s $pair using %zu:xtic(1) title '%s' lc rgb '%s'",
+		fprintf(f, rep->opt->tlb ?
+			"%s $pair using 1:%zu title '%s' lw 2 lc rgb '%s'" :
+			"%s $pair using %zu:xtic(1) title '%s' lc rgb '%s'",
 			any ? "," : "plot", i + 2, e->name,
 			colour(e, nth[!(e->flags & IPC_FASTOS)]++));
 		any = true;
@@ -126,9 +139,17 @@ static void plot_pair(const struct report *rep, size_t first, FILE *f)
 	fprintf(f, "\n");
 }
 
+static const char bars[] = "set style data histogram\n"
+			   "set style histogram clustered gap 1\n"
+			   "set style fill solid";
+static const char lines[] = "set style data linespoints\n"
+			    "set logscale x 2\n"
+			    "set xlabel 'pages of a batch'";
+
 int plot_write(const struct report *rep)
 {
 	const struct ipc_options *opt = rep->opt;
+	const char *unit = opt->icount ? "instructions" : "us, median";
 	FILE *f = popen("gnuplot", "we");
 	int ret;
 
@@ -139,15 +160,15 @@ int plot_write(const struct report *rep)
 	fprintf(f, "set terminal %s size 1200,%zu noenhanced\n"
 		"set output '%s'\n"
 		"set datafile missing '?'\n"
-		"set style data histogram\n"
-		"set style histogram clustered gap 1\n"
-		"set style fill solid\n"
+		"%s\n"
 		"set logscale y\nset grid y\nset key outside right\n"
-		"set ylabel '%s'\n"
-		"set multiplot layout %zu,1 title '%s, round trips: %s'\n",
+		"set ylabel '%s%s'\n"
+		"set multiplot layout %zu,1 title '%s, %s: %s'\n",
 		terminal(opt->plot), 420 * opt->pairs + 40, opt->plot,
-		opt->icount ? "instructions of both sides" : "us, median",
+		opt->tlb ? lines : bars, unit, opt->tlb ? " of a page" :
+		opt->icount ? " of both sides" : "",
 		opt->pairs, argp_program_version,
+		opt->tlb ? "pages made read-only" : "round trips",
 		json_string_value(json_object_get(rep->machine, "kernel")));
 	for (size_t p = 0; p < opt->pairs; p++)
 		plot_pair(rep, p * opt->sizes, f);

@@ -16,7 +16,6 @@
 
 #include "bench.h"
 
-#define PAGE		4096UL
 #define FAULT_PAGES	2048UL
 #define UNMAP_PAGES	16UL
 
@@ -75,11 +74,8 @@ static struct sibling {
 static void *sibling_main(void *arg)
 {
 	struct sibling *s = arg;
-	cpu_set_t set;
 
-	CPU_ZERO(&set);
-	CPU_SET(s->cpu, &set);
-	pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+	(void)pin(s->cpu);
 	for (;;) {
 		atomic_store_explicit(&s->answer, atomic_load(&s->question),
 				      memory_order_release);
@@ -172,26 +168,30 @@ const struct ipc_engine probe_fault = {
 	.call = fault_call,
 };
 
-/* A mapping of one page with holes around it: never split, never merged. */
+/* A mapping with holes around it: never split, never merged. */
 static int pte_join(struct ipc *c, int side)
 {
-	char *p = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE,
+	size_t len = c->e->arg * PAGE;
+	char *p = mmap(NULL, len + 2 * PAGE, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	(void)side;
 	if (p == MAP_FAILED)
 		return ipc_fail(c, "mmap");
 	munmap(p, PAGE);
-	munmap(p + 2 * PAGE, PAGE);
-	p[PAGE] = 1;
+	munmap(p + PAGE + len, PAGE);
 	c->shm = p + PAGE;
+	c->shm_len = len;
+	/* Kernels without huge pages refuse, rightly. */
+	(void)madvise(c->shm, len, MADV_NOHUGEPAGE);
+	memset(c->shm, 1, len);
 	return 0;
 }
 
 static int pte_call(struct ipc *c)
 {
-	if (mprotect(c->shm, PAGE, PROT_READ) ||
-	    mprotect(c->shm, PAGE, PROT_READ | PROT_WRITE))
+	if (mprotect(c->shm, c->shm_len, PROT_READ) ||
+	    mprotect(c->shm, c->shm_len, PROT_READ | PROT_WRITE))
 		return ipc_fail(c, "mprotect");
 	*(volatile char *)c->shm = 1;
 	return probe_done(c);
@@ -199,6 +199,14 @@ static int pte_call(struct ipc *c)
 
 const struct ipc_engine probe_pte = {
 	PROBE("pte", "mprotect() of one page, read-only and back"),
+	.arg = 1,
+	.join = pte_join,
+	.call = pte_call,
+};
+
+const struct ipc_engine probe_ptes = {
+	PROBE("ptes", "the same of 512 pages in one call"),
+	.arg = 512,
 	.join = pte_join,
 	.call = pte_call,
 };

@@ -65,7 +65,7 @@ static void print_row(const struct report *rep, const struct cell *cell,
 	}
 	printf(" %7s  %-13s %7s %5s %6s %6s\n", text_times(row->x_floor, t[9]),
 	       text_against(rep, cell, row, t[4]),
-	       text_times(row->vs_pipe, t[5]),
+	       text_times(row->vs_base, t[5]),
 	       text_count(both_sides(row->traps), t[6]), text_count(csw, t[7]),
 	       text_count(ipis(row), t[8]));
 }
@@ -171,7 +171,7 @@ static void print_summary(const struct report *rep)
 		       fos->e->name, text_figure(rep, fos->metric, t[0]),
 		       posix->e->name, text_figure(rep, posix->metric, t[1]),
 		       text_against(rep, cell, fos, t[2]),
-		       text_times(fos->vs_pipe, t[3]));
+		       text_times(fos->vs_base, t[3]));
 	}
 }
 

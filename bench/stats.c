@@ -67,7 +67,7 @@ void row_finish(struct row *row, bool by_cpu)
 	for (int side = 0; side < SIDES; side++)
 		row->traps[side] = NAN;
 	row->vs_posix = NAN;
-	row->vs_pipe = NAN;
+	row->vs_base = NAN;
 	row->x_floor = NAN;
 	row->x_raw = NAN;
 	if (row->status == RUN_OK) {
@@ -107,7 +107,7 @@ static double row_floor(const struct cell *cell, const struct row *row)
 
 void cell_finish(struct cell *cell)
 {
-	const struct row *best = NULL, *pipe = NULL, *raw = NULL;
+	const struct row *best = NULL, *base = NULL, *raw = NULL;
 
 	for (size_t i = 0; i < cell->rows; i++) {
 		const struct row *row = &cell->row[i];
@@ -117,8 +117,8 @@ void cell_finish(struct cell *cell)
 		if ((row->e->flags & IPC_POSIX) &&
 		    (!best || row->metric < best->metric))
 			best = row;
-		if (row->e == &ipc_pipe)
-			pipe = row;
+		if (row->e->flags & IPC_BASE)
+			base = row;
 		/* Polling with nothing around it; of bulk, that in place. */
 		if (row->e == &bulk_spin_place ||
 		    (row->e == &ipc_spin_shm && !raw))
@@ -131,8 +131,8 @@ void cell_finish(struct cell *cell)
 			continue;
 		if (best)
 			row->vs_posix = best->metric / row->metric;
-		if (pipe)
-			row->vs_pipe = pipe->metric / row->metric;
+		if (base)
+			row->vs_base = base->metric / row->metric;
 		row->x_floor = row->metric / row_floor(cell, row);
 		if (raw && (row->e->flags & IPC_POLLS))
 			row->x_raw = row->metric / raw->metric;

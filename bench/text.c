@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What stands in the tables of ipc and bulk. */
+/* What stands in the tables of ipc, bulk and tlb. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,8 +134,35 @@ size_t cell_rank(const struct cell *cell, bool counts,
 		if (cell->row[i].status == RUN_OK)
 			row[n++] = &cell->row[i];
 	}
-	qsort(row, n, sizeof(row[0]), counts ? rank_counts : rank);
+	/* With tlb, the events that count are not those of processes. */
+	if (!counts || !cell->opt->tlb)
+		qsort(row, n, sizeof(row[0]), counts ? rank_counts : rank);
 	return n;
+}
+
+long size_from(const struct report *rep, size_t pair,
+	       double (*ahead)(const struct cell *cell, const void *arg),
+	       const void *arg)
+{
+	const struct cell *cell = &rep->cell[pair * rep->opt->sizes];
+	long behind = 0, first = 0;
+	bool any = false;
+
+	for (size_t i = 0; i < rep->opt->sizes; i++) {
+		double x = ahead(&cell[i], arg);
+
+		any = any || !isnan(x);
+		if (x <= 1 && (long)cell[i].size > behind)
+			behind = cell[i].size;
+	}
+	for (size_t i = 0; i < rep->opt->sizes; i++) {
+		long size = cell[i].size;
+
+		if (ahead(&cell[i], arg) > 1 && size > behind &&
+		    (!first || size < first))
+			first = size;
+	}
+	return any ? first : -1;
 }
 
 void print_title(const struct cell *cell, const char *what)

@@ -2,7 +2,8 @@
 # From the JSON of `fosbench ipc` to figures: for "ENGINE BYTES", and "hog ..."
 # beside another process, instructions of a round trip, and traps, switches and
 # IPIs of a hundred; "deep ..." with many at once. What both sides used; beside a hog, what passed. "bulk ..."
-# is the same of hand-overs, from `fosbench bulk`.
+# is the same of hand-overs, from `fosbench bulk`. "tlb ENGINE PAGES", from
+# `fosbench tlb`: instructions of a page, and traps and IPIs of a hundred batches.
 
 def both: .client + .server;
 def whole: . + 0.5 | floor;
@@ -14,14 +15,19 @@ def figure($hog):
 		 .nivcsw.server)),
 	 (100 * (.ipis | add))] | map(whole);
 
+def tlb_figure:
+	[.per_page, (100 * .traps.down), 0, (100 * (.ipis | add))] | map(whole);
+
 def figures($class):
 	[.[] | . as $run | .cells[] | . as $cell | .engines[] |
 	 select(.status == "ok" and .class == $class) |
 	 { key: ((if $run.hog then "hog " elif $run.command == "bulk"
-		then "bulk " elif $cell.depth > 1 then "deep "
+		then "bulk " elif $run.command == "tlb" then "tlb "
+		elif $cell.depth > 1 then "deep "
 		else "" end) + .name + " " +
-		 ($cell.size | tostring)),
-	   value: figure($run.hog) }] | from_entries;
+		 ($cell.pages // $cell.size | tostring)),
+	   value: (if $run.command == "tlb" then tlb_figure
+		else figure($run.hog) end) }] | from_entries;
 
 {
 	kernel: .[0].machine.kernel,

@@ -7,7 +7,7 @@ def limit: if startswith("hog ") then 0.03 else 0.015 end;
 # A ratio is of two that may move by so much each.
 def ratio_limit: 2 * limit;
 # Of a hundred round trips. Who waits for a lock word may find it free: a trap less.
-def slack: if test("fastos-(block|spin|fixed)") then [0, 2, 2, 2]
+def slack: if test("fastos-(block|spin|fixed)|^tlb ") then [0, 2, 2, 2]
 	else [0, 100, 40, 40] end;
 def columns: ["instructions", "traps", "switches", "IPIs"];
 # What one CPU is promised on every kernel.

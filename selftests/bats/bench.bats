@@ -21,10 +21,15 @@ of_json() {
 	jq -e "$1" out.json >/dev/null || { jq . out.json; return 1; }
 }
 
+# one_cpu: the first that we may use
+one_cpu() {
+	taskset -cp $$ | sed 's/.*: \([0-9]*\).*/\1/'
+}
+
 @test "each command has help" {
 	local c
 
-	for c in ipc bulk limits; do
+	for c in ipc bulk tlb limits; do
 		run -0 "$bench" "$c" --help
 		[[ ${lines[0]} == "Usage: fosbench $c [OPTION...]" ]]
 	done
@@ -37,6 +42,8 @@ of_json() {
 	[[ $output == *posix-mq* && $output != *vmsplice* ]]
 	run -0 "$bench" bulk --list
 	[[ $output == *vmsplice* && $output != *posix-mq* ]]
+	run -0 "$bench" tlb --list
+	[[ $output == *uffd-wp* && $output != *vmsplice* ]]
 }
 
 @test "wrong options are named" {
@@ -54,6 +61,12 @@ of_json() {
 	[[ $output == *'no engine posix-mq; see --list'* ]]
 	run -64 "$bench" ipc --touch=all
 	[[ $output == *"unrecognized option '--touch=all'"* ]]
+	run -64 "$bench" tlb --pages=0
+	[[ $output == *'--pages: 0 is not a number from 1 to 4096'* ]]
+	run -64 "$bench" tlb --cpus=0,1
+	[[ $output == *"unrecognized option '--cpus=0,1'"* ]]
+	run -64 taskset -c "$(one_cpu)" "$bench" tlb --siblings=1
+	[[ $output == *'--siblings: 1 and the caller need 2 CPUs, and 1 is ours'* ]]
 }
 
 @test "ipc: every engine runs or says why not" {
@@ -96,6 +109,57 @@ of_json() {
 	[[ $output == *'in place is ahead of everything that copies and sleeps'* ]]
 }
 
+@test "tlb: every engine makes pages read-only, or says why not" {
+	tiny tlb --pages 1,8 --siblings 0
+	of_json '.command == "tlb" and (.cells | map([.pages, .siblings])) ==
+		[[1, 0], [8, 0]]'
+	of_json '[.cells[] | .pages as $n | .engines[] | .status == "ok" and
+		.median > 0 and (.per_page * $n - .median | fabs) < 1 and
+		.cpu.again > 0 or .status == "skipped" and
+		(.reason | length) > 0] | all'
+	of_json '[.cells[].engines[] | select(.name | IN("fastos-posix",
+		"mprotect", "mprotect-private", "null")).status == "ok"] | all'
+	of_json '[.cells[].engines[] | select(.name == "mprotect").vs_mprotect ==
+		1] | all'
+	of_json '[.cells[].engines[] | select(.name == "null").faults] |
+		unique == [{ down: 0, again: 0 }]'
+}
+
+@test "tlb: beside a busy thread no interrupt is told that was none" {
+	[[ $(nproc) -gt 1 ]] || skip "one CPU"
+	run -0 tiny tlb --pages 16 --siblings 1 --counts --engines mprotect,null
+	[[ $output == *'16 pages, 1 sibling'* ]]
+	# Other processes have theirs, so how many is for guests to say.
+	of_json '[.cells[0].engines[].ipis | .TLB >= 0 and .CAL >= 0] | all'
+	[[ $output == *'interrupts to each for 16 pages: mprotect '* ||
+		$output == *'flushes TLBs without interrupts'* ]]
+}
+
+@test "tlb: peers are measured up to 512 pages" {
+	run -0 tiny tlb --pages 513 --siblings 0 --engines mprotect,null
+	[[ $output == *'skipped: takes too long with as many pages: mprotect'* ]]
+	of_json '[.cells[0].engines[].status] == ["skipped", "ok"]'
+}
+
+@test "tlb: an engine that downgrades nothing is found out" {
+	with_fault tlb_peers.c 's/return protect(c, PROT_READ);/return 0;/'
+	run -1 tiny tlb --pages 8 --siblings 0 --engines mprotect,null
+	[[ $output == *'FAILED: client: no downgrade: 8 of 8 pages took a store'* ]]
+	of_json '[.cells[0].engines[].status] == ["failed", "ok"]'
+}
+
+@test "tlb: an engine that downgrades all but one page is found out" {
+	with_fault tlb_peers.c 's/for (size_t i = 0; i < c->size; i++) {/for (size_t i = 1; i < c->size; i++) {/'
+	run -1 tiny tlb --pages 8 --siblings 0 --engines mprotect
+	[[ $output == *'no downgrade: 1 of 8 pages took a store'* ]]
+}
+
+@test "tlb: an engine that downgrades more than was asked is found out" {
+	with_fault tlb_peers.c 's/mprotect(tlb_page(c, i), PAGE, prot)/mprotect(tlb_page(c, i), 2 * PAGE, prot)/'
+	run -1 tiny tlb --pages 8 --siblings 0 --engines mprotect
+	[[ $output == *'downgraded too much: 8 of 8 pages'* ]]
+}
+
 @test "what needs the module is skipped, and fails where it is required" {
 	[[ ! -e /dev/fastos ]] || skip "the module is here"
 	tiny bulk --sizes 4K --cpus 0,0 --engines fastos-block
@@ -103,6 +167,9 @@ of_json() {
 		.reason == "no module (ENOENT)"'
 	run -1 tiny bulk --sizes 4K --cpus 0,0 --engines fastos-block \
 		--require-fastos
+	tiny tlb --pages 8 --siblings 0 --engines fastos
+	of_json '.cells[0].engines[0].reason == "no module (ENOENT)"'
+	run -1 tiny tlb --pages 8 --siblings 0 --engines fastos --require-fastos
 }
 
 # with_fault FILE SED-SCRIPT: fosbench with a line of an engine spoilt, in $bench

@@ -83,6 +83,16 @@ checked() {
 	[[ $output == *'RED bulk fastos-block: 8000 to 8401 instructions, by size'* ]]
 }
 
+@test "figures of tlb are instructions of a page" {
+	echo '{"command": "tlb", "hog": false, "machine": {}, "cells": [{
+		"pages": 64, "engines": [{ "name": "mprotect", "status": "ok",
+		"class": "posix", "per_page": 3000.4, "traps": { "down": 64 },
+		"ipis": { "RES": 0, "CAL": 0.01, "TLB": 0 } }] }] }' |
+		jq -s -e -f "$top/tools/counts-figures.jq" --argjson cpus 1 \
+		--arg compiler '' --arg qemu '' |
+		jq -e '.posix == { "tlb mprotect 64": [3000, 6400, 0, 1] }'
+}
+
 @test "a call dearer than the best POSIX engine is red without any baseline" {
 	echo '{"baselines": []}' >"$base"
 	checked 1 9.9.9 7000 6900
