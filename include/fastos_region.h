@@ -29,7 +29,7 @@ extern "C" {
 /* Largest region, in bytes. */
 #define FOS_REGION_MAX		(1ULL << 36)
 /*
- * What fos_mmap() maps: a guard page follows that may not be touched.  mlock(),
+ * What fos_mmap() maps: a guard page follows that may not be touched.
  * mbind(), mprotect() and the like take the whole mapping or nothing.
  */
 #define FOS_REGION_MAP_BYTES(bytes)	((bytes) + 4096)

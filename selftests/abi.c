@@ -5,7 +5,7 @@
  */
 #include <sys/resource.h>
 
-#include "abi.h"
+#include "abi_region.h"
 #include "kselftest_harness.h"
 
 #define DEPTH		4
@@ -104,21 +104,30 @@ union args {
 	struct fos_chan_create create;
 	struct fos_chan_bell_wait bell_wait;
 	struct fos_chan_withdraw withdraw;
+	struct fos_region_create region;
+	struct fos_region_share share;
+	struct fos_tlb_protectv protectv;
 	unsigned char bytes[ARGS_MAX];
 };
+
+enum object { OF_NODE, OF_ENDPOINT, OF_REGION, OBJECTS };
 
 struct spec {
 	const char *name;
 	unsigned int cmd;
-	bool on_node;
+	enum object on;
 };
 
 static const struct spec specs[] = {
-	{ "query of the node", FOS_IOC_CORE_QUERY, true },
-	{ "query of an endpoint", FOS_IOC_CORE_QUERY, false },
-	{ "create", FOS_IOC_CHAN_CREATE, true },
-	{ "bell_wait", FOS_IOC_CHAN_BELL_WAIT, false },
-	{ "withdraw", FOS_IOC_CHAN_WITHDRAW, false },
+	{ "query of the node", FOS_IOC_CORE_QUERY, OF_NODE },
+	{ "query of an endpoint", FOS_IOC_CORE_QUERY, OF_ENDPOINT },
+	{ "query of a region", FOS_IOC_CORE_QUERY, OF_REGION },
+	{ "create", FOS_IOC_CHAN_CREATE, OF_NODE },
+	{ "bell_wait", FOS_IOC_CHAN_BELL_WAIT, OF_ENDPOINT },
+	{ "withdraw", FOS_IOC_CHAN_WITHDRAW, OF_ENDPOINT },
+	{ "create of a region", FOS_IOC_REGION_CREATE, OF_NODE },
+	{ "share", FOS_IOC_REGION_SHARE, OF_REGION },
+	{ "protectv", FOS_IOC_TLB_PROTECTV, OF_REGION },
 };
 
 #define for_each_spec(s) \
@@ -126,6 +135,8 @@ static const struct spec specs[] = {
 
 /* Of the endpoint under test. */
 static uint64_t ep_id;
+
+static struct fos_tlb_range a_page = { 0, FOS_PAGE_BYTES, FOS_RIGHT_READ, 0 };
 
 static unsigned int resize(unsigned int cmd, unsigned int size)
 {
@@ -142,6 +153,13 @@ static void fill_good(unsigned int cmd, union args *a)
 		/* Decided already: a good call that changes nothing. */
 		a->withdraw.seq = 1;
 		a->withdraw.id = ep_id;
+	} else if (cmd == FOS_IOC_REGION_CREATE) {
+		a->region.bytes = AREA;
+	} else if (cmd == FOS_IOC_REGION_SHARE) {
+		a->share.rights = FOS_RIGHT_READ;
+	} else if (cmd == FOS_IOC_TLB_PROTECTV) {
+		a->protectv.ranges = (uintptr_t)&a_page;
+		a->protectv.count = 1;
 	}
 }
 
@@ -149,18 +167,28 @@ static void fill_good(unsigned int cmd, union args *a)
 static long call_it(int fd, unsigned int cmd, void *args)
 {
 	long ret = RESULT(ioctl(fd, cmd, args));
-	struct fos_chan_create *a = args;
+	union args *a = args;
 
 	if (!ret && _IOC_NR(cmd) == _IOC_NR(FOS_IOC_CHAN_CREATE)) {
-		close(a->fd[0]);
-		close(a->fd[1]);
+		close(a->create.fd[0]);
+		close(a->create.fd[1]);
+	} else if (!ret && _IOC_NR(cmd) == _IOC_NR(FOS_IOC_REGION_CREATE)) {
+		close(a->region.fd);
+	} else if (!ret && _IOC_NR(cmd) == _IOC_NR(FOS_IOC_REGION_SHARE)) {
+		close(a->share.fd);
 	}
 	return ret;
+}
+
+static int fd_of(enum object on, int node, int ep, int region)
+{
+	return on == OF_NODE ? node : on == OF_REGION ? region : ep;
 }
 
 FIXTURE(abi) {
 	int node;
 	int ep[2];
+	int region;
 	union args *a;
 };
 
@@ -173,6 +201,8 @@ FIXTURE_SETUP(abi)
 	ASSERT_EQ(0, raw_create(DEPTH, AREA, self->ep));
 	ASSERT_EQ(0, ioctl(self->ep[0], FOS_IOC_CORE_QUERY, &q));
 	ep_id = q.id;
+	self->region = make_region(AREA);
+	ASSERT_LE(0, self->region);
 	self->a = malloc(sizeof(*self->a));
 	ASSERT_NE(NULL, self->a);
 }
@@ -182,10 +212,11 @@ FIXTURE_TEARDOWN(abi)
 	free(self->a);
 	close(self->ep[0]);
 	close(self->ep[1]);
+	close(self->region);
 	close(self->node);
 }
 
-#define FD_OF(s)	((s)->on_node ? self->node : self->ep[0])
+#define FD_OF(s)	fd_of((s)->on, self->node, self->ep[0], self->region)
 
 TEST_F(abi, good_calls_succeed)
 {
@@ -195,62 +226,6 @@ TEST_F(abi, good_calls_succeed)
 		fill_good(s->cmd, self->a);
 		EXPECT_EQ(0, call_it(FD_OF(s), s->cmd, self->a))
 			TH_LOG("%s", s->name);
-	}
-}
-
-/* ---- what they tell --------------------------------------------------- */
-
-TEST_F(abi, query_of_the_node_tells_features_and_limits)
-{
-	struct fos_core_query q = {};
-
-	ASSERT_EQ(0, ioctl(self->node, FOS_IOC_CORE_QUERY, &q));
-	EXPECT_EQ(FOS_ABI, q.abi);
-	EXPECT_EQ(FOS_KIND_NODE, q.kind);
-	EXPECT_EQ(FOS_FEAT_CHAN | FOS_FEAT_CLAIMS_KERNEL, q.features);
-	EXPECT_EQ(FOS_CHAN_DEPTH_MAX, q.depth_max);
-	EXPECT_EQ(FOS_CHAN_AREA_MAX, q.area_max);
-	EXPECT_LT(0, q.wake_ns);
-	EXPECT_EQ(0, q.flags | q.id | q.side | q.depth | q.area_bytes |
-		     q.cookie);
-}
-
-TEST_F(abi, query_of_an_endpoint_tells_which_it_is)
-{
-	struct fos_core_query q[3] = {};
-	int other[2] = { -1, -1 };
-	int i;
-
-	ASSERT_EQ(0, raw_create(16, 0, other));
-	ASSERT_EQ(0, ioctl(self->ep[0], FOS_IOC_CORE_QUERY, &q[0]));
-	ASSERT_EQ(0, ioctl(self->ep[1], FOS_IOC_CORE_QUERY, &q[1]));
-	ASSERT_EQ(0, ioctl(other[0], FOS_IOC_CORE_QUERY, &q[2]));
-	for (i = 0; i < 2; i++) {
-		EXPECT_EQ(FOS_KIND_CHAN, q[i].kind);
-		EXPECT_EQ(i, q[i].side);
-		EXPECT_EQ(DEPTH, q[i].depth);
-		EXPECT_EQ(AREA, q[i].area_bytes);
-		EXPECT_EQ(0x5eed, q[i].cookie);
-		EXPECT_EQ(FOS_ABI, q[i].abi);
-	}
-	EXPECT_NE(0, q[0].id);
-	EXPECT_EQ(q[0].id, q[1].id);
-	EXPECT_NE(q[0].id, q[2].id);
-	EXPECT_EQ(16, q[2].depth);
-	EXPECT_EQ(0, q[2].area_bytes);
-}
-
-TEST_F(abi, endpoints_are_close_on_exec_and_cannot_be_read_or_written)
-{
-	char byte = 0;
-	int i;
-
-	for (i = 0; i < 2; i++) {
-		EXPECT_EQ(FD_CLOEXEC, fcntl(self->ep[i], F_GETFD));
-		EXPECT_EQ(O_RDWR, fcntl(self->ep[i], F_GETFL) & O_ACCMODE);
-		EXPECT_EQ(-EINVAL, RESULT(read(self->ep[i], &byte, 1)));
-		EXPECT_EQ(-EINVAL, RESULT(write(self->ep[i], &byte, 1)));
-		EXPECT_GT(0, ftruncate(self->ep[i], 1 << 20));
 	}
 }
 
@@ -290,6 +265,18 @@ TEST_F(abi, unknown_bits_and_reserved_fields_are_refused)
 	EXPECT_REFUSED(self->node, FOS_IOC_CORE_QUERY, fos_core_query, flags,
 		       0);
 	EXPECT_REFUSED(ep, FOS_IOC_CORE_QUERY, fos_core_query, flags, 0);
+	EXPECT_REFUSED(self->region, FOS_IOC_CORE_QUERY, fos_core_query, flags,
+		       0);
+	EXPECT_REFUSED(self->node, FOS_IOC_REGION_CREATE, fos_region_create,
+		       flags, 0);
+	EXPECT_REFUSED(self->node, FOS_IOC_REGION_CREATE, fos_region_create,
+		       resv, 0);
+	EXPECT_REFUSED(self->region, FOS_IOC_REGION_SHARE, fos_region_share,
+		       flags, 0);
+	EXPECT_REFUSED(self->region, FOS_IOC_REGION_SHARE, fos_region_share,
+		       rights, RIGHTS_RW);
+	EXPECT_REFUSED(self->region, FOS_IOC_TLB_PROTECTV, fos_tlb_protectv,
+		       flags, 0);
 	EXPECT_REFUSED(self->node, FOS_IOC_CHAN_CREATE, fos_chan_create, flags,
 		       0);
 	EXPECT_REFUSED(self->node, FOS_IOC_CHAN_CREATE, fos_chan_create, resv,
@@ -512,12 +499,12 @@ TEST_F(abi, create_without_free_descriptors_is_emfile_and_leaves_nothing)
 
 /* ---- what is not there ------------------------------------------------ */
 
-static bool known_there(unsigned int nr, bool on_node)
+static bool known_there(unsigned int nr, enum object on)
 {
 	const struct spec *s;
 
 	for_each_spec(s) {
-		if (_IOC_NR(s->cmd) == nr && s->on_node == on_node)
+		if (_IOC_NR(s->cmd) == nr && s->on == on)
 			return true;
 	}
 	return false;
@@ -526,21 +513,21 @@ static bool known_there(unsigned int nr, bool on_node)
 TEST_F(abi, unknown_ioctls_are_enotty)
 {
 	unsigned int nr, dir;
-	bool on_node;
+	enum object on;
 	int fd;
 
 	memset(self->a, 0, sizeof(*self->a));
-	for (nr = 0; nr < 2 * 256; nr++) {
-		on_node = nr & 1;
-		fd = on_node ? self->node : self->ep[0];
-		if (known_there(nr / 2, on_node))
+	for (nr = 0; nr < 256 * OBJECTS; nr++) {
+		on = nr % OBJECTS;
+		fd = fd_of(on, self->node, self->ep[0], self->region);
+		if (known_there(nr / OBJECTS, on))
 			continue;
 		for (dir = 0; dir < 4; dir++)
 			EXPECT_EQ(-ENOTTY,
 				  RESULT(ioctl(fd, _IOC(dir, FOS_IOC_MAGIC,
-							nr / 2, 40),
+							nr / OBJECTS, 40),
 					       self->a)))
-				TH_LOG("nr %#x dir %u", nr / 2, dir);
+				TH_LOG("nr %#x dir %u", nr / OBJECTS, dir);
 	}
 }
 
@@ -569,15 +556,21 @@ TEST_F(abi, a_wrong_direction_or_magic_is_enotty)
 
 TEST_F(abi, each_ioctl_belongs_to_one_kind_of_descriptor)
 {
-	fill_good(FOS_IOC_CHAN_CREATE, self->a);
-	EXPECT_EQ(-ENOTTY, RESULT(ioctl(self->ep[0], FOS_IOC_CHAN_CREATE,
-					self->a)));
-	fill_good(FOS_IOC_CHAN_BELL_WAIT, self->a);
-	EXPECT_EQ(-ENOTTY, RESULT(ioctl(self->node, FOS_IOC_CHAN_BELL_WAIT,
-					self->a)));
-	fill_good(FOS_IOC_CHAN_WITHDRAW, self->a);
-	EXPECT_EQ(-ENOTTY, RESULT(ioctl(self->node, FOS_IOC_CHAN_WITHDRAW,
-					self->a)));
+	const struct spec *s;
+	enum object on;
+
+	for_each_spec(s) {
+		fill_good(s->cmd, self->a);
+		for (on = OF_NODE; on < OBJECTS; on++) {
+			if (known_there(_IOC_NR(s->cmd), on))
+				continue;
+			EXPECT_EQ(-ENOTTY, call_it(fd_of(on, self->node,
+							 self->ep[0],
+							 self->region),
+						   s->cmd, self->a))
+				TH_LOG("%s", s->name);
+		}
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -81,10 +81,7 @@ static bool store_once(struct writer *w, int i, int null_fd)
 			abort();
 		return pread(null_fd, (void *)word, 8, 8 * w->nth) == 8;
 	}
-	if (sigsetjmp(touch_env, 0))
-		return false;
-	++*word;
-	return true;
+	return !TOUCH(++*word);
 }
 
 static void *write_on(void *arg)

@@ -165,14 +165,14 @@ static inline long value_in(const char *text, const char *name)
 
 static inline long stat_of(const char *name)
 {
-	char text[1024];
+	char text[4096];
 
 	if (read_text(DEBUGFS "stats", text, sizeof(text)) < 0)
 		return -1;
 	return value_in(text, name);
 }
 
-/* Channels, pages and users that the module has right now. */
+/* Channels, regions, pages and users that the module has right now. */
 static inline long objects_live(void)
 {
 	char text[256];
@@ -180,7 +180,7 @@ static inline long objects_live(void)
 	if (read_text(DEBUGFS "objects", text, sizeof(text)) < 0)
 		return -1;
 	return value_in(text, "chans") + value_in(text, "pages") +
-	       value_in(text, "users");
+	       value_in(text, "regions") + value_in(text, "users");
 }
 
 /*

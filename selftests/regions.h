@@ -3,55 +3,21 @@
 #ifndef FOS_SELFTESTS_REGIONS_H
 #define FOS_SELFTESTS_REGIONS_H
 
-#include <setjmp.h>
-
 #include "peers.h"
+#include "touch.h"
 
 #define PAGE		4096UL
 #define RW		(PROT_READ | PROT_WRITE)
 
-static __thread sigjmp_buf after_fault;
-static __thread volatile sig_atomic_t expects_fault;
-
-static inline void on_fault(int sig)
-{
-	if (expects_fault)
-		siglongjmp(after_fault, 1);
-	signal(sig, SIG_DFL);
-}
-
-/* In the setup of a test. */
-static inline void catch_faults(void)
-{
-	on_signal(SIGSEGV, SA_NODEFER, on_fault);
-	on_signal(SIGBUS, SA_NODEFER, on_fault);
-}
-
 static inline bool can_load(const volatile char *p)
 {
-	bool can = false;
-
-	expects_fault = 1;
-	if (!sigsetjmp(after_fault, 1)) {
-		(void)*p;
-		can = true;
-	}
-	expects_fault = 0;
-	return can;
+	return !load_at((const char *)p);
 }
 
 /* Stores what is there. */
 static inline bool can_store(volatile char *p)
 {
-	bool can = false;
-
-	expects_fault = 1;
-	if (!sigsetjmp(after_fault, 1)) {
-		*p = *p;
-		can = true;
-	}
-	expects_fault = 0;
-	return can;
+	return !TOUCH(*p = *p);
 }
 
 static inline int may(char *p)

@@ -326,14 +326,8 @@ static void *write_on(void *arg)
 {
 	struct writer *w = arg;
 
-	if (!sigsetjmp(after_fault, 1)) {
-		expects_fault = 1;
-		for (;;) {
-			(*w->word)++;
-			__atomic_store_n(&w->began, 1, __ATOMIC_RELEASE);
-		}
-	}
-	expects_fault = 0;
+	while (!TOUCH((*w->word)++))
+		__atomic_store_n(&w->began, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&w->ended, 1, __ATOMIC_RELEASE);
 	return NULL;
 }

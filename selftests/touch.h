@@ -8,35 +8,40 @@
 #include "helpers.h"
 
 static __thread sigjmp_buf touch_env;
+static __thread volatile sig_atomic_t is_touching;
 
 static inline void touch_failed(int sig)
 {
-	siglongjmp(touch_env, sig);
+	if (is_touching)
+		siglongjmp(touch_env, sig);
+	signal(sig, SIG_DFL);
 }
 
+/* In the setup of a test. */
 static inline void catch_faults(void)
 {
 	on_signal(SIGSEGV, SA_NODEFER, touch_failed);
 	on_signal(SIGBUS, SA_NODEFER, touch_failed);
 }
 
-/* 0, or the signal that the access raised. */
+/* 0, or the signal that the statement raised. */
+#define TOUCH(statement) ({ \
+	int sig_ = sigsetjmp(touch_env, 0); \
+	is_touching = !sig_; \
+	if (!sig_) \
+		statement; \
+	is_touching = 0; \
+	sig_; \
+})
+
 static inline int load_at(const void *p)
 {
-	int sig = sigsetjmp(touch_env, 0);
-
-	if (!sig)
-		(void)*(const volatile char *)p;
-	return sig;
+	return TOUCH((void)*(const volatile char *)p);
 }
 
 static inline int store_at(void *p)
 {
-	int sig = sigsetjmp(touch_env, 0);
-
-	if (!sig)
-		*(volatile char *)p = 0x5a;
-	return sig;
+	return TOUCH(*(volatile char *)p = 0x5a);
 }
 
 #endif

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # selftests/mutation: the tests notice when a safeguard is taken out.
+# budget: 1200 s
 
 load helper
 
@@ -22,3 +23,7 @@ noticed() {
 @test "a sleep without a fence is noticed" { noticed 'nofence was noticed'; }
 @test "a death that is not told is noticed" { noticed 'nodeath was noticed'; }
 @test "a withdrawal that always wins is noticed" { noticed 'nowithdraw was noticed'; }
+@test "a batch without a shootdown is noticed" { noticed 'noflush was noticed'; }
+@test "a batch that overtakes faults is noticed" { noticed 'nosettle was noticed'; }
+@test "read-only PTEs that stay dirty are noticed" { noticed 'noclean was noticed'; }
+@test "a shootdown outside of the lock is noticed" { noticed 'nolockflush was noticed'; }
