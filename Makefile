@@ -187,7 +187,7 @@ coverage: ## what tests reach, what they never call (KERNELS=: the library only)
 counts: bench vm-module ## instructions a round trip, on CPUS="1 2", against the baseline
 	$(Q)set -e; for k in $(KERNELS); do for c in $(CPUS); do \
 	echo "== $$k, $$c CPU"; \
-	tools/counts measure --kernel $$k --cpus $$c $(BUILD)/counts/$$k-$$c.json; \
+	tools/counts measure --tlb --kernel $$k --cpus $$c $(BUILD)/counts/$$k-$$c.json; \
 	done; done
 	@echo '== against bench/baseline.json'
 	$(Q)tools/counts check $(counts)

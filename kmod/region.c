@@ -79,7 +79,7 @@ static vm_fault_t fos_region_page_mkwrite(struct vm_fault *vmf)
 	}
 	/* Who does not wait for the lock has time to overtake. */
 	if (FOS_BROKEN(nosettle))
-		udelay(300);
+		fsleep(300);
 	/* Without LOCKED a page that has no mapping is faulted for ever. */
 	return VM_FAULT_LOCKED;
 }

@@ -128,7 +128,7 @@ static void fos_region_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_puts(m, "fastos:\tregion\n");
 	seq_printf(m, "id:\t%llu\n", o->region.obj.id);
 	seq_printf(m, "bytes:\t%llu\n", fos_owned_bytes(o));
-	seq_printf(m, "rights:\tread%s%s\n",
+	seq_printf(m, "rights:\t%s%s%s\n", "read",
 		   rights & FOS_RIGHT_WRITE ? ",write" : "",
 		   rights & FOS_RIGHT_OWN ? ",own" : "");
 	seq_printf(m, "maps:\t%u\n", READ_ONCE(o->nmaps));

@@ -51,13 +51,15 @@ static struct page *fos_range_next(const struct fos_owned *o,
 	return NULL;
 }
 
-#define fos_for_each_down(r, b) \
-	for ((r) = (b)->ranges; (r) < (b)->ranges + (b)->count; (r)++) \
+/* The next range that takes a right away, from @r on. */
+static struct fos_tlb_range *fos_tlb_down(const struct fos_tlb_batch *b,
+					  struct fos_tlb_range *r)
+{
+	for (; r < b->ranges + b->count; r++)
 		if (fos_range_is_down(r))
-
-#define fos_for_each_page(page, idx, o, r) \
-	for ((idx) = fos_range_first(r); \
-	     ((page) = fos_range_next(o, r, &(idx))); (idx)++)
+			return r;
+	return NULL;
+}
 
 /* ---- 1, 2: the map, and faults that it finds under way ---------------- */
 
@@ -74,12 +76,13 @@ static void fos_tlb_write_map(struct fos_tlb_batch *b)
 
 static void fos_tlb_settle(struct fos_tlb_batch *b)
 {
-	const struct fos_tlb_range *r;
+	struct fos_tlb_range *r;
 	struct page *page;
 	pgoff_t idx;
 
-	fos_for_each_down(r, b) {
-		fos_for_each_page(page, idx, b->o, r) {
+	for (r = b->ranges; (r = fos_tlb_down(b, r)); r++) {
+		idx = fos_range_first(r);
+		for (; (page = fos_range_next(b->o, r, &idx)); idx++) {
 			lock_page(page);
 			unlock_page(page);
 		}
@@ -117,11 +120,10 @@ static int fos_strip_pte(pte_t *ptep, unsigned long addr, void *data)
 /* Runs of pages that were populated; the rest cannot have a PTE. */
 static int fos_strip_range(struct fos_strip *s, const struct fos_tlb_range *r)
 {
-	pgoff_t idx, end;
-	struct page *page;
+	pgoff_t idx = fos_range_first(r), end;
 	int ret;
 
-	fos_for_each_page(page, idx, s->o, r) {
+	for (; fos_range_next(s->o, r, &idx); idx = end) {
 		for (end = idx + 1; end < fos_range_end(r); end++)
 			if (end - idx == FOS_STRIP_RUN ||
 			    !READ_ONCE(s->o->region.pages[end]))
@@ -131,7 +133,6 @@ static int fos_strip_range(struct fos_strip *s, const struct fos_tlb_range *r)
 					fos_strip_pte, s);
 		if (ret)
 			return ret;
-		idx = end - 1;
 		cond_resched();
 	}
 	return 0;
@@ -145,9 +146,9 @@ static void fos_tlb_unmap(struct fos_owned *o, pgoff_t first, pgoff_t n)
 /* Their PTEs go, with a round and a notification for each range. */
 static void fos_tlb_unmap_ranges(struct fos_tlb_batch *b)
 {
-	const struct fos_tlb_range *r;
+	struct fos_tlb_range *r;
 
-	fos_for_each_down(r, b) {
+	for (r = b->ranges; (r = fos_tlb_down(b, r)); r++) {
 		fos_tlb_unmap(b->o, fos_range_first(r),
 			      fos_range_end(r) - fos_range_first(r));
 		b->rounds++;
@@ -183,7 +184,7 @@ static void fos_tlb_shoot(struct fos_tlb_batch *b, struct mm_struct *mm)
 static u32 fos_tlb_in_mm(struct fos_tlb_batch *b, struct fos_map *map)
 {
 	struct fos_strip s = { .o = b->o, .mm = map->mm, .start = map->start };
-	const struct fos_tlb_range *r;
+	struct fos_tlb_range *r;
 	int ret = 0;
 
 	if (mm_has_notifiers(map->mm)) {
@@ -191,11 +192,8 @@ static u32 fos_tlb_in_mm(struct fos_tlb_batch *b, struct fos_map *map)
 		return FOS_TLB_BY_RANGE;
 	}
 	inc_tlb_flush_pending(map->mm);
-	fos_for_each_down(r, b) {
+	for (r = b->ranges; !ret && (r = fos_tlb_down(b, r)); r++)
 		ret = fos_strip_range(&s, r);
-		if (ret)
-			break;
-	}
 	b->pages += s.pages;
 	if (FOS_BROKEN(nolockflush))
 		mmap_read_unlock(map->mm);
@@ -301,8 +299,9 @@ static int fos_tlb_find_busy(struct fos_tlb_batch *b)
 	int ret = 0;
 	pgoff_t idx;
 
-	fos_for_each_down(r, b) {
-		fos_for_each_page(page, idx, b->o, r) {
+	for (r = b->ranges; (r = fos_tlb_down(b, r)); r++) {
+		idx = fos_range_first(r);
+		for (; (page = fos_range_next(b->o, r, &idx)); idx++) {
 			if (!fos_page_is_busy(page, &patience))
 				continue;
 			r->result = EBUSY;

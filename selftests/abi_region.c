@@ -222,7 +222,7 @@ TEST_F(region, a_copy_by_dofork_is_good_for_nothing)
 	EXPECT_EQ(0, reap(pid));
 }
 
-TEST_F(region, so_many_processes_and_no_more)
+TEST_F_TIMEOUT(region, so_many_processes_and_no_more, 200)
 {
 	uint64_t *mapped = shared(2 * sizeof(*mapped));
 	pid_t pid[FOS_REGION_MAPS_MAX];

@@ -129,7 +129,7 @@ checked() {
 @test "6.1, one CPU: a short run is within the baseline" {
 	base=$top/bench/baseline.json
 	need_module
-	"$top/tools/counts" measure --short short.json
+	"$top/tools/counts" measure --short --tlb short.json
 	run -0 counts check short.json
 	echo "$output"
 }
