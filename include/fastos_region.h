@@ -148,8 +148,10 @@ struct fos_range {
  * ENOMEM: nothing was done; without the module, where each run of equal pages is a
  * mapping of its own (vm.max_map_count), @result is ENOMEM where it failed, that of
  * the others ECANCELED, and for a moment some may have been changed;
- * E2BIG: @n; EFAULT: @ranges (without the module only NULL is told); EPERM: @rfd is
- * from fos_region_share(); EBADF: not a region; EINTR: a deadly signal.
+ * E2BIG: @n, or all ranges together are longer than FOS_REGION_MAX (then each
+ * @result is ECANCELED); EFAULT: @ranges (without the module only NULL is told);
+ * EPERM: @rfd is from fos_region_share(); EBADF: not a region; EINTR: a deadly
+ * signal.
  */
 int fos_mprotectv(int rfd, struct fos_range *ranges, unsigned int n,
 		  unsigned int flags);

@@ -67,9 +67,11 @@ static void fos_tlb_write_map(struct fos_tlb_batch *b)
 {
 	const struct fos_tlb_range *r;
 
-	for (r = b->ranges; r < b->ranges + b->count; r++)
+	for (r = b->ranges; r < b->ranges + b->count; r++) {
 		memset(&b->o->perm[fos_range_first(r)], r->rights,
 		       r->len >> PAGE_SHIFT);
+		cond_resched();
+	}
 	/* Pairs with the page's lock in faults, or with its publication there. */
 	smp_mb();
 }
@@ -375,21 +377,26 @@ static bool fos_tlb_range_ok(const struct fos_owned *o,
 /* Our own copy of the ranges: what results were. */
 static int fos_tlb_check(struct fos_tlb_batch *b)
 {
-	struct fos_tlb_range *r, *bad = NULL;
+	struct fos_tlb_range *r;
+	u64 bytes = 0;
+	int ret = 0;
 
 	for (r = b->ranges; r < b->ranges + b->count; r++) {
 		r->result = 0;
 		b->downs += fos_range_is_down(r);
 		if (!fos_tlb_range_ok(b->o, r)) {
 			r->result = EINVAL;
-			bad = r;
+			ret = -EINVAL;
+		} else {
+			bytes += r->len;
 		}
 	}
-	if (!bad)
-		return 0;
-	for (r = b->ranges; r < b->ranges + b->count; r++)
+	/* Or mmap_lock is held for ever. */
+	if (!ret && bytes > FOS_REGION_BYTES_MAX)
+		ret = -E2BIG;
+	for (r = b->ranges; ret && r < b->ranges + b->count; r++)
 		r->result = r->result ?: ECANCELED;
-	return -EINVAL;
+	return ret;
 }
 
 static long fos_tlb_protect_ranges(struct fos_tlb_batch *b, void __user *uranges)

@@ -347,13 +347,21 @@ static bool is_bad(const struct fos_range *g, uint64_t bytes)
 static int check(struct fos_range *ranges, unsigned int n, uint64_t bytes)
 {
 	unsigned int i, bad = 0;
+	uint64_t sum = 0;
+	int ret = 0;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		bad += is_bad(&ranges[i], bytes);
-	for (i = 0; bad && i < n; i++)
+		sum += bad ? 0 : ranges[i].len;
+	}
+	if (bad)
+		ret = -EINVAL;
+	else if (sum > FOS_REGION_MAX)
+		ret = -E2BIG;
+	for (i = 0; ret && i < n; i++)
 		ranges[i].result = is_bad(&ranges[i], bytes) ? EINVAL :
 							       ECANCELED;
-	return bad ? -EINVAL : 0;
+	return ret;
 }
 
 static struct span span_of(const struct fos_range *g)

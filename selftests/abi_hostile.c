@@ -6,7 +6,7 @@
  */
 #include <pthread.h>
 
-#include "abi.h"
+#include "abi_region.h"
 #include "kselftest_harness.h"
 
 #define DEPTH		4
@@ -334,12 +334,16 @@ TEST_F(hostile, whoever_holds_a_copy_of_an_endpoint_harms_only_it)
 
 static const unsigned int cmds[] = {
 	FOS_IOC_CORE_QUERY, FOS_IOC_CHAN_CREATE, FOS_IOC_CHAN_BELL_WAIT,
-	FOS_IOC_CHAN_WITHDRAW,
+	FOS_IOC_CHAN_WITHDRAW, FOS_IOC_REGION_CREATE, FOS_IOC_REGION_SHARE,
+	FOS_IOC_TLB_PROTECTV,
 };
 
 union args {
 	struct fos_chan_create create;
 	struct fos_chan_bell_wait bell_wait;
+	struct fos_region_create region;
+	struct fos_region_share share;
+	struct fos_tlb_protectv protectv;
 	uint64_t words[32];
 };
 
@@ -349,6 +353,23 @@ static uint64_t any_word(uint64_t *seed)
 	uint64_t word = rnd(seed);
 
 	return rnd_below(seed, 4) ? word & rnd_below(seed, 64) : word;
+}
+
+#define ANY_RANGES	16
+static struct fos_tlb_range any_ranges[ANY_RANGES];
+
+static void make_ranges(struct fos_tlb_protectv *a, uint64_t *seed)
+{
+	int i;
+
+	for (i = 0; i < ANY_RANGES; i++)
+		any_ranges[i] = (struct fos_tlb_range) {
+			.offset = any_word(seed) & -PAGE,
+			.len = any_word(seed) & -PAGE,
+			.rights = any_word(seed) & 7,
+		};
+	a->ranges = (uintptr_t)any_ranges;
+	a->count = rnd_below(seed, ANY_RANGES + 1);
 }
 
 static long any_ioctl(int fd, unsigned int cmd, uint64_t *seed)
@@ -362,11 +383,17 @@ static long any_ioctl(int fd, unsigned int cmd, uint64_t *seed)
 	/* The only wait without an end would be one asked for. */
 	if (cmd == FOS_IOC_CHAN_BELL_WAIT)
 		a.bell_wait.deadline_ns = rnd_below(seed, now_ns());
+	if (cmd == FOS_IOC_TLB_PROTECTV && rnd_below(seed, 4))
+		make_ranges(&a.protectv, seed);
 	ret = RESULT(ioctl(fd, _IOC(_IOC_DIR(cmd), FOS_IOC_MAGIC, _IOC_NR(cmd),
 				    size), &a));
 	if (!ret && cmd == FOS_IOC_CHAN_CREATE) {
 		close(a.create.fd[0]);
 		close(a.create.fd[1]);
+	} else if (!ret && cmd == FOS_IOC_REGION_CREATE) {
+		close(a.region.fd);
+	} else if (!ret && cmd == FOS_IOC_REGION_SHARE) {
+		close(a.share.fd);
 	}
 	return ret;
 }
@@ -385,7 +412,7 @@ static bool is_documented(long ret)
 {
 	static const int ok[] = {
 		0, EINVAL, EFAULT, E2BIG, ENOTTY, ETIMEDOUT, EPROTO, EBADF,
-		ENOMEM,
+		ENOMEM, EPERM,
 	};
 	size_t i;
 
@@ -398,15 +425,18 @@ static bool is_documented(long ret)
 TEST_F_TIMEOUT(hostile, random_arguments_get_documented_errors_only, 240)
 {
 	uint64_t seed = rnd_seed("random arguments");
-	int fd[] = { open(NODE, O_RDWR), self->peer.fd };
+	int fd[] = { open(NODE, O_RDWR), self->peer.fd, make_region(4 * PAGE) };
+	char *base = map_region(fd[2], 4 * PAGE, RW);
 	long n = rounds(20000), live, i, ret;
 	int which;
 
+	ASSERT_NE(MAP_FAILED, base);
+	memset(base, 1, 4 * PAGE);
 	live = objects_live();
 	for (i = 0; i < n; i++) {
 		which = rnd_below(&seed, ARRAY_SIZE(cmds) + 1);
 		if (which < (int)ARRAY_SIZE(cmds))
-			ret = any_ioctl(fd[i % 2], cmds[which], &seed);
+			ret = any_ioctl(fd[i % ARRAY_SIZE(fd)], cmds[which], &seed);
 		else
 			ret = any_advice(self->peer.fd, &seed);
 		ASSERT_TRUE(is_documented(ret))

@@ -265,6 +265,21 @@ TEST_F(tlb, numbers_and_flags_that_cannot_be)
 	EXPECT_EQ(RW, may(self->addr));
 }
 
+TEST_F(tlb, ranges_that_are_too_long_together_are_e2big)
+{
+	const uint64_t bytes = FOS_REGION_MAX / FOS_RANGES_MAX + PAGE;
+	struct fos_range *r = calloc(FOS_RANGES_MAX, sizeof(*r));
+	int fd = fos_region_create(bytes, 0);
+	unsigned int i;
+
+	for (i = 0; i < FOS_RANGES_MAX; i++)
+		r[i] = (struct fos_range) { 0, bytes, PROT_READ, -1 };
+	EXPECT_EQ(-E2BIG, RESULT(fos_mprotectv(fd, r, FOS_RANGES_MAX, 0)));
+	EXPECT_EQ(ECANCELED, r[0].result);
+	EXPECT_EQ(0, RESULT(fos_mprotectv(fd, r, FOS_RANGES_MAX / 4, 0)));
+	free(r);
+}
+
 static long max_map_count(void)
 {
 	char text[32];

@@ -21,6 +21,8 @@ def tlb_figure:
 def figures($class):
 	[.[] | . as $run | .cells[] | . as $cell | .engines[] |
 	 select(.status == "ok" and .class == $class) |
+	 # A few mprotect() cost what splitting and merging happens to cost.
+	 select($class == "fastos" or $run.command != "tlb" or $cell.pages >= 64) |
 	 { key: ((if $run.hog then "hog " elif $run.command == "bulk"
 		then "bulk " elif $run.command == "tlb" then "tlb "
 		elif $cell.depth > 1 then "deep "

@@ -511,14 +511,15 @@ struct fos_tlb_range {
  * struct fos_tlb_protectv - change permissions, one shootdown for each process
  * @flags:	in: must be 0
  * @ranges:	in: address of struct fos_tlb_range[]
- * @count:	in: 1 .. FOS_TLB_RANGES_MAX (else E2BIG)
+ * @count:	in: 1 .. FOS_TLB_RANGES_MAX, else EINVAL for 0, or E2BIG
  * @rounds:	out: shootdowns that were paid
  *
  * On a region, with FOS_RIGHT_OWN (else EPERM).  0: the batch is applied in every
  * process; no store through an old translation lands.  EBUSY: so it is, but
  * @result of some ranges is EBUSY: their pages have other references (I/O,
  * pins).  EINVAL with a @result of EINVAL: that range is none, nothing was done,
- * @result of the others is ECANCELED.  EINTR: killed.  EFAULT, ENOMEM, E2BIG,
+ * @result of the others is ECANCELED.  E2BIG with a @result of ECANCELED: together
+ * they are longer than FOS_REGION_BYTES_MAX.  EINTR: killed.  EFAULT, ENOMEM, E2BIG,
  * other EINVAL: nothing was done, no @result told; but EFAULT also when
  * @ranges cannot be written after all was done.
  */
