@@ -30,9 +30,27 @@ static inline void fos_vma_flags(struct vm_area_struct *vma,
 #endif
 }
 
+#ifndef FOS_HAVE_APPLY_TO_EXISTING
+static inline bool fos_has_ptes(struct mm_struct *mm, unsigned long addr)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t *pud;
+
+	if (pgd_none(*pgd))
+		return false;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(*p4d))
+		return false;
+	pud = pud_offset(p4d, addr);
+	return !pud_none(*pud) && !pmd_none(*pmd_offset(pud, addr));
+}
+#endif
+
 /*
- * 7.3 does not export apply_to_existing_page_range() any more: page tables may come to be
- * where there are none, or not for lack of memory.
+ * 7.3 does not export apply_to_existing_page_range() any more, and the other one
+ * makes page tables where there are none: look first.  With mmap_lock, and the
+ * mapping in the tree, none goes.
  */
 static inline int fos_apply_to_ptes(struct mm_struct *mm, unsigned long addr,
 				    unsigned long bytes, pte_fn_t fn, void *data)
@@ -40,7 +58,17 @@ static inline int fos_apply_to_ptes(struct mm_struct *mm, unsigned long addr,
 #ifdef FOS_HAVE_APPLY_TO_EXISTING
 	return apply_to_existing_page_range(mm, addr, bytes, fn, data);
 #else
-	return apply_to_page_range(mm, addr, bytes, fn, data);
+	const unsigned long end = addr + bytes;
+	unsigned long next;
+	int ret = 0;
+
+	for (; addr < end && !ret; addr = next) {
+		next = min(end, (addr & PMD_MASK) + PMD_SIZE);
+		if (fos_has_ptes(mm, addr))
+			ret = apply_to_page_range(mm, addr, next - addr, fn,
+						  data);
+	}
+	return ret;
 #endif
 }
 

@@ -54,16 +54,23 @@ static vm_fault_t fos_region_fault(struct vm_fault *vmf)
 		return VM_FAULT_OOM;
 	get_page(page);
 	lock_page(page);
+	/* The kernel would look for its other mappings in page->mapping. */
+	if (PageHWPoison(page)) {
+		ret = VM_FAULT_HWPOISON;
+		goto err_page;
+	}
 	/* A batch that came between has waited for the lock, or we see its map. */
 	ret = region->ops->access(vmf->vma, vmf->pgoff,
 				  vmf->flags & FAULT_FLAG_WRITE);
-	if (ret) {
-		unlock_page(page);
-		put_page(page);
-		return ret;
-	}
+	if (ret)
+		goto err_page;
 	vmf->page = page;
 	return VM_FAULT_LOCKED;
+
+err_page:
+	unlock_page(page);
+	put_page(page);
+	return ret;
 }
 
 static vm_fault_t fos_region_page_mkwrite(struct vm_fault *vmf)
@@ -131,6 +138,7 @@ int fos_region_mmap(struct fos_region *region, struct vm_area_struct *vma,
 	if (vma->vm_pgoff || vma_pages(vma) != region->npages ||
 	    (vma->vm_flags & (want | VM_EXEC)) != want)
 		return -EINVAL;
+	/* DONTEXPAND also keeps userfaultfd, mlock and khugepaged away. */
 	fos_vma_flags(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP,
 		      VM_MAYEXEC);
 	vma->vm_ops = &fos_region_vm_ops;

@@ -11,7 +11,7 @@
  * Who may read and write which page is the owner's rule, asked at every fault:
  * PTEs start clean and read-only, so a store always asks first.
  *
- * Lock order: mmap_lock -> folio lock.  The owner's callbacks run under
+ * Lock order: mmap_lock -> page lock.  The owner's callbacks run under
  * mmap_lock and must not sleep on anything that waits for user space.
  */
 #ifndef FOS_REGION_H

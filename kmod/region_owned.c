@@ -74,8 +74,9 @@ static void fos_owned_vma_close(struct vm_area_struct *vma)
 	fos_map_put(map);
 }
 
-/* Once in each mm; -EBUSY, -EMFILE. */
-static int fos_owned_list(struct fos_owned *o, struct fos_map *map)
+/* Once in each mm, and @max in all; -EBUSY, -EMFILE. */
+static int fos_owned_list(struct fos_owned *o, struct fos_map *map,
+			  unsigned int max)
 {
 	const struct fos_map *other;
 
@@ -83,7 +84,7 @@ static int fos_owned_list(struct fos_owned *o, struct fos_map *map)
 	list_for_each_entry(other, &o->maps, node)
 		if (other->mm == map->mm)
 			return -EBUSY;
-	if (o->nmaps == FOS_REGION_MAPS_MAX)
+	if (o->nmaps >= max)
 		return -EMFILE;
 	list_add_tail(&map->node, &o->maps);
 	o->nmaps++;
@@ -102,6 +103,9 @@ static int fos_owned_list(struct fos_owned *o, struct fos_map *map)
 int fos_owned_mmap(struct fos_owned *o, struct vm_area_struct *vma, u32 rights)
 {
 	const bool write = rights & FOS_RIGHT_WRITE;
+	/* Others leave room for an owner. */
+	const unsigned int max = FOS_REGION_MAPS_MAX -
+				 !(rights & FOS_RIGHT_OWN);
 	struct fos_map *map;
 	int ret;
 
@@ -119,7 +123,7 @@ int fos_owned_mmap(struct fos_owned *o, struct vm_area_struct *vma, u32 rights)
 	map->mm = vma->vm_mm;
 	map->start = vma->vm_start;
 	mmgrab(map->mm);
-	ret = fos_owned_list(o, map);
+	ret = fos_owned_list(o, map, max);
 	if (ret) {
 		fos_map_put(map);
 		return ret;

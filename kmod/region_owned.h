@@ -10,8 +10,9 @@
  * MADV_DOFORK and fork() made is not: its faults raise SIGBUS, so it has no PTEs.
  * Nor is the one that mremap() makes and drops, both under mmap_lock for writing.
  *
- * Lock order: fos_owned.batch -> folio lock -> mmap_lock -> fos_owned.lock.
- * mmap_lock -> i_mmap -> PTL are the kernel's.
+ * Lock order: fos_owned.batch -> mmap_lock -> page lock; mmap_lock ->
+ * fos_owned.lock.  A batch has no page locked when it takes mmap_lock.  mmap_lock
+ * -> i_mmap -> PTL are the kernel's.
  */
 #ifndef FOS_REGION_OWNED_H
 #define FOS_REGION_OWNED_H

@@ -41,6 +41,7 @@ static struct page *fos_range_next(const struct fos_owned *o,
 {
 	struct page *page;
 
+	cond_resched();
 	for (; *idx < fos_range_end(r); ++*idx) {
 		if (!(*idx % 1024))
 			cond_resched();
@@ -145,11 +146,17 @@ static void fos_tlb_unmap(struct fos_owned *o, pgoff_t first, pgoff_t n)
 	unmap_mapping_pages(o->region.obj.inode->i_mapping, first, n, false);
 }
 
-/* Their PTEs go, with a round and a notification for each range. */
+/*
+ * PTEs of all processes go, with a round and a notification for each range.  It
+ * needs nothing that can fail or be waited for.
+ */
 static void fos_tlb_unmap_ranges(struct fos_tlb_batch *b)
 {
 	struct fos_tlb_range *r;
 
+	if (b->unmapped)
+		return;
+	b->unmapped = true;
 	for (r = b->ranges; (r = fos_tlb_down(b, r)); r++) {
 		fos_tlb_unmap(b->o, fos_range_first(r),
 			      fos_range_end(r) - fos_range_first(r));
@@ -189,7 +196,7 @@ static u32 fos_tlb_in_mm(struct fos_tlb_batch *b, struct fos_map *map)
 	struct fos_tlb_range *r;
 	int ret = 0;
 
-	if (mm_has_notifiers(map->mm)) {
+	if (b->unmapped || mm_has_notifiers(map->mm)) {
 		fos_tlb_unmap_ranges(b);
 		return FOS_TLB_BY_RANGE;
 	}
@@ -268,25 +275,46 @@ static int fos_tlb_visit_all(struct fos_tlb_batch *b)
 			ret = fos_tlb_visit(b, b->o->turn[i]);
 		fos_map_put(b->o->turn[i]);
 	}
+	/* Killed: the map holds, and what we did not come to see must follow. */
+	if (ret)
+		fos_tlb_unmap_ranges(b);
 	return ret;
 }
 
 /* ---- 5: who else holds pages ------------------------------------------ */
 
-/* How often a batch looks again, in all, and how long it waits before, in us. */
-#define FOS_BUSY_PATIENCE	20
+/* How often a page is looked at, and how long a batch naps for all, in us. */
+#define FOS_BUSY_TRIES		20
 #define FOS_BUSY_NAP		100
+#define FOS_BUSY_NAPS		100
 
 /*
- * One reference is the region's, and each mapping has one.  Who faults has one
- * for a moment, too, and those who are refused come again and again.
+ * One reference is the region's, and each mapping has one, taken before it counts
+ * and put after: while their number stands still, what is more is somebody else's.
  */
-static bool fos_page_is_busy(struct page *page, int *patience)
+static bool fos_page_has_others(struct page *page)
 {
-	while (page_ref_count(page) > 2 + atomic_read(&page->_mapcount)) {
-		if (!*patience)
+	const int mapped = atomic_read(&page->_mapcount);
+	int refs;
+
+	smp_rmb();
+	refs = page_ref_count(page);
+	smp_rmb();
+	return refs > 2 + mapped || mapped != atomic_read(&page->_mapcount);
+}
+
+/*
+ * Who faults has a reference for a moment, too, and those who are refused come
+ * again and again; who unmaps has it until he has flushed.
+ */
+static bool fos_page_is_busy(struct page *page, int *naps)
+{
+	int tries;
+
+	for (tries = 0; fos_page_has_others(page); tries++) {
+		if (tries == FOS_BUSY_TRIES || !*naps)
 			return true;
-		--*patience;
+		--*naps;
 		fsleep(FOS_BUSY_NAP);
 	}
 	return false;
@@ -295,7 +323,7 @@ static bool fos_page_is_busy(struct page *page, int *patience)
 static int fos_tlb_find_busy(struct fos_tlb_batch *b)
 {
 	/* Pages that are being unmapped have references until they are flushed. */
-	int patience = FOS_BROKEN(nolockflush) ? 0 : FOS_BUSY_PATIENCE;
+	int naps = FOS_BROKEN(nolockflush) ? 0 : FOS_BUSY_NAPS;
 	struct fos_tlb_range *r;
 	struct page *page;
 	int ret = 0;
@@ -304,7 +332,7 @@ static int fos_tlb_find_busy(struct fos_tlb_batch *b)
 	for (r = b->ranges; (r = fos_tlb_down(b, r)); r++) {
 		idx = fos_range_first(r);
 		for (; (page = fos_range_next(b->o, r, &idx)); idx++) {
-			if (!fos_page_is_busy(page, &patience))
+			if (!fos_page_is_busy(page, &naps))
 				continue;
 			r->result = EBUSY;
 			b->o->done.busy++;

@@ -4,8 +4,8 @@
  *
  * A batch writes the permission map, then makes each address space follow:
  *
- * 1. The map.  From here on every new fault is refused what the map forbids, and
- *    nothing can fail any more: where PTEs cannot be changed they are removed.
+ * 1. The map.  From here on every new fault is refused what the map forbids.  Where
+ *    PTEs cannot be changed they are removed, also when the caller is killed.
  * 2. Settle.  A fault that was admitted by the old map holds its page's lock
  *    until its PTE stands: take and drop the lock of each page.
  * 3. PTEs.  In each mm, under mmap_lock for reading, those that the map forbids
@@ -49,6 +49,7 @@ struct fos_owned;
  * @downs: how many of them take the right to write away
  * @rounds: shootdowns so far
  * @pages: PTEs changed so far
+ * @unmapped: PTEs are gone everywhere already
  */
 struct fos_tlb_batch {
 	struct fos_owned *o;
@@ -57,6 +58,7 @@ struct fos_tlb_batch {
 	u32 downs;
 	u32 rounds;
 	u64 pages;
+	bool unmapped;
 };
 
 long fos_tlb_protectv(struct fos_owned *o, unsigned int cmd, void __user *uargs);

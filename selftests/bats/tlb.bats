@@ -15,3 +15,23 @@ proof() {
 @test "no store lands where user space has page tables of its own" {
 	proof pti=on
 }
+
+# with_outsider SERIES: what needs a device that a guest has not.
+with_outsider() {
+	local ko
+
+	ko=$(compgen -G "$build/$1.*[0-9]-amd64/fastos.ko") ||
+		skip "no module of $1 is built; make vm-module"
+	run --separate-stderr "$top/selftests/vm/vm" run --kernel "$1" --smp 2 \
+		--module "$ko" --module "$("$top/selftests/vm/build-module" "$1" \
+			SRC="$top/selftests/vm/outsider" 2>/dev/null)" \
+		-- fos-abi_tlb_peers -t a_device_is_not_given_what_is_read_only \
+		-t what_a_device_was_given_before_is_busy \
+		-t secondary_mmus_are_told_which_pages
+	echo "$output"
+	[[ $status -eq 0 && $output == *'pass:3 fail:0'* ]]
+}
+
+@test "devices and secondary MMUs, on 6.1" { with_outsider 6.1; }
+@test "devices and secondary MMUs, on 6.12" { with_outsider 6.12; }
+@test "devices and secondary MMUs, on 7.3" { with_outsider 7.3; }

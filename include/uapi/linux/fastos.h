@@ -436,7 +436,7 @@ struct fos_kside {
 /* ---- region ----------------------------------------------------------- */
 
 #define FOS_REGION_BYTES_MAX		(1ULL << 36)
-/* Processes that have it mapped. */
+/* Processes that have it mapped; the last one only by a descriptor that owns it. */
 #define FOS_REGION_MAPS_MAX		64
 
 /*
@@ -512,7 +512,8 @@ struct fos_tlb_range {
  * @flags:	in: must be 0
  * @ranges:	in: address of struct fos_tlb_range[]
  * @count:	in: 1 .. FOS_TLB_RANGES_MAX, else EINVAL for 0, or E2BIG
- * @rounds:	out: shootdowns that were paid
+ * @rounds:	out: shootdowns that were paid, one for each process, or for each range
+ *		where a process has secondary MMUs
  *
  * On a region, with FOS_RIGHT_OWN (else EPERM).  0: the batch is applied in every
  * process; no store through an old translation lands.  EBUSY: so it is, but
@@ -521,7 +522,8 @@ struct fos_tlb_range {
  * @result of the others is ECANCELED.  E2BIG with a @result of ECANCELED: together
  * they are longer than FOS_REGION_BYTES_MAX.  EINTR: killed.  EFAULT, ENOMEM, E2BIG,
  * other EINVAL: nothing was done, no @result told; but EFAULT also when
- * @ranges cannot be written after all was done.
+ * @ranges or this struct cannot be written after all was done.  It waits for the
+ * mmap_lock of each process that has the region mapped.
  */
 struct fos_tlb_protectv {
 	__u64 flags;
