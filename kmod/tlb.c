@@ -36,14 +36,14 @@ static pgoff_t fos_range_end(const struct fos_tlb_range *r)
 }
 
 /* The next page of a range that is to be made read-only, or NULL. */
-static struct page *fos_range_next(const struct fos_owned *o,
+static struct page *fos_range_next(struct fos_tlb_batch *b,
 				   const struct fos_tlb_range *r, pgoff_t *idx)
 {
+	const struct fos_owned *o = b->o;
 	struct page *page;
 
-	cond_resched();
 	for (; *idx < fos_range_end(r); ++*idx) {
-		if (!(*idx % 1024))
+		if (!(++b->steps % 256))
 			cond_resched();
 		page = READ_ONCE(o->region.pages[*idx]);
 		if (page && !fos_owned_may_write(o, *idx))
@@ -85,7 +85,7 @@ static void fos_tlb_settle(struct fos_tlb_batch *b)
 
 	for (r = b->ranges; (r = fos_tlb_down(b, r)); r++) {
 		idx = fos_range_first(r);
-		for (; (page = fos_range_next(b->o, r, &idx)); idx++) {
+		for (; (page = fos_range_next(b, r, &idx)); idx++) {
 			lock_page(page);
 			unlock_page(page);
 		}
@@ -95,7 +95,7 @@ static void fos_tlb_settle(struct fos_tlb_batch *b)
 /* ---- 3, 4: in an mm --------------------------------------------------- */
 
 struct fos_strip {
-	struct fos_owned *o;
+	struct fos_tlb_batch *b;
 	struct mm_struct *mm;
 	unsigned long start;
 	u64 pages;
@@ -107,7 +107,7 @@ static int fos_strip_pte(pte_t *ptep, unsigned long addr, void *data)
 	pte_t pte = *ptep;
 
 	if (!pte_present(pte) || !(pte_write(pte) || pte_dirty(pte)) ||
-	    fos_owned_may_write(s->o, (addr - s->start) >> PAGE_SHIFT))
+	    fos_owned_may_write(s->b->o, (addr - s->start) >> PAGE_SHIFT))
 		return 0;
 	pte = pte_wrprotect(ptep_get_and_clear(s->mm, addr, ptep));
 	if (!FOS_BROKEN(noclean))
@@ -117,7 +117,7 @@ static int fos_strip_pte(pte_t *ptep, unsigned long addr, void *data)
 	return 0;
 }
 
-/* So many at most without a look at who else wants the CPU. */
+/* So many pages at most without a look at who else wants the CPU. */
 #define FOS_STRIP_RUN	4096
 
 /* Runs of pages that were populated; the rest cannot have a PTE. */
@@ -126,17 +126,18 @@ static int fos_strip_range(struct fos_strip *s, const struct fos_tlb_range *r)
 	pgoff_t idx = fos_range_first(r), end;
 	int ret;
 
-	for (; fos_range_next(s->o, r, &idx); idx = end) {
+	for (; fos_range_next(s->b, r, &idx); idx = end) {
 		for (end = idx + 1; end < fos_range_end(r); end++)
 			if (end - idx == FOS_STRIP_RUN ||
-			    !READ_ONCE(s->o->region.pages[end]))
+			    !READ_ONCE(s->b->o->region.pages[end]))
 				break;
 		ret = fos_apply_to_ptes(s->mm, s->start + (idx << PAGE_SHIFT),
 					(end - idx) << PAGE_SHIFT,
 					fos_strip_pte, s);
 		if (ret)
 			return ret;
-		cond_resched();
+		if (end - idx > 1)
+			cond_resched();
 	}
 	return 0;
 }
@@ -192,7 +193,7 @@ static void fos_tlb_shoot(struct fos_tlb_batch *b, struct mm_struct *mm)
 /* With mmap_lock: PTEs and shootdown. */
 static u32 fos_tlb_in_mm(struct fos_tlb_batch *b, struct fos_map *map)
 {
-	struct fos_strip s = { .o = b->o, .mm = map->mm, .start = map->start };
+	struct fos_strip s = { .b = b, .mm = map->mm, .start = map->start };
 	struct fos_tlb_range *r;
 	int ret = 0;
 
@@ -331,7 +332,7 @@ static int fos_tlb_find_busy(struct fos_tlb_batch *b)
 
 	for (r = b->ranges; (r = fos_tlb_down(b, r)); r++) {
 		idx = fos_range_first(r);
-		for (; (page = fos_range_next(b->o, r, &idx)); idx++) {
+		for (; (page = fos_range_next(b, r, &idx)); idx++) {
 			if (!fos_page_is_busy(page, &naps))
 				continue;
 			r->result = EBUSY;

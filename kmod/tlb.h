@@ -49,6 +49,7 @@ struct fos_owned;
  * @downs: how many of them take the right to write away
  * @rounds: shootdowns so far
  * @pages: PTEs changed so far
+ * @steps: pages looked at, for making way now and then
  * @unmapped: PTEs are gone everywhere already
  */
 struct fos_tlb_batch {
@@ -58,6 +59,7 @@ struct fos_tlb_batch {
 	u32 downs;
 	u32 rounds;
 	u64 pages;
+	u32 steps;
 	bool unmapped;
 };
 

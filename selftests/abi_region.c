@@ -225,12 +225,13 @@ TEST_F(region, a_copy_by_dofork_is_good_for_nothing)
 
 TEST_F_TIMEOUT(region, so_many_processes_and_no_more, 200)
 {
-	uint64_t *mapped = shared(2 * sizeof(*mapped));
+	uint64_t *mapped = shared(sizeof(*mapped));
 	pid_t pid[FOS_REGION_MAPS_MAX];
 	uint32_t rounds = 0;
-	char *p;
-	int i;
+	char *p, byte;
+	int end[2], i;
 
+	ASSERT_EQ(0, pipe(end));
 	for (i = 0; i < FOS_REGION_MAPS_MAX; i++) {
 		pid[i] = spawn();
 		if (pid[i])
@@ -240,15 +241,18 @@ TEST_F_TIMEOUT(region, so_many_processes_and_no_more, 200)
 			_exit(2);
 		if (p != MAP_FAILED && store_at(p))
 			_exit(3);
-		__atomic_fetch_add(&mapped[0], 1, __ATOMIC_SEQ_CST);
-		wait_for(&mapped[1], 1);
+		__atomic_fetch_add(mapped, 1, __ATOMIC_SEQ_CST);
+		/* All together, when the parent closes its end. */
+		close(end[1]);
+		if (read(end[0], &byte, 1))
+			_exit(4);
 		_exit(p == MAP_FAILED ? 1 : store_at(p) != SIGSEGV);
 	}
-	ASSERT_TRUE(wait_for(&mapped[0], FOS_REGION_MAPS_MAX));
+	ASSERT_TRUE(wait_for(mapped, FOS_REGION_MAPS_MAX));
 	/* One round in each process. */
 	EXPECT_EQ(0, protect_scattered(self->fd, 0, 2, 4, RIGHTS_RO, &rounds));
 	EXPECT_EQ(FOS_REGION_MAPS_MAX, rounds);
-	mapped[1] = 1;
+	close(end[1]);
 	for (rounds = i = 0; i < FOS_REGION_MAPS_MAX; i++)
 		rounds += reap(pid[i]);
 	EXPECT_EQ(1, rounds);
