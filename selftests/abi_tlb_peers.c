@@ -213,6 +213,113 @@ TEST_F(peers, a_poisoned_page_kills_who_touches_it_and_nobody_else)
 	EXPECT_EQ(SIGSEGV, store_at(self->base + PAGE));
 }
 
+/* ---- allocations that fail -------------------------------------------- */
+
+#define FAIL_NTH	"/proc/thread-self/fail-nth"
+
+/* Also those that may wait, and of pages. */
+static void fail_all_kinds(void)
+{
+	write_text("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
+	write_text("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
+	write_text("/sys/kernel/debug/fail_page_alloc/min-order", "0");
+}
+
+/* From now on this thread's n-th allocation, or copy from or to it, fails. */
+static bool fail_nth(int n)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", n);
+	return !write_text(FAIL_NTH, text);
+}
+
+/* Did it come to that?  And no more of it. */
+static bool has_failed(void)
+{
+	char text[16] = "";
+	bool failed = read_text(FAIL_NTH, text, sizeof(text)) > 0 &&
+		      !atoi(text);
+
+	fail_nth(0);
+	return failed;
+}
+
+enum step { MAKE_CHANNEL, MAKE_REGION, SHARE, MAP, DOWNGRADE, STEPS };
+
+/* 0, or an errno; what it makes is gone afterwards. */
+static int do_step(enum step step, int fd)
+{
+	int made[2] = { -1, -1 }, ret = 0;
+	char *p;
+
+	switch (step) {
+	case MAKE_CHANNEL:
+		ret = raw_create(4, 8192, made);
+		close(made[1]);
+		break;
+	case MAKE_REGION:
+		made[0] = make_region(BYTES);
+		break;
+	case SHARE:
+		made[0] = share_region(fd, RIGHTS_RO);
+		break;
+	case MAP:
+		p = map_region(fd, BYTES, RW);
+		ret = p == MAP_FAILED ? errno : 0;
+		if (!ret)
+			unmap_region(p, BYTES);
+		break;
+	default:
+		ret = -protect_scattered(fd, 0, 1, PAGES, RIGHTS_RO, NULL);
+	}
+	if (made[0] < -1)
+		ret = -made[0];
+	close(made[0]);
+	return ret;
+}
+
+/* EFAULT is also that results could not be told. */
+static bool is_all_or_none(char *base, int ret)
+{
+	int i, writable = 0;
+
+	for (i = 0; i < PAGES; i++)
+		writable += !store_at(base + i * PAGE);
+	return ret == EFAULT ? writable % PAGES == 0 :
+	       writable == (ret ? PAGES : 0);
+}
+
+/* Each of them in turn: an error, nothing half-done, and nothing left behind. */
+TEST_F_TIMEOUT(peers, allocations_that_fail_are_told, 300)
+{
+	int fd = make_region(BYTES), ret, n;
+	long live = objects_live();
+	enum step step;
+	bool failed;
+
+	if (!fail_nth(0))
+		SKIP(return, "no fault injection in this kernel");
+	fail_all_kinds();
+	for (step = 0; step < STEPS; step++) {
+		for (failed = true, n = 1; failed; n++) {
+			ASSERT_EQ(0, protect(self->fd, 0, PAGES, RIGHTS_RW));
+			fail_nth(n);
+			ret = do_step(step, step == DOWNGRADE ? self->fd : fd);
+			failed = has_failed();
+			EXPECT_TRUE(!ret || (failed && (ret == ENOMEM ||
+							ret == ENFILE ||
+							ret == EFAULT)))
+				TH_LOG("step %d, allocation %d: %d", step, n,
+				       ret);
+			if (step == DOWNGRADE)
+				EXPECT_TRUE(is_all_or_none(self->base, ret));
+		}
+		printf("# step %d: %d allocations\n", step, n - 2);
+	}
+	EXPECT_EQ(live, objects_left(live));
+}
+
 /* ---- who pays --------------------------------------------------------- */
 
 #define CGROUP		"/tmp/cgroup"
