@@ -298,8 +298,10 @@ static bool fos_page_has_others(struct page *page)
 	const int mapped = atomic_read(&page->_mapcount);
 	int refs;
 
+	/* Between two looks at the number of mappings; faults and zaps order. */
 	smp_rmb();
 	refs = page_ref_count(page);
+	/* As above. */
 	smp_rmb();
 	return refs > 2 + mapped || mapped != atomic_read(&page->_mapcount);
 }

@@ -109,8 +109,10 @@ static ssize_t outsider_read(struct file *file, char __user *buf, size_t n,
 
 static int outsider_open(struct inode *inode, struct file *file)
 {
-	file->private_data = kzalloc(sizeof(struct outsider), GFP_KERNEL);
-	return file->private_data ? 0 : -ENOMEM;
+	struct outsider *o = kzalloc(sizeof(*o), GFP_KERNEL);
+
+	file->private_data = o;
+	return o ? 0 : -ENOMEM;
 }
 
 static int outsider_release(struct inode *inode, struct file *file)
