@@ -171,6 +171,16 @@ static void raise_ceiling(void)
 		   "10000");
 }
 
+/* A region, mapped; NULL if there is none. */
+static struct stage *set_stage(int *fd, char **base)
+{
+	catch_faults();
+	raise_ceiling();
+	*fd = make_region(REGION);
+	*base = map_region(*fd, REGION, RW);
+	return *base == MAP_FAILED ? NULL : shared(sizeof(struct stage));
+}
+
 /*
  * Pages that somebody faults at this very moment may be told as busy: it was
  * done all the same.
@@ -198,13 +208,8 @@ FIXTURE_SETUP(tlb)
 {
 	if (online_cpus() < 2)
 		SKIP(return, "one CPU has nobody to shoot at");
-	catch_faults();
-	raise_ceiling();
-	self->fd = make_region(REGION);
-	ASSERT_LE(0, self->fd);
-	self->base = map_region(self->fd, REGION, RW);
-	ASSERT_NE(MAP_FAILED, self->base);
-	self->stage = shared(sizeof(*self->stage));
+	self->stage = set_stage(&self->fd, &self->base);
+	ASSERT_NE(NULL, self->stage);
 }
 
 FIXTURE_TEARDOWN(tlb)
@@ -266,13 +271,8 @@ FIXTURE_SETUP(proof)
 		SKIP(return, "one CPU has nobody to shoot at");
 	if (variant->flag && !cpu_has(variant->flag))
 		SKIP(return, "this CPU has no %s", variant->flag);
-	catch_faults();
-	raise_ceiling();
-	self->fd = make_region(REGION);
-	ASSERT_LE(0, self->fd);
-	self->base = map_region(self->fd, REGION, RW);
-	ASSERT_NE(MAP_FAILED, self->base);
-	self->stage = shared(sizeof(*self->stage));
+	self->stage = set_stage(&self->fd, &self->base);
+	ASSERT_NE(NULL, self->stage);
 }
 
 FIXTURE_TEARDOWN(proof)
