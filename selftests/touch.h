@@ -24,9 +24,16 @@ static inline void catch_faults(void)
 	on_signal(SIGBUS, SA_NODEFER, touch_failed);
 }
 
+/* Under the thread sanitizer SA_NODEFER is without effect; else a trap is spared. */
+#ifdef __SANITIZE_THREAD__
+#define TOUCH_SAVES_MASK	1
+#else
+#define TOUCH_SAVES_MASK	0
+#endif
+
 /* 0, or the signal that the statement raised. */
 #define TOUCH(statement) ({ \
-	int sig_ = sigsetjmp(touch_env, 0); \
+	int sig_ = sigsetjmp(touch_env, TOUCH_SAVES_MASK); \
 	is_touching = !sig_; \
 	if (!sig_) \
 		statement; \
