@@ -516,37 +516,6 @@ static int fos_chan_open(struct fos_chan *chan, struct file *file[2])
 	return 0;
 }
 
-/* Numbers first, then user space learns them, then they come to life. */
-static int fos_chan_install(struct fos_chan_create *a, unsigned int cmd,
-			    void __user *uargs, struct file *file[2])
-{
-	int fd[2];
-	int ret;
-
-	fd[0] = get_unused_fd_flags(O_CLOEXEC);
-	if (fd[0] < 0)
-		return fd[0];
-	fd[1] = get_unused_fd_flags(O_CLOEXEC);
-	if (fd[1] < 0) {
-		ret = fd[1];
-		goto err_fd0;
-	}
-	a->fd[0] = fd[0];
-	a->fd[1] = fd[1];
-	ret = fos_args_put(a, sizeof(*a), cmd, uargs);
-	if (ret)
-		goto err_fd1;
-	fd_install(fd[0], file[0]);
-	fd_install(fd[1], file[1]);
-	return 0;
-
-err_fd1:
-	put_unused_fd(fd[1]);
-err_fd0:
-	put_unused_fd(fd[0]);
-	return ret;
-}
-
 /**
  * fos_chan_create() - FOS_IOC_CHAN_CREATE
  * @cmd: the ioctl
@@ -578,7 +547,7 @@ long fos_chan_create(unsigned int cmd, void __user *uargs)
 		return ret;
 	fos_count(chan_creates);
 	trace_chan_create(chan->region.obj.id, a.depth, a.area_bytes);
-	ret = fos_chan_install(&a, cmd, uargs, file);
+	ret = fos_obj_install(file, a.fd, 2, &a, sizeof(a), cmd, uargs);
 	if (ret) {
 		fput(file[0]);
 		fput(file[1]);

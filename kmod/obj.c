@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/file.h>
 #include <linux/fs_context.h>
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
 
+#include "core.h"
 #include "obj.h"
 
 #define FOS_FS_MAGIC	0x46415354	/* "FAST" */
@@ -141,4 +143,42 @@ struct file *fos_obj_open(struct fos_obj *obj,
 	if (IS_ERR(file))
 		iput(obj->inode);
 	return file;
+}
+
+/**
+ * fos_obj_install() - give new files their numbers, O_CLOEXEC
+ * @file: the files; still the caller's if this fails
+ * @fd: where in @args the numbers belong
+ * @n: how many
+ * @args: the ioctl's struct, which tells them to user space
+ * @size: of it, as this kernel knows it
+ * @cmd: the ioctl
+ * @uargs: the caller's struct
+ *
+ * Numbers first, then user space learns them, then they come to life.
+ *
+ * Return: 0; -EMFILE, -ENFILE, -ENOMEM; -EFAULT.
+ */
+int fos_obj_install(struct file **file, u32 *fd, int n, const void *args,
+		    size_t size, unsigned int cmd, void __user *uargs)
+{
+	int got, i, ret;
+
+	for (got = 0; got < n; got++) {
+		ret = get_unused_fd_flags(O_CLOEXEC);
+		if (ret < 0)
+			goto err;
+		fd[got] = ret;
+	}
+	ret = fos_args_put(args, size, cmd, uargs);
+	if (ret)
+		goto err;
+	for (i = 0; i < n; i++)
+		fd_install(fd[i], file[i]);
+	return 0;
+
+err:
+	while (got--)
+		put_unused_fd(fd[got]);
+	return ret;
 }

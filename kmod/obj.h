@@ -38,6 +38,8 @@ struct file *fos_obj_create(struct fos_obj *obj, const struct fos_obj_ops *ops,
 			    const struct file_operations *fops);
 struct file *fos_obj_open(struct fos_obj *obj,
 			  const struct file_operations *fops);
+int fos_obj_install(struct file **file, u32 *fd, int n, const void *args,
+		    size_t size, unsigned int cmd, void __user *uargs);
 void fos_obj_release(void);
 
 static inline struct fos_obj *fos_obj_of(const struct file *file)

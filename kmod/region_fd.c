@@ -29,25 +29,6 @@ static void fos_file_set_rights(struct file *file, u32 rights)
 	file->private_data = (void *)(unsigned long)rights;
 }
 
-/* The number first, then user space learns it, then it comes to life. */
-static int fos_region_install(void *args, size_t size, u32 *fd_out,
-			      unsigned int cmd, void __user *uargs,
-			      struct file *file)
-{
-	int fd = get_unused_fd_flags(O_CLOEXEC);
-	int ret;
-
-	if (fd < 0)
-		return fd;
-	*fd_out = fd;
-	ret = fos_args_put(args, size, cmd, uargs);
-	if (ret)
-		put_unused_fd(fd);
-	else
-		fd_install(fd, file);
-	return ret;
-}
-
 /* ---- on a region ------------------------------------------------------ */
 
 static long fos_region_query(struct file *file, unsigned int cmd,
@@ -84,7 +65,7 @@ static long fos_region_share(struct file *file, unsigned int cmd,
 	if (IS_ERR(other))
 		return PTR_ERR(other);
 	fos_file_set_rights(other, a.rights);
-	ret = fos_region_install(&a, sizeof(a), &a.fd, cmd, uargs, other);
+	ret = fos_obj_install(&other, &a.fd, 1, &a, sizeof(a), cmd, uargs);
 	if (ret)
 		fput(other);
 	return ret;
@@ -187,7 +168,7 @@ long fos_region_create(unsigned int cmd, void __user *uargs)
 	i_size_write(file_inode(file), a.bytes);
 	fos_count(region_creates);
 	trace_region_create(o->region.obj.id, a.bytes);
-	ret = fos_region_install(&a, sizeof(a), &a.fd, cmd, uargs, file);
+	ret = fos_obj_install(&file, &a.fd, 1, &a, sizeof(a), cmd, uargs);
 	if (ret)
 		fput(file);
 	return ret;
