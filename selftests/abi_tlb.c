@@ -69,7 +69,7 @@ static volatile uint64_t *word_at(char *base, int i, int nth)
 }
 
 /* False: it was refused. */
-static bool store_once(struct writer *w, int i, int null_fd)
+static bool store_once(struct writer *w, int i, int values)
 {
 	volatile uint64_t *word = word_at(w->base, i, w->nth);
 
@@ -77,9 +77,9 @@ static bool store_once(struct writer *w, int i, int null_fd)
 		/* A value that is another one each time. */
 		uint64_t lap = w->stage->on[w->nth];
 
-		if (pwrite(null_fd, &lap, 8, 8 * w->nth) != 8)
+		if (pwrite(values, &lap, 8, 8 * w->nth) != 8)
 			abort();
-		return pread(null_fd, (void *)word, 8, 8 * w->nth) == 8;
+		return pread(values, (void *)word, 8, 8 * w->nth) == 8;
 	}
 	return !TOUCH(++*word);
 }
@@ -302,10 +302,10 @@ TEST_F_TIMEOUT(proof, no_store_of_another_process_lands_after_return, 300)
 	if (!pid) {
 		char *base = map_region(self->fd, REGION, RW);
 
-		start_writers(self->w, s, base, variant->pages, variant->way);
-		stop_writers(self->w, 0 * wait_for(&s->stop, 1));
-		for (n--; n >= 0; n--)
-			pthread_join(self->w[n].thread, NULL);
+		n = start_writers(self->w, s, base, variant->pages,
+				  variant->way);
+		wait_for(&s->stop, 1);
+		stop_writers(self->w, n);
 		_exit(0);
 	}
 	pin_cpu(0);
@@ -341,29 +341,13 @@ static long interrupts(const char *row)
 	return sum;
 }
 
-/* Threads that keep the other CPUs in this address space. */
-static void *spin_on(void *arg)
-{
-	struct writer *w = arg;
-
-	pin_cpu(w->nth + 1);
-	__atomic_fetch_add(&w->stage->on[w->nth], 1, __ATOMIC_RELAXED);
-	while (!__atomic_load_n(&w->stage->stop, __ATOMIC_RELAXED))
-		;
-	return NULL;
-}
-
+/* Writers of nothing, that only keep the other CPUs in this address space. */
 static int start_spinners(struct writer *w, struct stage *s)
 {
-	int n = online_cpus() - 1, i;
+	int n = start_writers(w, s, NULL, 0, IN_A_LOOP), i;
 
-	n = n > WRITERS_MAX ? WRITERS_MAX : n;
-	pin_cpu(0);
-	for (i = 0; i < n; i++) {
-		w[i] = (struct writer) { .stage = s, .nth = i };
-		pthread_create(&w[i].thread, NULL, spin_on, &w[i]);
+	for (i = 0; i < n; i++)
 		wait_for(&s->on[i], 1);
-	}
 	return n;
 }
 

@@ -8,10 +8,9 @@
  * budget: 600 s
  */
 #include <sched.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 
 #include "abi_region.h"
+#include "memgroup.h"
 #include "kselftest_harness.h"
 
 #define PAGES		256
@@ -19,7 +18,6 @@
 #define MAP_BYTES	FOS_REGION_MAP_SIZE(BYTES)
 #define WORKERS		6
 #define OPERATIONS	20000
-#define GROUP		"/tmp/cgroup/fos-chaos/"
 
 /* Shared by all. */
 struct chaos {
@@ -128,22 +126,6 @@ static int misbehave(int fd, struct chaos *c, uint64_t seed)
 
 /* ---- what happens to all ---------------------------------------------- */
 
-static void make_group(void)
-{
-	mkdir("/tmp/cgroup", 0700);
-	mount("none", "/tmp/cgroup", "cgroup2", 0, NULL);
-	write_text("/tmp/cgroup/cgroup.subtree_control", "+memory");
-	mkdir(GROUP, 0700);
-	write_text(GROUP "memory.max", "8M");
-}
-
-static void drop_group(void)
-{
-	rmdir(GROUP);
-	umount("/tmp/cgroup");
-	rmdir("/tmp/cgroup");
-}
-
 static void set_cpu(int cpu, bool on)
 {
 	char path[64];
@@ -206,6 +188,7 @@ TEST_F_TIMEOUT(chaos, everything_at_once, 3600)
 	catch_faults();
 	ASSERT_NE(MAP_FAILED, p);
 	make_group();
+	write_text(GROUP "memory.max", "8M");
 	for (step = 0; __atomic_load_n(&c->operations, __ATOMIC_RELAXED) <
 	     (uint64_t)n; step++) {
 		w = rnd_below(&seed, WORKERS);

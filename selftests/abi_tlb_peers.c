@@ -5,10 +5,9 @@
  * stands in (tlb.bats loads it).
  */
 #include <pthread.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 
 #include "abi_region.h"
+#include "memgroup.h"
 #include "vm/outsider/outsider.h"
 #include "kselftest_harness.h"
 
@@ -322,9 +321,6 @@ TEST_F_TIMEOUT(peers, allocations_that_fail_are_told, 300)
 
 /* ---- who pays --------------------------------------------------------- */
 
-#define CGROUP		"/tmp/cgroup"
-#define GROUP		CGROUP "/fos-region/"
-
 static long group_value(const char *file)
 {
 	char text[64];
@@ -338,10 +334,7 @@ TEST_F(peers, whoever_touches_a_page_first_pays_for_it)
 	char *p = map_region(fd, 256 * PAGE, RW);
 	long before;
 
-	mkdir(CGROUP, 0700);
-	if (mount("none", CGROUP, "cgroup2", 0, NULL) ||
-	    write_text(CGROUP "/cgroup.subtree_control", "+memory") ||
-	    mkdir(GROUP, 0700))
+	if (!make_group())
 		SKIP(return, "no memory controller of cgroup2");
 	ASSERT_EQ(0, write_text(GROUP "cgroup.procs", "0"));
 	before = group_value(GROUP "memory.current");
@@ -351,8 +344,7 @@ TEST_F(peers, whoever_touches_a_page_first_pays_for_it)
 	unmap_region(p, 256 * PAGE);
 	close(fd);
 	EXPECT_EQ(0, write_text(CGROUP "/cgroup.procs", "0"));
-	rmdir(GROUP);
-	umount(CGROUP);
+	drop_group();
 }
 
 TEST_HARNESS_MAIN
