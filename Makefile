@@ -40,7 +40,8 @@ export FASTOS_BUILD := $(abspath $(BUILD))
 # Exactly these files make a source tree that dkms can build.
 DKMS_SOURCES := Kbuild VERSION dkms.conf LICENSES/GPL-2.0-only.txt \
 	LICENSES/Linux-syscall-note.txt LICENSES/MIT.txt \
-	include/uapi/linux/fastos.h $(sort $(wildcard kmod/*.c kmod/*.h))
+	include/uapi/linux/fastos.h include/uapi/linux/fastos_region.h \
+	$(sort $(wildcard kmod/*.c kmod/*.h))
 
 # Short lines, or whole commands with V=1.
 ifeq ($(V),1)
@@ -213,7 +214,8 @@ install: lib bench ## library, header, manual pages, fosbench, udev rule
 	ln -sf libfastos.so.$(SOVERSION) "$$d$(libdir)/libfastos.so"; \
 	install -m 644 include/fastos.h include/fastos_region.h \
 		"$$d$(includedir)"; \
-	install -m 644 include/uapi/linux/fastos.h "$$d$(includedir)/linux"; \
+	install -m 644 include/uapi/linux/fastos.h \
+		include/uapi/linux/fastos_region.h "$$d$(includedir)/linux"; \
 	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' \
 		-e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' \
 		lib/fastos.pc.in >"$$d$(libdir)/pkgconfig/fastos.pc"; \
@@ -233,7 +235,8 @@ uninstall: ## remove what install put there, with the same DESTDIR and prefix
 		"$$d$(libdir)"/libfastos.so.$(VERSION) \
 		"$$d$(libdir)"/pkgconfig/fastos.pc "$$d$(includedir)"/fastos.h \
 		"$$d$(includedir)"/fastos_region.h \
-		"$$d$(includedir)"/linux/fastos.h "$$d$(bindir)"/fosbench \
+		"$$d$(includedir)"/linux/fastos.h \
+		"$$d$(includedir)"/linux/fastos_region.h "$$d$(bindir)"/fosbench \
 		"$$d$(udevdir)"/60-fastos.rules "$$d$(sysusersdir)"/fastos.conf; \
 	for n in 1 3 7; do for f in man/*.$$n; do \
 		rm -f "$$d$(mandir)/man$$n/$${f##*/}"; done; done

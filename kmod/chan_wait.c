@@ -13,15 +13,13 @@
  *
  * At least one of the two sees the other's store, so no wake-up is lost.
  */
-#include <linux/hrtimer.h>
-#include <linux/overflow.h>
 #include <linux/poll.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
-#include <linux/time_namespace.h>
 
 #include "break.h"
 #include "chan.h"
+#include "core.h"
 #include "stats.h"
 #include "trace.h"
 
@@ -240,33 +238,6 @@ void fos_ep_wake_all(struct fos_ep *ep)
 		  poll_to_key(EPOLLHUP | EPOLLERR | EPOLLIN | EPOLLOUT));
 }
 
-/* A time of the caller's time namespace, as the host's clock tells it. */
-static ktime_t fos_host_time(u64 ns)
-{
-	struct timespec64 offset = {};
-	s64 host;
-
-	timens_add_monotonic(&offset);
-	if (check_sub_overflow((s64)ns, (s64)timespec64_to_ns(&offset), &host))
-		return KTIME_MAX;
-	return host;
-}
-
-/* Returns false when the deadline has passed. */
-static bool fos_sleep_until(u64 deadline_ns)
-{
-	ktime_t expires;
-
-	fos_count(chan_sleeps);
-	if (deadline_ns > KTIME_MAX) {
-		schedule();
-		return true;
-	}
-	expires = fos_host_time(deadline_ns);
-	return schedule_hrtimeout_range(&expires, current->timer_slack_ns,
-					HRTIMER_MODE_ABS);
-}
-
 /*
  * Arm, look again, sleep; until it is over.  Called with the lock and in the
  * wait set, left without.
@@ -296,6 +267,7 @@ static long fos_ep_sleep(struct fos_ep *ep, struct fos_waiter *w,
 		if (ret)
 			break;
 		spin_unlock(&ep->lock);
+		fos_count(chan_sleeps);
 		in_time = fos_sleep_until(deadline_ns);
 		/* Pairs with the waker's release: it has done with @w. */
 		if (smp_load_acquire(&w->woken))

@@ -30,6 +30,56 @@ static inline void fos_vma_flags(struct vm_area_struct *vma,
 #endif
 }
 
+struct eventfd_ctx;
+
+/* 6.8 took the number away: it was always 1. */
+#ifdef FOS_HAVE_EVENTFD_SIGNAL_ONE
+#define fos_eventfd_signal(ctx)	eventfd_signal(ctx)
+#else
+#define fos_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
+#endif
+
+/*
+ * Where it was looked at what the kernel counts when a PTE of a file's page of
+ * order 0 goes: see tlb_zap.h.
+ */
+#define FOS_SERIES		(LINUX_VERSION_CODE >> 8)
+#define FOS_ZAP_IS_KNOWN	(FOS_SERIES == KERNEL_VERSION(6, 1, 0) >> 8 || \
+				 FOS_SERIES == KERNEL_VERSION(6, 12, 0) >> 8 || \
+				 FOS_SERIES == KERNEL_VERSION(7, 3, 0) >> 8)
+
+/* Pages that are mapped: by page until 6.4, by folio, with locking since 6.19. */
+static inline void fos_count_unmapped(struct page *page)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+	__mod_lruvec_page_state(page, NR_FILE_MAPPED, -1);
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+	__lruvec_stat_mod_folio(page_folio(page), NR_FILE_MAPPED, -1);
+#else
+	lruvec_stat_mod_folio(page_folio(page), NR_FILE_MAPPED, -1);
+#endif
+}
+
+/* What dec_mm_counter() does besides calling a function that is not exported. */
+static inline void fos_count_rss_gone(struct mm_struct *mm)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+	atomic_long_dec(&mm->rss_stat.count[MM_FILEPAGES]);
+#else
+	percpu_counter_dec(&mm->rss_stat[MM_FILEPAGES]);
+#endif
+}
+
+/* To the page: 6.2 spread it over CPUs. */
+static inline long fos_count_rss(struct mm_struct *mm)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+	return atomic_long_read(&mm->rss_stat.count[MM_FILEPAGES]);
+#else
+	return percpu_counter_sum(&mm->rss_stat[MM_FILEPAGES]);
+#endif
+}
+
 #ifndef FOS_HAVE_APPLY_TO_EXISTING
 static inline bool fos_has_ptes(struct mm_struct *mm, unsigned long addr)
 {

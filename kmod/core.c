@@ -4,15 +4,20 @@
 #include <linux/cred.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
+#include <linux/hrtimer.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/overflow.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/time_namespace.h>
 #include <linux/uidgid.h>
 
 #include "core.h"
 #include "stats.h"
+#include "tlb_zap.h"
 
 static uint max_objects_per_user = 4096;
 module_param(max_objects_per_user, uint, 0644);
@@ -25,6 +30,40 @@ MODULE_PARM_DESC(max_pages_per_user,
 		 "pages one uid's channels and regions may reserve without CAP_SYS_RESOURCE (default 0: half of the memory)");
 
 static u32 fos_wake_ns;
+
+/* ---- time ------------------------------------------------------------- */
+
+/* A time of the caller's time namespace, as the host's clock tells it. */
+static ktime_t fos_host_time(u64 ns)
+{
+	struct timespec64 offset = {};
+	s64 host;
+
+	timens_add_monotonic(&offset);
+	if (check_sub_overflow((s64)ns, (s64)timespec64_to_ns(&offset), &host))
+		return KTIME_MAX;
+	return host;
+}
+
+/**
+ * fos_sleep_until() - sleep in the state that was set
+ * @deadline_ns: absolute CLOCK_MONOTONIC of the caller's time namespace; above
+ *	KTIME_MAX: none
+ *
+ * Return: false when the deadline has passed.
+ */
+bool fos_sleep_until(u64 deadline_ns)
+{
+	ktime_t expires;
+
+	if (deadline_ns > KTIME_MAX) {
+		schedule();
+		return true;
+	}
+	expires = fos_host_time(deadline_ns);
+	return schedule_hrtimeout_range(&expires, current->timer_slack_ns,
+					HRTIMER_MODE_ABS);
+}
 
 /* ---- ioctl arguments -------------------------------------------------- */
 
@@ -74,7 +113,9 @@ long fos_core_query(unsigned int cmd, void __user *uargs,
 	if (q.flags)
 		return -EINVAL;
 	q = *object;
-	q.features = FOS_FEAT_CHAN | FOS_FEAT_CLAIMS_KERNEL | FOS_FEAT_REGION;
+	q.features = FOS_FEAT_CHAN | FOS_FEAT_CLAIMS_KERNEL | FOS_FEAT_REGION |
+		     FOS_FEAT_TLB_ASYNC |
+		     (fos_tlb_zap_works() ? FOS_FEAT_TLB_ZAP : 0);
 	q.abi = FOS_ABI;
 	q.depth_max = FOS_CHAN_DEPTH_MAX;
 	q.wake_ns = fos_wake_ns;

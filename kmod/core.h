@@ -50,6 +50,8 @@ long fos_core_query(unsigned int cmd, void __user *uargs,
 struct fos_user *fos_user_charge(unsigned long pages);
 void fos_user_uncharge(struct fos_user *user, unsigned long pages);
 
+bool fos_sleep_until(u64 deadline_ns);
+
 int fos_core_init(void);
 
 #endif

@@ -8,6 +8,8 @@
 #include "core.h"
 #include "region_fd.h"
 #include "stats.h"
+#include "tlb_queue.h"
+#include "tlb_zap.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -52,6 +54,10 @@ static int __init fos_init(void)
 	ret = fos_core_init();
 	if (ret)
 		return ret;
+	ret = fos_tlb_queue_start();
+	if (ret)
+		return ret;
+	fos_tlb_zap_try();
 	fos_stats_init();
 	/* Last: from here on we have users. */
 	ret = misc_register(&fos_node);
@@ -62,6 +68,7 @@ static int __init fos_init(void)
 
 err_stats:
 	fos_stats_exit();
+	fos_tlb_queue_stop();
 	return ret;
 }
 
@@ -69,6 +76,7 @@ static void __exit fos_exit(void)
 {
 	misc_deregister(&fos_node);
 	fos_stats_exit();
+	fos_tlb_queue_stop();
 }
 
 module_init(fos_init);

@@ -18,25 +18,55 @@ static struct page *fos_region_add(struct fos_region *region, pgoff_t idx,
 {
 	struct page *old = cmpxchg(&region->pages[idx], NULL, page);
 
-	if (old) {
-		put_page(page);
-		return old;
-	}
-	atomic_long_inc(&fos_live_pages);
+	if (!old)
+		return page;
+	fos_region_drop(page);
+	return old;
+}
+
+static struct page *fos_region_spare(struct fos_region *region)
+{
+	struct page *page;
+
+	if (list_empty(&region->spare))
+		return NULL;
+	guard(spinlock)(&region->lock);
+	page = list_first_entry_or_null(&region->spare, struct page, lru);
+	if (page)
+		list_del(&page->lru);
 	return page;
 }
 
-static struct page *fos_region_page(struct fos_region *region,
-				    struct vm_fault *vmf)
+static struct page *fos_region_new(struct fos_region *region,
+				   struct vm_fault *vmf)
 {
-	struct page *page = READ_ONCE(region->pages[vmf->pgoff]);
+	struct page *page = fos_region_spare(region);
 
-	if (page)
-		return page;
-	page = alloc_page_vma(FOS_REGION_GFP, vmf->vma, vmf->address);
-	if (!page)
-		return NULL;
+	if (!page) {
+		page = alloc_page_vma(FOS_REGION_GFP, vmf->vma, vmf->address);
+		if (!page)
+			return NULL;
+		atomic_long_inc(&fos_live_pages);
+	}
 	return fos_region_add(region, vmf->pgoff, page);
+}
+
+/*
+ * The page, with a reference, which as in the page cache may turn out to be that of
+ * a page which was taken out and freed meanwhile: whoever has locked it looks again
+ * whether it is here.
+ */
+static struct page *fos_region_get(struct fos_region *region,
+				   struct vm_fault *vmf)
+{
+	struct page *page;
+
+	do {
+		page = READ_ONCE(region->pages[vmf->pgoff]);
+		if (!page)
+			page = fos_region_new(region, vmf);
+	} while (page && !get_page_unless_zero(page));
+	return page;
 }
 
 static vm_fault_t fos_region_fault(struct vm_fault *vmf)
@@ -49,16 +79,18 @@ static vm_fault_t fos_region_fault(struct vm_fault *vmf)
 				  vmf->flags & FAULT_FLAG_WRITE);
 	if (ret)
 		return ret;
-	page = fos_region_page(region, vmf);
+	page = fos_region_get(region, vmf);
 	if (!page)
 		return VM_FAULT_OOM;
-	get_page(page);
 	lock_page(page);
-	/* The kernel would look for its other mappings in page->mapping. */
-	if (PageHWPoison(page)) {
-		ret = VM_FAULT_HWPOISON;
+	/* Taken out meanwhile: the next fault finds another one. */
+	ret = VM_FAULT_NOPAGE;
+	if (READ_ONCE(region->pages[vmf->pgoff]) != page)
 		goto err_page;
-	}
+	/* The kernel would look for its other mappings in page->mapping. */
+	ret = VM_FAULT_HWPOISON;
+	if (PageHWPoison(page))
+		goto err_page;
 	/* A batch that came between has waited for the lock, or we see its map. */
 	ret = region->ops->access(vmf->vma, vmf->pgoff,
 				  vmf->flags & FAULT_FLAG_WRITE);
@@ -79,7 +111,9 @@ static vm_fault_t fos_region_page_mkwrite(struct vm_fault *vmf)
 	vm_fault_t ret;
 
 	lock_page(vmf->page);
-	ret = region->ops->access(vmf->vma, vmf->pgoff, true);
+	ret = VM_FAULT_NOPAGE;
+	if (READ_ONCE(region->pages[vmf->pgoff]) == vmf->page)
+		ret = region->ops->access(vmf->vma, vmf->pgoff, true);
 	if (ret) {
 		unlock_page(vmf->page);
 		return ret;
@@ -162,7 +196,44 @@ int fos_region_init(struct fos_region *region, unsigned long npages,
 		return -ENOMEM;
 	region->npages = npages;
 	region->ops = ops;
+	spin_lock_init(&region->lock);
+	INIT_LIST_HEAD(&region->spare);
 	return 0;
+}
+
+/**
+ * fos_region_take() - take a page out; who faults there gets another one
+ * @region: the region
+ * @idx: which
+ *
+ * Return: it, or NULL; for fos_region_drop() or fos_region_reuse() when no PTE has
+ * it and no CPU can reach it.  Until then it is the caller's, lru included.
+ */
+struct page *fos_region_take(struct fos_region *region, pgoff_t idx)
+{
+	return READ_ONCE(region->pages[idx]) ?
+	       xchg(&region->pages[idx], NULL) : NULL;
+}
+
+/**
+ * fos_region_drop() - free a page that was taken out
+ * @page: it; who else has a reference keeps it
+ */
+void fos_region_drop(struct page *page)
+{
+	put_page(page);
+	atomic_long_dec(&fos_live_pages);
+}
+
+/**
+ * fos_region_reuse() - keep a page that was taken out for this region's next fault
+ * @region: the region
+ * @page: it
+ */
+void fos_region_reuse(struct fos_region *region, struct page *page)
+{
+	guard(spinlock)(&region->lock);
+	list_add(&page->lru, &region->spare);
 }
 
 /**
@@ -171,16 +242,17 @@ int fos_region_init(struct fos_region *region, unsigned long npages,
  */
 void fos_region_destroy(struct fos_region *region)
 {
+	struct page *page;
 	unsigned long idx;
 
 	for (idx = 0; idx < region->npages; idx++) {
 		if (!(idx % 1024))
 			cond_resched();
-		if (!region->pages[idx])
-			continue;
-		put_page(region->pages[idx]);
-		atomic_long_dec(&fos_live_pages);
+		if (region->pages[idx])
+			fos_region_drop(region->pages[idx]);
 	}
+	while ((page = fos_region_spare(region)))
+		fos_region_drop(page);
 	kvfree(region->pages);
 }
 
@@ -200,6 +272,7 @@ int fos_region_populate(struct fos_region *region, unsigned long npages)
 		page = alloc_page(FOS_REGION_GFP);
 		if (!page)
 			return -ENOMEM;
+		atomic_long_inc(&fos_live_pages);
 		fos_region_add(region, idx, page);
 	}
 	return 0;

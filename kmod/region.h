@@ -4,9 +4,9 @@
  *
  * A region is an object whose files are mapped whole, MAP_SHARED, once.  Its
  * pages are zeroed, unevictable, charged to the memory cgroup, allocated at
- * first touch or beforehand (fos_region_populate) and freed with the region,
- * never while anybody maps them.  The last page is the guard: it is never
- * populated.
+ * first touch or beforehand (fos_region_populate) and freed with the region, or
+ * when the owner has taken them out (fos_region_take) and no CPU can reach them any
+ * more.  The last page is the guard: it is never populated.
  *
  * Who may read and write which page is the owner's rule, asked at every fault:
  * PTEs start clean and read-only, so a store always asks first.
@@ -26,7 +26,7 @@ struct fos_region;
 /**
  * struct fos_region_ops - the owner's rules
  * @access: may this mapping read (@write false) or write page @idx?  Return 0
- *	or a VM_FAULT_* error.
+ *	or a VM_FAULT_* error.  What it answers with the page's lock counts.
  * @open: a copy of a mapping came to be (fork after MADV_DOFORK, mremap)
  * @close: a mapping is gone
  * @free: the region is gone, its pages are freed; free the rest
@@ -44,12 +44,17 @@ struct fos_region {
 	const struct fos_region_ops *ops;
 	unsigned long npages;		/* the guard included */
 	struct page **pages;
+	spinlock_t lock;		/* protects spare */
+	struct list_head spare;		/* pages that were taken out, by lru */
 };
 
 int fos_region_init(struct fos_region *region, unsigned long npages,
 		    const struct fos_region_ops *ops);
 void fos_region_destroy(struct fos_region *region);
 int fos_region_populate(struct fos_region *region, unsigned long npages);
+struct page *fos_region_take(struct fos_region *region, pgoff_t idx);
+void fos_region_drop(struct page *page);
+void fos_region_reuse(struct fos_region *region, struct page *page);
 struct file *fos_region_open(struct fos_region *region,
 			     const struct file_operations *fops);
 int fos_region_mmap(struct fos_region *region, struct vm_area_struct *vma,

@@ -9,6 +9,7 @@
 #include "region_owned.h"
 #include "stats.h"
 #include "tlb.h"
+#include "tlb_zap.h"
 #include "trace.h"
 
 static_assert(sizeof(struct fos_region_create) ==
@@ -78,9 +79,14 @@ static long fos_region_ioctl(struct file *file, unsigned int cmd,
 
 	switch (FOS_IOC_ID(cmd)) {
 	case FOS_IOC_ID(FOS_IOC_TLB_PROTECTV):
+	case FOS_IOC_ID(FOS_IOC_TLB_SUBMIT):
+	case FOS_IOC_ID(FOS_IOC_TLB_FENCE):
+	case FOS_IOC_ID(FOS_IOC_TLB_CANCEL):
+	case FOS_IOC_ID(FOS_IOC_TLB_SCAN):
+	case FOS_IOC_ID(FOS_IOC_TLB_NOTIFY):
 		if (!(fos_file_rights(file) & FOS_RIGHT_OWN))
 			return -EPERM;
-		return fos_tlb_protectv(fos_owned_of(file), cmd, uargs);
+		return fos_tlb_ioctl(file, cmd, uargs);
 	case FOS_IOC_ID(FOS_IOC_REGION_SHARE):
 		return fos_region_share(file, cmd, uargs);
 	case FOS_IOC_ID(FOS_IOC_CORE_QUERY):
@@ -120,6 +126,11 @@ static void fos_region_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, "avoided:\t%llu\n", READ_ONCE(done->avoided));
 	seq_printf(m, "busy:\t%llu\n", READ_ONCE(done->busy));
 	seq_printf(m, "worst_ns:\t%llu\n", READ_ONCE(done->worst_ns));
+	seq_printf(m, "last_ticket:\t%llu\n", READ_ONCE(o->queue.last));
+	seq_printf(m, "applied:\t%llu\n", READ_ONCE(o->queue.applied));
+	seq_printf(m, "waiting:\t%u\n", READ_ONCE(o->queue.waiting));
+	seq_printf(m, "zap:\t%s\n",
+		   fos_tlb_zap_works() ? "one round" : "range by range");
 }
 
 static const struct file_operations fos_region_fops = {
@@ -135,6 +146,29 @@ static const struct file_operations fos_region_fops = {
 /* ---- creation --------------------------------------------------------- */
 
 /**
+ * fos_region_new() - make a region and its first file, with all rights
+ * @bytes: its size, in pages
+ *
+ * Return: the file; errors of fos_owned_alloc() and fos_region_open().
+ */
+struct file *fos_region_new(u64 bytes)
+{
+	struct fos_owned *o = fos_owned_alloc(bytes);
+	struct file *file;
+
+	if (IS_ERR(o))
+		return ERR_CAST(o);
+	file = fos_region_open(&o->region, &fos_region_fops);
+	if (IS_ERR(file)) {
+		fos_owned_discard(o);
+		return file;
+	}
+	fos_file_set_rights(file, FOS_RIGHT_ALL);
+	i_size_write(file_inode(file), bytes);
+	return file;
+}
+
+/**
  * fos_region_create() - FOS_IOC_REGION_CREATE
  * @cmd: the ioctl
  * @uargs: the caller's struct fos_region_create
@@ -145,7 +179,6 @@ static const struct file_operations fos_region_fops = {
 long fos_region_create(unsigned int cmd, void __user *uargs)
 {
 	struct fos_region_create a;
-	struct fos_owned *o;
 	struct file *file;
 	int ret;
 
@@ -156,18 +189,11 @@ long fos_region_create(unsigned int cmd, void __user *uargs)
 	if (a.flags || a.resv || !a.bytes ||
 	    a.bytes > FOS_REGION_BYTES_MAX || !PAGE_ALIGNED(a.bytes))
 		return -EINVAL;
-	o = fos_owned_alloc(a.bytes);
-	if (IS_ERR(o))
-		return PTR_ERR(o);
-	file = fos_region_open(&o->region, &fos_region_fops);
-	if (IS_ERR(file)) {
-		fos_owned_discard(o);
+	file = fos_region_new(a.bytes);
+	if (IS_ERR(file))
 		return PTR_ERR(file);
-	}
-	fos_file_set_rights(file, FOS_RIGHT_ALL);
-	i_size_write(file_inode(file), a.bytes);
 	fos_count(region_creates);
-	trace_region_create(o->region.obj.id, a.bytes);
+	trace_region_create(fos_obj_of(file)->id, a.bytes);
 	ret = fos_obj_install(&file, &a.fd, 1, &a, sizeof(a), cmd, uargs);
 	if (ret)
 		fput(file);

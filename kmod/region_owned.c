@@ -44,11 +44,13 @@ static bool fos_map_is(const struct fos_map *map,
 static vm_fault_t fos_owned_access(struct vm_area_struct *vma, pgoff_t idx,
 				   bool write)
 {
-	const struct fos_owned *o = fos_owned_of_vma(vma);
+	struct fos_owned *o = fos_owned_of_vma(vma);
 
 	if (!fos_map_is(vma->vm_private_data, vma))
 		return VM_FAULT_SIGBUS;
-	if (idx >= fos_owned_guard(o) || (write && !fos_owned_may_write(o, idx)))
+	if (idx >= fos_owned_guard(o) ||
+	    !fos_owned_may(o, idx, FOS_RIGHT_READ) ||
+	    (write && !fos_perm_store(&o->perm[idx])))
 		return VM_FAULT_SIGSEGV;
 	return 0;
 }
@@ -160,6 +162,7 @@ static void fos_owned_free(struct fos_region *region)
 	struct fos_owned *o = container_of(region, struct fos_owned, region);
 
 	fos_user_uncharge(o->user, region->npages);
+	fos_tlb_queue_exit(&o->queue);
 	kvfree(o->perm);
 	kfree(o);
 	atomic_long_dec(&fos_live_regions);
@@ -192,15 +195,16 @@ struct fos_owned *fos_owned_alloc(u64 bytes)
 		ret = PTR_ERR(o->user);
 		goto err_free;
 	}
-	o->perm = kvmalloc(npages, GFP_KERNEL_ACCOUNT);
+	o->perm = kvmalloc_array(npages, sizeof(*o->perm), GFP_KERNEL_ACCOUNT);
 	if (!o->perm)
 		goto err_uncharge;
-	memset(o->perm, FOS_RIGHT_READ | FOS_RIGHT_WRITE, npages);
+	memset32(o->perm, FOS_RIGHT_READ | FOS_RIGHT_WRITE, npages);
 	ret = fos_region_init(&o->region, npages, &fos_owned_ops);
 	if (ret)
 		goto err_perm;
 	spin_lock_init(&o->lock);
 	mutex_init(&o->batch);
+	fos_tlb_queue_init(&o->queue);
 	INIT_LIST_HEAD(&o->maps);
 	atomic_long_inc(&fos_live_regions);
 	return o;

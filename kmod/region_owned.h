@@ -2,17 +2,19 @@
 /*
  * DOC: region_owned - regions whose pages have permissions
  *
- * What FOS_IOC_REGION_CREATE makes: a region with a byte for each page that says
- * who may store to it, in all processes alike, and a list of its mappings.  The
- * owner writes the bytes (tlb.c); faults read them.
+ * What FOS_IOC_REGION_CREATE makes: a region with a word for each page that says
+ * what may be done with it, in all processes alike, and a list of its mappings.  The
+ * owner writes the words (tlb_queue.c); faults read them, and may mark a page as
+ * written.
  *
  * A mapping is listed from .mmap to .close, at most one in each mm.  A copy that
  * MADV_DOFORK and fork() made is not: its faults raise SIGBUS, so it has no PTEs.
  * Nor is the one that mremap() makes and drops, both under mmap_lock for writing.
  *
  * Lock order: fos_owned.batch -> mmap_lock -> page lock; mmap_lock ->
- * fos_owned.lock.  A batch has no page locked when it takes mmap_lock.  mmap_lock
- * -> i_mmap -> PTL are the kernel's.
+ * fos_owned.lock.  A batch has no page locked when it takes mmap_lock, and takes it
+ * only if it is free: its holder may wait for user space.  mmap_lock -> i_mmap ->
+ * PTL are the kernel's.
  */
 #ifndef FOS_REGION_OWNED_H
 #define FOS_REGION_OWNED_H
@@ -23,9 +25,12 @@
 #include <linux/spinlock.h>
 #include <linux/fastos.h>
 
+#include "perm.h"
 #include "region.h"
+#include "tlb_queue.h"
 
 struct fos_user;
+
 
 /**
  * struct fos_map - the mapping of a region in one address space
@@ -45,7 +50,7 @@ struct fos_map {
  * struct fos_batches - what batches have done and cost
  * @count: batches
  * @ranges: ... their ranges
- * @pages: ... PTEs that were made read-only
+ * @pages: ... PTEs that were changed
  * @rounds: ... shootdowns
  * @avoided: ... those that a loop over the ranges would have had besides
  * @busy: ranges that were told EBUSY
@@ -65,24 +70,26 @@ struct fos_batches {
  * struct fos_owned - a region with permissions
  * @region: the pages
  * @user: who pays
- * @perm: FOS_RIGHT_* of each page, written under @batch
+ * @perm: of each page, see perm.h
  * @lock: protects @maps and @nmaps
  * @maps: struct fos_map
  * @nmaps: how many, FOS_REGION_MAPS_MAX at most
  * @batch: one batch at a time; protects @turn and @done
  * @turn: the mappings that a batch visits
  * @done: counters
+ * @queue: what batches have yet to do
  */
 struct fos_owned {
 	struct fos_region region;
 	struct fos_user *user;
-	u8 *perm;
+	u32 *perm;
 	spinlock_t lock;
 	struct list_head maps;
 	unsigned int nmaps;
 	struct mutex batch;
 	struct fos_map *turn[FOS_REGION_MAPS_MAX];
 	struct fos_batches done;
+	struct fos_tlb_queue queue;
 };
 
 struct fos_owned *fos_owned_alloc(u64 bytes);
@@ -107,9 +114,11 @@ static inline u64 fos_owned_bytes(const struct fos_owned *o)
 	return (u64)fos_owned_guard(o) << PAGE_SHIFT;
 }
 
-static inline bool fos_owned_may_write(const struct fos_owned *o, pgoff_t idx)
+/* Has it now any of these rights? */
+static inline bool fos_owned_may(const struct fos_owned *o, pgoff_t idx,
+				 u32 right)
 {
-	return READ_ONCE(o->perm[idx]) & FOS_RIGHT_WRITE;
+	return READ_ONCE(o->perm[idx]) & right;
 }
 
 #endif

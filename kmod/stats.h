@@ -28,11 +28,13 @@
 	x(region_maps)		/* ... and mapped */		\
 	x(tlb_batches)		/* batches */			\
 	x(tlb_ranges)		/* ... their ranges */		\
-	x(tlb_pages)		/* ... PTEs made read-only */	\
+	x(tlb_pages)		/* ... PTEs that were changed */ \
 	x(tlb_rounds)		/* ... shootdowns */		\
 	x(tlb_rounds_avoided)	/* ... those that a loop would have had besides */ \
 	x(tlb_by_range)		/* address spaces that were told range by range */ \
-	x(tlb_unmapping)	/* ... that were just unmapping it */ \
+	x(tlb_unlocked)		/* ... so without their mmap_lock */ \
+	x(tlb_submits)		/* batches in the background */	\
+	x(tlb_fences)		/* fences that had to wait, or to work */ \
 	x(tlb_busy)		/* ranges with foreign references */
 
 #define FOS_STAT_FIELD(name) u64 name;

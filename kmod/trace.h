@@ -109,7 +109,7 @@ TRACE_EVENT(tlb_batch,
 		  __entry->rounds, __entry->ns)
 );
 
-/* How an address space was told; how: FOS_TLB_* in tlb.h */
+/* How an address space was told; how: FOS_TLB_* in tlb_batch.h */
 TRACE_EVENT(tlb_space,
 	TP_PROTO(u64 id, u32 how, u64 pages),
 	TP_ARGS(id, how, pages),

@@ -32,6 +32,10 @@
 /* A message's fate is settled by the kernel, not by the peer's good will. */
 #define FOS_FEAT_CLAIMS_KERNEL		(1ULL << 1)
 #define FOS_FEAT_REGION			(1ULL << 2)
+/* SUBMIT and what belongs to it, no rights at all, TRACK, DISCARD, RECYCLE. */
+#define FOS_FEAT_TLB_ASYNC		(1ULL << 3)
+/* Taking all rights away, and content, costs one shootdown for each process, too. */
+#define FOS_FEAT_TLB_ZAP		(1ULL << 4)
 
 /**
  * struct fos_core_query - what this kernel offers and what this fd is
@@ -433,110 +437,6 @@ struct fos_kside {
 #define FOS_CHAN_MAP_BYTES(depth, area_bytes) \
 	(FOS_CHAN_OFF_GUARD(depth, area_bytes) + FOS_PAGE_BYTES)
 
-/* ---- region ----------------------------------------------------------- */
-
-#define FOS_REGION_BYTES_MAX		(1ULL << 36)
-/* Processes that have it mapped; the last one only by a descriptor that owns it. */
-#define FOS_REGION_MAPS_MAX		64
-
-/*
- * A region is mapped whole, MAP_SHARED, at offset 0, once in each process, with
- * the guard page behind it.  The mapping is not inherited by fork() and cannot be
- * split, moved or grown; a guard page that is touched raises SIGSEGV.
- *
- * mmap() fails with EBUSY (the process has it mapped), EACCES (more than the
- * descriptor's rights), EINVAL (not the whole, not shared, executable), EMFILE
- * (FOS_REGION_MAPS_MAX) and ENOMEM.
- */
-#define FOS_REGION_MAP_SIZE(bytes)	((bytes) + FOS_PAGE_BYTES)
-
-/* What a descriptor of a region may: map it for reading, also for writing, ... */
-#define FOS_RIGHT_READ			(1U << 0)
-#define FOS_RIGHT_WRITE			(1U << 1)
-/* ... and change permissions. */
-#define FOS_RIGHT_OWN			(1U << 2)
-
-/**
- * struct fos_region_create - make a region
- * @flags:	in: must be 0
- * @bytes:	in: a multiple of FOS_PAGE_BYTES, 1 page .. FOS_REGION_BYTES_MAX
- * @fd:		out: it, O_CLOEXEC, with all rights
- * @resv:	must be 0
- *
- * On /dev/fastos.  EMFILE/ENFILE, ENOMEM; EDQUOT when the user has too many
- * objects or pages.
- */
-struct fos_region_create {
-	__u64 flags;
-	__u64 bytes;
-	__u32 fd;
-	__u32 resv;
-};
-#define FOS_REGION_CREATE_SIZE_VER0	24
-
-/**
- * struct fos_region_share - one more descriptor of a region
- * @flags:	in: must be 0
- * @rights:	in: FOS_RIGHT_READ, perhaps with FOS_RIGHT_WRITE
- * @fd:		out: it, O_CLOEXEC
- *
- * On a region.  EPERM: more than this descriptor's rights; EMFILE/ENFILE, ENOMEM.
- */
-struct fos_region_share {
-	__u64 flags;
-	__u32 rights;
-	__u32 fd;
-};
-#define FOS_REGION_SHARE_SIZE_VER0	16
-
-/* ---- tlb -------------------------------------------------------------- */
-
-#define FOS_TLB_RANGES_MAX		65536
-
-/**
- * struct fos_tlb_range - pages of a region, and what becomes of them
- * @offset:	in: in bytes, a multiple of FOS_PAGE_BYTES
- * @len:	in: the same, not 0
- * @rights:	in: FOS_RIGHT_READ, perhaps with FOS_RIGHT_WRITE
- * @result:	out: 0 or an errno
- */
-struct fos_tlb_range {
-	__u64 offset;
-	__u64 len;
-	__u32 rights;
-	__u32 result;
-};
-
-/**
- * struct fos_tlb_protectv - change permissions, one shootdown for each process
- * @flags:	in: must be 0
- * @ranges:	in: address of struct fos_tlb_range[]
- * @count:	in: 1 .. FOS_TLB_RANGES_MAX, else EINVAL for 0, or E2BIG
- * @rounds:	out: shootdowns that were paid, one for each process, or for each range
- *		where a process has secondary MMUs
- *
- * On a region, with FOS_RIGHT_OWN (else EPERM).  0: the batch is applied in every
- * process; no store through an old translation lands.  EBUSY: so it is, but
- * @result of some ranges is EBUSY: their pages have other references (I/O,
- * pins).  EINVAL with a @result of EINVAL: that range is none, nothing was done,
- * @result of the others is ECANCELED.  E2BIG with a @result of ECANCELED: together
- * they are longer than FOS_REGION_BYTES_MAX.  EINTR: killed.  EFAULT, ENOMEM, E2BIG,
- * other EINVAL: nothing was done, no @result told; but EFAULT also when
- * @ranges or this struct cannot be written after all was done.  It waits for the
- * mmap_lock of each process that has the region mapped.
- */
-struct fos_tlb_protectv {
-	__u64 flags;
-	__u64 ranges;
-	__u32 count;
-	__u32 rounds;
-};
-#define FOS_TLB_PROTECTV_SIZE_VER0	24
-
-/* On /dev/fastos. */
-#define FOS_IOC_REGION_CREATE	_IOWR(FOS_IOC_MAGIC, 0x40, struct fos_region_create)
-/* On a region. */
-#define FOS_IOC_REGION_SHARE	_IOWR(FOS_IOC_MAGIC, 0x41, struct fos_region_share)
-#define FOS_IOC_TLB_PROTECTV	_IOWR(FOS_IOC_MAGIC, 0x60, struct fos_tlb_protectv)
+#include <linux/fastos_region.h>
 
 #endif /* _UAPI_LINUX_FASTOS_H */

@@ -1,0 +1,561 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/eventfd.h>
+#include <linux/file.h>
+#include <linux/ktime.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "core.h"
+#include "region_owned.h"
+#include "stats.h"
+#include "tlb.h"
+#include "tlb_batch.h"
+#include "tlb_queue.h"
+#include "trace.h"
+
+static_assert(sizeof(struct fos_tlb_fence) == FOS_TLB_FENCE_SIZE_VER0);
+static_assert(sizeof(struct fos_tlb_cancel) == FOS_TLB_CANCEL_SIZE_VER0);
+static_assert(sizeof(struct fos_tlb_notify) == FOS_TLB_NOTIFY_SIZE_VER0);
+
+static struct workqueue_struct *fos_tlb_workers;
+
+static struct fos_owned *fos_owned_of_queue(struct fos_tlb_queue *q)
+{
+	return container_of(q, struct fos_owned, queue);
+}
+
+/* ---- the permission map ----------------------------------------------- */
+
+static u32 fos_perm_of(const struct fos_tlb_range *r)
+{
+	return (r->rights & (FOS_RIGHT_READ | FOS_RIGHT_WRITE)) |
+	       (r->rights & FOS_TLB_TRACK ? FOS_PERM_TRACK : 0);
+}
+
+static void fos_perm_set_range(struct fos_owned *o,
+			       const struct fos_tlb_range *r, u64 ticket)
+{
+	const u32 now = fos_perm_of(r);
+	pgoff_t idx;
+
+	for (idx = fos_range_first(r); idx < fos_range_end(r); idx++) {
+		fos_perm_set(&o->perm[idx], now, ticket);
+		if (!(idx % 4096))
+			cond_resched();
+	}
+}
+
+/* ---- the queue -------------------------------------------------------- */
+
+static void fos_tlb_number(struct fos_tlb_queue *q, struct fos_tlb_op *op)
+{
+	lockdep_assert_held(&q->lock);
+	op->ticket = ++q->last;
+	INIT_LIST_HEAD(&op->node);
+}
+
+/* From here on new faults see it.  With the queue's lock. */
+static void fos_tlb_enqueue(struct fos_owned *o, struct fos_tlb_op *op)
+{
+	const struct fos_tlb_range *r;
+
+	fos_tlb_number(&o->queue, op);
+	for (r = op->ranges; r < op->ranges + op->count; r++)
+		fos_perm_set_range(o, r, op->ticket);
+	/* Who stores next will ask: there is nothing to apply. */
+	if (!op->downs && !op->in_background)
+		return;
+	list_add_tail(&op->node, &o->queue.pending);
+	o->queue.waiting += op->in_background;
+}
+
+static void fos_tlb_tell(struct fos_tlb_queue *q, u64 ticket, int result)
+{
+	struct fos_tlb_told *t = &q->told[q->ntold % FOS_TLB_TOLD_MAX];
+
+	lockdep_assert_held(&q->lock);
+	if (q->ntold++ >= FOS_TLB_TOLD_MAX)
+		q->forgotten = max(q->forgotten, t->ticket);
+	*t = (struct fos_tlb_told) { ticket, result };
+}
+
+static void fos_tlb_op_free(struct fos_tlb_op *op)
+{
+	kvfree(op->ranges);
+	kfree(op);
+}
+
+/* Its caller may go from here on. */
+static void fos_tlb_finish(struct fos_tlb_queue *q, struct fos_tlb_op *op)
+{
+	list_del_init(&op->node);
+	if (!op->in_background)
+		return;
+	if (op->result && !op->canceled)
+		fos_tlb_tell(q, op->ticket, op->result);
+	fos_tlb_op_free(op);
+}
+
+/* With fos_owned.batch: all that is queued, at one price. */
+static void fos_tlb_drain(struct fos_owned *o)
+{
+	struct fos_tlb_queue *q = &o->queue;
+	struct fos_tlb_op *op, *next;
+	LIST_HEAD(ops);
+	unsigned int waiting;
+	u64 last;
+
+	lockdep_assert_held(&o->batch);
+	mutex_lock(&q->lock);
+	list_splice_init(&q->pending, &ops);
+	last = q->last;
+	q->taken = last;
+	waiting = q->waiting;
+	q->waiting = 0;
+	mutex_unlock(&q->lock);
+
+	fos_tlb_batch(o, &ops);
+
+	mutex_lock(&q->lock);
+	list_for_each_entry_safe(op, next, &ops, node)
+		fos_tlb_finish(q, op);
+	/* What it did comes first for those who read it without a lock. */
+	smp_store_release(&q->applied, last);
+	if (waiting && q->notify)
+		fos_eventfd_signal(q->notify);
+	mutex_unlock(&q->lock);
+}
+
+static bool fos_tlb_is_applied(const struct fos_tlb_queue *q, u64 ticket)
+{
+	/* Pairs with fos_tlb_drain(). */
+	return smp_load_acquire(&q->applied) >= ticket;
+}
+
+static void fos_tlb_drain_to(struct fos_owned *o, u64 ticket)
+{
+	if (!fos_tlb_is_applied(&o->queue, ticket))
+		fos_tlb_drain(o);
+}
+
+/* Those at a fence find their ticket applied, or the mutex free. */
+static void fos_tlb_let_go(struct fos_owned *o)
+{
+	mutex_unlock(&o->batch);
+	if (wq_has_sleeper(&o->queue.wait))
+		wake_up_all(&o->queue.wait);
+}
+
+/*
+ * The caller is killed.  The map holds, and PTEs must follow, which needs nobody if
+ * they are removed; while somebody applies the batch it is in use.
+ */
+static int fos_tlb_leave(struct fos_owned *o, struct fos_tlb_op *op)
+{
+	struct fos_tlb_queue *q = &o->queue;
+	bool taken;
+
+	mutex_lock(&q->lock);
+	taken = op->ticket <= q->taken;
+	if (!taken)
+		list_del_init(&op->node);
+	mutex_unlock(&q->lock);
+	if (taken) {
+		mutex_lock(&o->batch);
+		fos_tlb_let_go(o);
+	} else {
+		fos_tlb_unmap_op(o, op);
+	}
+	return -EINTR;
+}
+
+static int fos_tlb_apply(struct fos_owned *o, struct fos_tlb_op *op)
+{
+	if (mutex_lock_killable(&o->batch))
+		return fos_tlb_leave(o, op);
+	fos_tlb_drain_to(o, op->ticket);
+	fos_tlb_let_go(o);
+	return op->result;
+}
+
+/**
+ * fos_tlb_apply_now() - apply a batch, and all that is queued before it
+ * @o: the region
+ * @op: valid
+ *
+ * Return: 0; -EBUSY as the ranges tell; -EINTR killed.
+ */
+int fos_tlb_apply_now(struct fos_owned *o, struct fos_tlb_op *op)
+{
+	mutex_lock(&o->queue.lock);
+	fos_tlb_enqueue(o, op);
+	mutex_unlock(&o->queue.lock);
+	return op->downs ? fos_tlb_apply(o, op) : 0;
+}
+
+/* ---- in the background ------------------------------------------------ */
+
+/* With the queue's lock: the worker comes by then. */
+static void fos_tlb_expect(struct file *file, struct fos_tlb_queue *q,
+			   u64 within_ns)
+{
+	/* Rounded down: not later. */
+	const unsigned long delay =
+		nsecs_to_jiffies(min_t(u64, within_ns, FOS_TLB_WITHIN_MAX));
+	const unsigned long due = jiffies + delay;
+
+	if (q->file && !time_before(due, q->due))
+		return;
+	if (!q->file)
+		q->file = get_file(file);
+	q->due = due;
+	mod_delayed_work(fos_tlb_workers, &q->work, delay);
+}
+
+static void fos_tlb_work(struct work_struct *work)
+{
+	struct fos_tlb_queue *q = container_of(to_delayed_work(work),
+					       struct fos_tlb_queue, work);
+	struct fos_owned *o = fos_owned_of_queue(q);
+	struct file *file = NULL;
+
+	mutex_lock(&o->batch);
+	if (!list_empty(&q->pending))
+		fos_tlb_drain(o);
+	fos_tlb_let_go(o);
+
+	mutex_lock(&q->lock);
+	if (q->waiting) {
+		queue_delayed_work(fos_tlb_workers, &q->work, 0);
+	} else {
+		/* Perhaps called again meanwhile, but there is nothing to do. */
+		cancel_delayed_work(&q->work);
+		swap(file, q->file);
+	}
+	mutex_unlock(&q->lock);
+	if (file)
+		fput(file);
+}
+
+/**
+ * fos_tlb_apply_later() - queue a batch for the worker
+ * @file: of the region
+ * @op: valid, in the background; from here on the queue's
+ * @within_ns: when he comes
+ *
+ * When too many wait it is applied here and now.
+ *
+ * Return: its ticket.
+ */
+u64 fos_tlb_apply_later(struct file *file, struct fos_tlb_op *op,
+			u64 within_ns)
+{
+	struct fos_owned *o = fos_owned_of(file);
+	struct fos_tlb_queue *q = &o->queue;
+	bool full;
+	u64 ticket;
+
+	mutex_lock(&q->lock);
+	fos_tlb_enqueue(o, op);
+	ticket = op->ticket;
+	full = q->waiting > FOS_TLB_PENDING_MAX;
+	fos_tlb_expect(file, q, full ? 0 : within_ns);
+	mutex_unlock(&q->lock);
+	fos_count(tlb_submits);
+	/* Killed: then the worker does it. */
+	if (full && !mutex_lock_killable(&o->batch)) {
+		fos_tlb_drain_to(o, ticket);
+		fos_tlb_let_go(o);
+	}
+	return ticket;
+}
+
+/* ---- tickets ---------------------------------------------------------- */
+
+/* With the queue's lock: -EINVAL, what is known of it, or 0. */
+static int fos_tlb_outcome(const struct fos_tlb_queue *q, u64 ticket)
+{
+	const struct fos_tlb_told *t;
+
+	if (!ticket || ticket > q->last)
+		return -EINVAL;
+	for (t = q->told; t < q->told + min_t(u64, q->ntold, FOS_TLB_TOLD_MAX);
+	     t++)
+		if (t->ticket == ticket)
+			return t->result;
+	return ticket <= q->forgotten ? -ESTALE : 0;
+}
+
+static int fos_tlb_look(struct fos_tlb_queue *q, u64 ticket)
+{
+	int ret;
+
+	mutex_lock(&q->lock);
+	ret = fos_tlb_outcome(q, ticket);
+	if (!ret && !fos_tlb_is_applied(q, ticket))
+		ret = -EINPROGRESS;
+	mutex_unlock(&q->lock);
+	return ret;
+}
+
+/* 0: applied; 1: not, and it is the caller's turn to. */
+static int fos_tlb_turn(struct fos_owned *o, u64 ticket, u64 deadline_ns)
+{
+	bool in_time = true;
+	DEFINE_WAIT(wait);
+	int ret;
+
+	for (;;) {
+		/* Pairs with wq_has_sleeper() in fos_tlb_let_go(). */
+		prepare_to_wait(&o->queue.wait, &wait, TASK_KILLABLE);
+		ret = !fos_tlb_is_applied(&o->queue, ticket);
+		if (!ret || mutex_trylock(&o->batch))
+			break;
+		ret = !in_time ? -ETIMEDOUT :
+		      fatal_signal_pending(current) ? -EINTR : 0;
+		if (ret)
+			break;
+		in_time = fos_sleep_until(deadline_ns);
+	}
+	finish_wait(&o->queue.wait, &wait);
+	return ret;
+}
+
+static int fos_tlb_wait(struct fos_owned *o, u64 ticket, u64 deadline_ns)
+{
+	int ret = fos_tlb_turn(o, ticket, deadline_ns);
+
+	if (ret < 0)
+		return ret;
+	if (ret) {
+		fos_tlb_drain_to(o, ticket);
+		fos_tlb_let_go(o);
+	}
+	return fos_tlb_look(&o->queue, ticket);
+}
+
+/**
+ * fos_tlb_fence() - FOS_IOC_TLB_FENCE
+ * @o: the region; the caller has the right
+ * @cmd: the ioctl
+ * @uargs: the caller's struct fos_tlb_fence
+ *
+ * Return: as struct fos_tlb_fence says.
+ */
+long fos_tlb_fence(struct fos_owned *o, unsigned int cmd, void __user *uargs)
+{
+	struct fos_tlb_fence a;
+	int ret;
+
+	ret = fos_args_get(&a, sizeof(a), FOS_TLB_FENCE_SIZE_VER0, cmd, uargs);
+	if (ret)
+		return ret;
+	if (a.flags & ~FOS_TLB_FENCE_LOOK)
+		return -EINVAL;
+	ret = fos_tlb_look(&o->queue, a.ticket);
+	if (ret != -EINPROGRESS || a.flags)
+		return ret;
+	fos_count(tlb_fences);
+	return fos_tlb_wait(o, a.ticket, a.deadline_ns);
+}
+
+static struct fos_tlb_op *fos_tlb_find(struct fos_tlb_queue *q, u64 ticket)
+{
+	struct fos_tlb_op *op;
+
+	list_for_each_entry(op, &q->pending, node)
+		if (op->ticket == ticket && op->in_background && !op->canceled)
+			return op;
+	return NULL;
+}
+
+/* false: some of its pages have been changed since. */
+static bool fos_tlb_undo(struct fos_owned *o, struct fos_tlb_op *op)
+{
+	struct fos_tlb_range *r;
+	bool all = true;
+	pgoff_t idx;
+
+	for (r = op->ranges; r < op->ranges + op->count; r++) {
+		for (idx = fos_range_first(r); idx < fos_range_end(r); idx++) {
+			all &= fos_perm_restore(&o->perm[idx], op->ticket);
+			if (!(idx % 4096))
+				cond_resched();
+		}
+		/* What may yet have to be done is what the map says. */
+		r->rights = 0;
+	}
+	return all;
+}
+
+static int fos_tlb_take_back(struct fos_owned *o, u64 ticket)
+{
+	struct fos_tlb_queue *q = &o->queue;
+	struct fos_tlb_op *op;
+
+	if (!ticket || ticket > q->last)
+		return -EINVAL;
+	op = fos_tlb_find(q, ticket);
+	if (!op)
+		return -EALREADY;
+	op->canceled = true;
+	fos_tlb_tell(q, ticket, -ECANCELED);
+	if (fos_tlb_undo(o, op)) {
+		list_del(&op->node);
+		q->waiting--;
+		fos_tlb_op_free(op);
+	}
+	if (q->notify)
+		fos_eventfd_signal(q->notify);
+	return 0;
+}
+
+/**
+ * fos_tlb_cancel() - FOS_IOC_TLB_CANCEL
+ * @o: the region; the caller has the right
+ * @cmd: the ioctl
+ * @uargs: the caller's struct fos_tlb_cancel
+ *
+ * Return: as struct fos_tlb_cancel says.
+ */
+long fos_tlb_cancel(struct fos_owned *o, unsigned int cmd, void __user *uargs)
+{
+	struct fos_tlb_cancel a;
+	int ret;
+
+	ret = fos_args_get(&a, sizeof(a), FOS_TLB_CANCEL_SIZE_VER0, cmd, uargs);
+	if (ret)
+		return ret;
+	if (a.flags)
+		return -EINVAL;
+	mutex_lock(&o->queue.lock);
+	ret = fos_tlb_take_back(o, a.ticket);
+	mutex_unlock(&o->queue.lock);
+	return ret;
+}
+
+/**
+ * fos_tlb_notify() - FOS_IOC_TLB_NOTIFY
+ * @o: the region; the caller has the right
+ * @cmd: the ioctl
+ * @uargs: the caller's struct fos_tlb_notify
+ *
+ * Return: as struct fos_tlb_notify says.
+ */
+long fos_tlb_notify(struct fos_owned *o, unsigned int cmd, void __user *uargs)
+{
+	struct eventfd_ctx *ctx = NULL;
+	struct fos_tlb_notify a;
+	int ret;
+
+	ret = fos_args_get(&a, sizeof(a), FOS_TLB_NOTIFY_SIZE_VER0, cmd, uargs);
+	if (ret)
+		return ret;
+	if (a.flags || a.resv)
+		return -EINVAL;
+	if (a.fd != ~0U)
+		ctx = eventfd_ctx_fdget(a.fd);
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
+	mutex_lock(&o->queue.lock);
+	swap(o->queue.notify, ctx);
+	mutex_unlock(&o->queue.lock);
+	if (ctx)
+		eventfd_ctx_put(ctx);
+	return 0;
+}
+
+/* ---- written pages ---------------------------------------------------- */
+
+static void fos_tlb_add_page(struct fos_tlb_op *op, pgoff_t idx)
+{
+	struct fos_tlb_range *r = op->ranges + op->count - 1;
+
+	if (op->count && fos_range_end(r) == idx) {
+		r->len += PAGE_SIZE;
+		return;
+	}
+	op->ranges[op->count++] = (struct fos_tlb_range) {
+		.offset = (u64)idx << PAGE_SHIFT,
+		.len = PAGE_SIZE,
+		.rights = FOS_RIGHT_READ | FOS_TLB_TRACK,
+	};
+}
+
+static bool fos_tlb_has_room(const struct fos_tlb_op *op, u32 max, pgoff_t idx)
+{
+	return op->count < max ||
+	       fos_range_end(&op->ranges[max - 1]) == idx;
+}
+
+/**
+ * fos_tlb_scan_pages() - find what was written, and track it anew
+ * @o: the region
+ * @op: has room for @max ranges
+ * @max: at least 1
+ * @idx: in: where to begin; out: where it stopped
+ * @end: where to stop
+ *
+ * Return: as fos_tlb_apply_now().
+ */
+int fos_tlb_scan_pages(struct fos_owned *o, struct fos_tlb_op *op, u32 max,
+		       pgoff_t *idx, pgoff_t end)
+{
+	mutex_lock(&o->queue.lock);
+	for (; *idx < end && fos_tlb_has_room(op, max, *idx); ++*idx) {
+		if (fos_perm_take_written(&o->perm[*idx]))
+			fos_tlb_add_page(op, *idx);
+		if (!(*idx % 4096))
+			cond_resched();
+	}
+	op->downs = op->count;
+	fos_tlb_number(&o->queue, op);
+	if (op->downs)
+		list_add_tail(&op->node, &o->queue.pending);
+	mutex_unlock(&o->queue.lock);
+	return op->downs ? fos_tlb_apply(o, op) : 0;
+}
+
+/* ---- life ------------------------------------------------------------- */
+
+/**
+ * fos_tlb_queue_init() - an empty queue
+ * @q: zeroed
+ */
+void fos_tlb_queue_init(struct fos_tlb_queue *q)
+{
+	mutex_init(&q->lock);
+	INIT_LIST_HEAD(&q->pending);
+	init_waitqueue_head(&q->wait);
+	INIT_DELAYED_WORK(&q->work, fos_tlb_work);
+}
+
+/**
+ * fos_tlb_queue_exit() - the region has no file any more: nothing is queued
+ * @q: initialised
+ */
+void fos_tlb_queue_exit(struct fos_tlb_queue *q)
+{
+	if (q->notify)
+		eventfd_ctx_put(q->notify);
+}
+
+/**
+ * fos_tlb_queue_start() - before there are regions
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int __init fos_tlb_queue_start(void)
+{
+	fos_tlb_workers = alloc_workqueue("fastos", WQ_UNBOUND, 0);
+	return fos_tlb_workers ? 0 : -ENOMEM;
+}
+
+/**
+ * fos_tlb_queue_stop() - when there are none any more
+ */
+void fos_tlb_queue_stop(void)
+{
+	destroy_workqueue(fos_tlb_workers);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * DOC: tlb_queue - batches that wait, and who pays for them
+ *
+ * Each call writes the permission map and queues what is to follow under one lock,
+ * so that the last call wins, and has a ticket, the next number.  Whoever then has
+ * fos_owned.batch, be it a synchronous caller, one at a fence or the worker, applies
+ * all that is queued with one shootdown for each process: group commit.  A later
+ * caller may find that his batch was applied while he waited for his turn.
+ *
+ * A synchronous caller's fos_tlb_op lies on his stack.  He cannot leave while it is
+ * queued or being applied.
+ *
+ * A batch that is taken back stays in the queue if later calls have touched its
+ * pages: their PTEs must still come to agree with the map.
+ *
+ * The worker holds a file of the region: the last descriptor may be closed, and the
+ * module stays, until its work is done.
+ *
+ * Lock order: fos_owned.batch -> fos_tlb_queue.lock.
+ */
+#ifndef FOS_TLB_QUEUE_H
+#define FOS_TLB_QUEUE_H
+
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/fastos.h>
+
+struct eventfd_ctx;
+struct file;
+struct fos_owned;
+
+/**
+ * struct fos_tlb_op - what one call wants
+ * @node: in fos_tlb_queue.pending, or in the batch that applies it
+ * @ranges: valid ones
+ * @count: how many
+ * @downs: how many of them take something away
+ * @rounds: shootdowns of the batch that applied it
+ * @result: 0 or -EBUSY, when applied
+ * @in_background: allocated, nobody waits; else the caller's
+ * @canceled: taken back, but to be applied
+ * @ticket: of it
+ */
+struct fos_tlb_op {
+	struct list_head node;
+	struct fos_tlb_range *ranges;
+	u32 count;
+	u32 downs;
+	u32 rounds;
+	int result;
+	bool in_background;
+	bool canceled;
+	u64 ticket;
+};
+
+/**
+ * struct fos_tlb_told - a result that is not 0
+ * @ticket: whose
+ * @result: -EBUSY or -ECANCELED
+ */
+struct fos_tlb_told {
+	u64 ticket;
+	int result;
+};
+
+/**
+ * struct fos_tlb_queue - what a region has yet to apply
+ * @lock: protects what follows, and orders writers of the permission map
+ * @pending: struct fos_tlb_op, in the order of tickets
+ * @waiting: how many of them are in the background
+ * @last: the last ticket
+ * @taken: all up to this one are applied or being applied
+ * @applied: all up to this one are; read without the lock
+ * @wait: for @applied, or for fos_owned.batch
+ * @work: the worker's
+ * @file: of the region, when the worker is to come
+ * @due: ... in jiffies
+ * @notify: hears of what was applied in the background, or NULL
+ * @told: results, the older ones overwritten
+ * @ntold: how many there were
+ * @forgotten: the last ticket of those that were overwritten
+ */
+struct fos_tlb_queue {
+	struct mutex lock;
+	struct list_head pending;
+	unsigned int waiting;
+	u64 last;
+	u64 taken;
+	u64 applied;
+	wait_queue_head_t wait;
+	struct delayed_work work;
+	struct file *file;
+	unsigned long due;
+	struct eventfd_ctx *notify;
+	struct fos_tlb_told told[FOS_TLB_TOLD_MAX];
+	u64 ntold;
+	u64 forgotten;
+};
+
+void fos_tlb_queue_init(struct fos_tlb_queue *q);
+void fos_tlb_queue_exit(struct fos_tlb_queue *q);
+int fos_tlb_apply_now(struct fos_owned *o, struct fos_tlb_op *op);
+u64 fos_tlb_apply_later(struct file *file, struct fos_tlb_op *op,
+			u64 within_ns);
+int fos_tlb_scan_pages(struct fos_owned *o, struct fos_tlb_op *op, u32 max,
+		       pgoff_t *idx, pgoff_t end);
+long fos_tlb_fence(struct fos_owned *o, unsigned int cmd, void __user *uargs);
+long fos_tlb_cancel(struct fos_owned *o, unsigned int cmd, void __user *uargs);
+long fos_tlb_notify(struct fos_owned *o, unsigned int cmd, void __user *uargs);
+
+int fos_tlb_queue_start(void);
+void fos_tlb_queue_stop(void);
+
+#endif
