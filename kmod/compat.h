@@ -70,13 +70,14 @@ static inline void fos_count_rss_gone(struct mm_struct *mm)
 #endif
 }
 
-/* To the page: 6.2 spread it over CPUs. */
-static inline long fos_count_rss(struct mm_struct *mm)
+/* To the page: it is spread over threads, and since 6.2 over CPUs. */
+static inline long fos_count_rss(void)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
-	return atomic_long_read(&mm->rss_stat.count[MM_FILEPAGES]);
+	return atomic_long_read(&current->mm->rss_stat.count[MM_FILEPAGES]) +
+	       current->rss_stat.count[MM_FILEPAGES];
 #else
-	return percpu_counter_sum(&mm->rss_stat[MM_FILEPAGES]);
+	return percpu_counter_sum(&current->mm->rss_stat[MM_FILEPAGES]);
 #endif
 }
 

@@ -44,7 +44,7 @@ void fos_tlb_zap(struct mm_struct *mm, unsigned long addr, pte_t *ptep)
 
 /* ---- does it? --------------------------------------------------------- */
 
-/* What can be read exactly of a page and the mm that maps it. */
+/* What can be read exactly of a page, and of this process, which maps it. */
 struct fos_zap_counts {
 	int mapped;
 	int refs;
@@ -56,7 +56,7 @@ static struct fos_zap_counts fos_zap_count(struct page *page)
 	return (struct fos_zap_counts) {
 		.mapped = atomic_read(&page->_mapcount),
 		.refs = page_ref_count(page),
-		.rss = fos_count_rss(current->mm),
+		.rss = fos_count_rss(),
 	};
 }
 
