@@ -15,6 +15,7 @@
 #define FOS_BREAK_nosettle	6	/* batches overtake faults that were admitted */
 #define FOS_BREAK_noclean	7	/* read-only PTEs stay dirty */
 #define FOS_BREAK_nolockflush	8	/* shootdown later, without mmap_lock */
+#define FOS_BREAK_early		10	/* tickets are applied before they are */
 /* Not broken, but with time between PTEs and shootdown, for whoever races. */
 #define FOS_BREAK_slowflush	9
 

@@ -5,6 +5,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include "break.h"
 #include "compat.h"
 #include "core.h"
 #include "region_owned.h"
@@ -115,6 +116,8 @@ static void fos_tlb_drain(struct fos_owned *o)
 	q->waiting = 0;
 	mutex_unlock(&q->lock);
 
+	if (FOS_BROKEN(early))
+		smp_store_release(&q->applied, last);
 	fos_tlb_batch(o, &ops);
 
 	mutex_lock(&q->lock);

@@ -5,6 +5,7 @@
 #include <linux/module.h>
 #include <linux/uaccess.h>
 
+#include "break.h"
 #include "compat.h"
 #include "region_fd.h"
 #include "region_owned.h"
@@ -132,7 +133,9 @@ void __init fos_tlb_zap_try(void)
 	addr = vm_mmap(file, 0, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
 	if (!IS_ERR_VALUE(addr)) {
 		fos_zap_works = true;
-		fos_zap_works = fos_zap_compare(fos_owned_of(file), addr);
+		/* A module that is broken on purpose shall not help itself. */
+		fos_zap_works = fos_zap_compare(fos_owned_of(file), addr) ||
+				FOS_BROKEN(noflush);
 		vm_munmap(addr, bytes);
 	}
 	fput(file);

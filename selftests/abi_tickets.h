@@ -99,7 +99,8 @@ static inline int scan(int fd, uint64_t page, uint64_t n,
 		.count = max,
 	};
 
-	if (ioctl(fd, FOS_IOC_TLB_SCAN, &a))
+	/* EBUSY: done, but who holds pages may store to them. */
+	if (ioctl(fd, FOS_IOC_TLB_SCAN, &a) && errno != EBUSY)
 		return -errno;
 	if (rounds)
 		*rounds = a.rounds;

@@ -6,7 +6,7 @@
  */
 #include <pthread.h>
 
-#include "abi_region.h"
+#include "abi_tickets.h"
 #include "memgroup.h"
 #include "vm/outsider/outsider.h"
 #include "kselftest_harness.h"
@@ -137,6 +137,47 @@ TEST_F_TIMEOUT(peers, a_batch_that_was_killed_is_whole, 300)
 	EXPECT_EQ(0, wrong);
 }
 
+/* ---- locks that are kept ---------------------------------------------- */
+
+struct keeper {
+	uint64_t ready;
+	uint64_t let_go;
+};
+
+static int keep_lock(int fd, int outsider, struct keeper *k)
+{
+	char *p = map_region(fd, BYTES, RW);
+	uint64_t ms = HANG_MS;
+
+	if (p == MAP_FAILED || store_at(p))
+		return 1;
+	__atomic_store_n(&k->ready, 1, __ATOMIC_RELEASE);
+	ioctl(outsider, OUTSIDER_HOLD, &ms);
+	__atomic_store_n(&k->let_go, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* Nobody waits for a process that may never let go of it. */
+TEST_F_TIMEOUT(peers, who_keeps_his_mmap_lock_holds_nobody_up, 100)
+{
+	struct keeper *k = shared(sizeof(*k));
+	long unlocked = stat_of("tlb_unlocked");
+	pid_t pid;
+
+	NEED_OUTSIDER();
+	pid = spawn();
+	if (!pid)
+		_exit(keep_lock(self->fd, self->outsider, k));
+	ASSERT_TRUE(wait_for(&k->ready, 1));
+	nap_us(20000);
+	ASSERT_EQ(0, protect_scattered(self->fd, 0, 2, 3, RIGHTS_RO, NULL));
+	EXPECT_EQ(0, __atomic_load_n(&k->let_go, __ATOMIC_ACQUIRE));
+	EXPECT_EQ(unlocked + 1, stat_of("tlb_unlocked"));
+	EXPECT_EQ(SIGSEGV, store_at(self->base));
+	kill(pid, SIGKILL);
+	reap(pid);
+}
+
 /* ---- devices ---------------------------------------------------------- */
 
 TEST_F(peers, a_device_is_not_given_what_is_read_only)
@@ -244,7 +285,7 @@ static bool has_failed(void)
 	return failed;
 }
 
-enum step { MAKE_CHANNEL, MAKE_REGION, SHARE, MAP, DOWNGRADE, STEPS };
+enum step { MAKE_CHANNEL, MAKE_REGION, SHARE, MAP, SUBMIT, DOWNGRADE, STEPS };
 
 /* 0, or an errno; what it makes is gone afterwards. */
 static int do_step(enum step step, int fd)
@@ -268,6 +309,10 @@ static int do_step(enum step step, int fd)
 		ret = p == MAP_FAILED ? errno : 0;
 		if (!ret)
 			unmap_region(p, BYTES);
+		break;
+	case SUBMIT:
+		ret = submit_scattered(fd, 0, 1, PAGES, RIGHTS_RO, LATE) ?
+		      0 : errno;
 		break;
 	default:
 		ret = -protect_scattered(fd, 0, 1, PAGES, RIGHTS_RO, NULL);
@@ -304,14 +349,14 @@ TEST_F_TIMEOUT(peers, allocations_that_fail_are_told, 300)
 		for (failed = true, n = 1; failed; n++) {
 			ASSERT_EQ(0, protect(self->fd, 0, PAGES, RIGHTS_RW));
 			fail_nth(n);
-			ret = do_step(step, step == DOWNGRADE ? self->fd : fd);
+			ret = do_step(step, step >= SUBMIT ? self->fd : fd);
 			failed = has_failed();
 			EXPECT_TRUE(!ret || (failed && (ret == ENOMEM ||
 							ret == ENFILE ||
 							ret == EFAULT)))
 				TH_LOG("step %d, allocation %d: %d", step, n,
 				       ret);
-			if (step == DOWNGRADE)
+			if (step >= SUBMIT)
 				EXPECT_TRUE(is_all_or_none(self->base, ret));
 		}
 		printf("# step %d: %d allocations\n", step, n - 2);

@@ -3,6 +3,7 @@
  * A stand-in for hardware that a guest has not: it takes pages as direct I/O
  * does, and watches an address space as KVM does. Only for a virtual machine.
  */
+#include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
@@ -70,6 +71,14 @@ static int outsider_take(struct outsider *o, unsigned long addr)
 	return ret == 1 ? 0 : ret ?: -EFAULT;
 }
 
+static int outsider_hold(unsigned long ms)
+{
+	mmap_write_lock(current->mm);
+	msleep_interruptible(ms);
+	mmap_write_unlock(current->mm);
+	return 0;
+}
+
 static long outsider_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long arg)
 {
@@ -92,6 +101,8 @@ static long outsider_ioctl(struct file *file, unsigned int cmd,
 		return 0;
 	case OUTSIDER_WATCH:
 		return outsider_watch(o, word);
+	case OUTSIDER_HOLD:
+		return outsider_hold(word);
 	}
 	return -ENOTTY;
 }

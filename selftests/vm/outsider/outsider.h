@@ -15,5 +15,7 @@
 /* Watch 64 pages from this address on as a secondary MMU does; read() tells, a */
 /* bit for each page, which it was told to forget since the last one. */
 #define OUTSIDER_WATCH	_IOW('o', 4, __u64)
+/* Have mmap_lock for writing, so many ms or until killed. */
+#define OUTSIDER_HOLD	_IOW('o', 5, __u64)
 
 #endif
