@@ -46,6 +46,11 @@ struct fos_mapping {
  * @region_map: as a whole, with a guard page behind it; -EBUSY: it is mapped
  * @region_unmap: undo that; @bytes without the guard
  * @region_protectv: FOS_IOC_TLB_PROTECTV
+ * @region_submit: FOS_IOC_TLB_SUBMIT
+ * @region_fence: FOS_IOC_TLB_FENCE, or only a @look
+ * @region_cancel: FOS_IOC_TLB_CANCEL
+ * @region_notify: FOS_IOC_TLB_NOTIFY
+ * @region_scan: FOS_IOC_TLB_SCAN; -EBUSY: it is complete
  */
 struct fos_backend {
 	const char *name;
@@ -73,6 +78,13 @@ struct fos_backend {
 	int (*region_unmap)(void *addr, size_t bytes);
 	int (*region_protectv)(int fd, struct fos_range *ranges,
 			       unsigned int n);
+	int (*region_submit)(int fd, struct fos_range *ranges, unsigned int n,
+			     uint64_t within_ns, uint64_t *ticket);
+	int (*region_fence)(int fd, uint64_t ticket, uint64_t deadline_ns,
+			    bool look);
+	int (*region_cancel)(int fd, uint64_t ticket);
+	int (*region_notify)(int fd, int efd);
+	int (*region_scan)(int fd, struct fos_tlb_scan *scan);
 };
 
 extern const struct fos_backend fos__backend_kernel, fos__backend_posix;

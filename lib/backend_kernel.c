@@ -55,6 +55,11 @@ static int kernel_probe(struct fos_caps *caps)
 	if (q.features & FOS_FEAT_REGION)
 		caps->features |= FOS_CAP_REGION | FOS_CAP_REGION_WIDE |
 				  FOS_CAP_ONE_ROUND;
+	if (q.features & FOS_FEAT_TLB_ASYNC)
+		caps->features |= FOS_CAP_DISCARD | FOS_CAP_ASYNC |
+				  FOS_CAP_TRACK;
+	if (q.features & FOS_FEAT_TLB_ZAP)
+		caps->features |= FOS_CAP_ZAP_ONE_ROUND;
 	caps->backend = FOS_BACKEND_KERNEL;
 	caps->depth_max = q.depth_max;
 	caps->wake_ns = q.wake_ns;
@@ -254,6 +259,8 @@ static_assert(sizeof(struct fos_range) == sizeof(struct fos_tlb_range) &&
 	      SAME(result, result), "ranges differ");
 static_assert(PROT_READ == FOS_RIGHT_READ && PROT_WRITE == FOS_RIGHT_WRITE,
 	      "rights differ");
+static_assert(FOS_TRACK == FOS_TLB_TRACK && FOS_DISCARD == FOS_TLB_DISCARD &&
+	      FOS_RECYCLE == FOS_TLB_RECYCLE, "rights differ");
 static_assert(FOS_RANGES_MAX == FOS_TLB_RANGES_MAX, "ranges differ");
 static_assert(FOS_REGION_MAX == FOS_REGION_BYTES_MAX, "sizes differ");
 static_assert(FOS_REGION_MAP_BYTES(1ULL) == FOS_REGION_MAP_SIZE(1ULL),
@@ -265,6 +272,53 @@ static int kernel_region_protectv(int fd, struct fos_range *ranges,
 	struct fos_tlb_protectv a = { .ranges = (uintptr_t)ranges, .count = n };
 
 	return do_ioctl(fd, FOS_IOC_TLB_PROTECTV, &a);
+}
+
+static int kernel_region_submit(int fd, struct fos_range *ranges,
+				unsigned int n, uint64_t within_ns,
+				uint64_t *ticket)
+{
+	struct fos_tlb_submit a = {
+		.ranges = (uintptr_t)ranges,
+		.count = n,
+		.within_ns = within_ns,
+	};
+	const int ret = do_ioctl(fd, FOS_IOC_TLB_SUBMIT, &a);
+
+	if (!ret)
+		*ticket = a.ticket;
+	return ret;
+}
+
+static int kernel_region_fence(int fd, uint64_t ticket, uint64_t deadline_ns,
+			       bool look)
+{
+	struct fos_tlb_fence a = {
+		.flags = look ? FOS_TLB_FENCE_LOOK : 0,
+		.ticket = ticket,
+		.deadline_ns = deadline_ns,
+	};
+
+	return do_ioctl(fd, FOS_IOC_TLB_FENCE, &a);
+}
+
+static int kernel_region_cancel(int fd, uint64_t ticket)
+{
+	struct fos_tlb_cancel a = { .ticket = ticket };
+
+	return do_ioctl(fd, FOS_IOC_TLB_CANCEL, &a);
+}
+
+static int kernel_region_notify(int fd, int efd)
+{
+	struct fos_tlb_notify a = { .fd = efd };
+
+	return do_ioctl(fd, FOS_IOC_TLB_NOTIFY, &a);
+}
+
+static int kernel_region_scan(int fd, struct fos_tlb_scan *scan)
+{
+	return do_ioctl(fd, FOS_IOC_TLB_SCAN, scan);
 }
 
 const struct fos_backend fos__backend_kernel = {
@@ -284,4 +338,9 @@ const struct fos_backend fos__backend_kernel = {
 	.region_map	= kernel_region_map,
 	.region_unmap	= kernel_region_unmap,
 	.region_protectv = kernel_region_protectv,
+	.region_submit	= kernel_region_submit,
+	.region_fence	= kernel_region_fence,
+	.region_cancel	= kernel_region_cancel,
+	.region_notify	= kernel_region_notify,
+	.region_scan	= kernel_region_scan,
 };

@@ -15,7 +15,7 @@
 
 static int posix_probe(struct fos_caps *caps)
 {
-	caps->features = FOS_CAP_CHAN | FOS_CAP_REGION;
+	caps->features = FOS_CAP_CHAN | FOS_CAP_REGION | FOS_CAP_DISCARD;
 	caps->backend = FOS_BACKEND_POSIX;
 	caps->depth_max = FOS_CHAN_DEPTH_MAX;
 	caps->area_max = FOS_CHAN_AREA_MAX;
@@ -340,4 +340,9 @@ const struct fos_backend fos__backend_posix = {
 	.region_map	= fos__posix_region_map,
 	.region_unmap	= fos__posix_region_unmap,
 	.region_protectv = fos__posix_region_protectv,
+	.region_submit	= fos__posix_region_submit,
+	.region_fence	= fos__posix_region_fence,
+	.region_cancel	= fos__posix_region_cancel,
+	.region_notify	= fos__posix_region_notify,
+	.region_scan	= fos__posix_region_scan,
 };

@@ -29,7 +29,7 @@ void fos__nap(void)
 	syscall(SYS_nanosleep, &nap, NULL);
 }
 
-static int deadline_of(const struct timespec *ts, uint64_t *ns)
+int fos__deadline(const struct timespec *ts, uint64_t *ns)
 {
 	*ns = FOS_DEADLINE_NONE;
 	if (!ts)
@@ -46,7 +46,7 @@ int op_begin(struct op *op, int fd, const struct timespec *deadline)
 {
 	int ret;
 
-	ret = deadline_of(deadline, &op->deadline_ns);
+	ret = fos__deadline(deadline, &op->deadline_ns);
 	if (ret)
 		return ret;
 	ret = fos__ep_get(fd, &op->ep, &op->state);

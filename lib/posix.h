@@ -179,7 +179,7 @@ int fos__posix_bind(int fd, const void *name, size_t len);
 /* A descriptor of it was closed behind our back. */
 void fos__posix_closed(struct fos_ep *ep);
 
-/* ---- posix_region.c --------------------------------------------------- */
+/* ---- posix_region.c, posix_tlb.c -------------------------------------- */
 
 int fos__posix_region_create(uint64_t bytes);
 int fos__posix_region_query(int fd, struct fos_core_query *q);
@@ -189,6 +189,13 @@ int fos__posix_region_map(int fd, const struct fos_core_query *q, int prot,
 int fos__posix_region_unmap(void *addr, size_t bytes);
 int fos__posix_region_protectv(int fd, struct fos_range *ranges,
 			       unsigned int n);
+int fos__posix_region_submit(int fd, struct fos_range *ranges, unsigned int n,
+			     uint64_t within_ns, uint64_t *ticket);
+int fos__posix_region_fence(int fd, uint64_t ticket, uint64_t deadline_ns,
+			    bool look);
+int fos__posix_region_cancel(int fd, uint64_t ticket);
+int fos__posix_region_notify(int fd, int efd);
+int fos__posix_region_scan(int fd, struct fos_tlb_scan *scan);
 /* In a child after fork(): nothing is mapped. */
 void fos__posix_region_forget(void);
 

@@ -44,7 +44,8 @@ TEST_F(posix, the_environment_chooses)
 	ASSERT_EQ(0, fos_query(&caps, sizeof(caps)));
 	EXPECT_EQ(FOS_BACKEND_POSIX, caps.backend);
 	EXPECT_EQ(ECANCELED, caps.reason);
-	EXPECT_EQ(FOS_CAP_CHAN | FOS_CAP_REGION, caps.features);
+	EXPECT_EQ(FOS_CAP_CHAN | FOS_CAP_REGION | FOS_CAP_DISCARD,
+		  caps.features);
 	EXPECT_LT(0, caps.wake_ns);
 	EXPECT_EQ(256, caps.depth_max);
 	EXPECT_EQ(64 << 20, caps.area_max);

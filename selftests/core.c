@@ -25,7 +25,9 @@ TEST(query_tells_that_the_module_is_here)
 	ASSERT_EQ(0, fos_query(&caps, sizeof(caps)));
 	EXPECT_EQ(FOS_CAP_CHAN | FOS_CAP_CLAIMS_KERNEL | FOS_CAP_POLL_EXACT |
 		  FOS_CAP_CLOSE_EXACT | FOS_CAP_EXEC_HANGUP | FOS_CAP_REGION |
-		  FOS_CAP_REGION_WIDE | FOS_CAP_ONE_ROUND, caps.features);
+		  FOS_CAP_REGION_WIDE | FOS_CAP_ONE_ROUND |
+		  FOS_CAP_ZAP_ONE_ROUND | FOS_CAP_DISCARD | FOS_CAP_ASYNC |
+		  FOS_CAP_TRACK, caps.features);
 	EXPECT_EQ(FOS_BACKEND_KERNEL, caps.backend);
 	EXPECT_EQ(0, caps.reason);
 	EXPECT_EQ(256, caps.depth_max);
@@ -73,7 +75,8 @@ static int refused_with(int why)
 	if (fos_query(&caps, sizeof(caps)))
 		return 1;
 	if (caps.backend != FOS_BACKEND_POSIX ||
-	    caps.features != (FOS_CAP_CHAN | FOS_CAP_REGION) ||
+	    caps.features != (FOS_CAP_CHAN | FOS_CAP_REGION |
+			      FOS_CAP_DISCARD) ||
 	    caps.reason != why)
 		return 2;
 	if (fos_channel(fd, NULL))

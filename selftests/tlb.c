@@ -194,7 +194,7 @@ TEST_F(tlb, by_address_it_is_the_same)
 	EXPECT_EQ(PAGES, count_may(self->addr, PAGES, RW));
 	EXPECT_EQ(0, fos_mprotect(self->addr, 0, PROT_READ));
 	EXPECT_EQ(-EINVAL, RESULT(fos_mprotect(self->addr + 1, 1, PROT_READ)));
-	EXPECT_EQ(-EINVAL, RESULT(fos_mprotect(self->addr, PAGE, PROT_NONE)));
+	EXPECT_EQ(-EINVAL, RESULT(fos_mprotect(self->addr, PAGE, PROT_WRITE)));
 	EXPECT_EQ(-EINVAL, RESULT(fos_mprotect(self->addr, PAGE, PROT_EXEC)));
 	EXPECT_EQ(-ENOMEM, RESULT(fos_mprotect(end, PAGE, PROT_READ)));
 	EXPECT_EQ(-ENOMEM, RESULT(fos_mprotect(end - PAGE, PAGE + 1,
@@ -227,7 +227,7 @@ TEST_F(tlb, a_range_that_is_none_ends_the_batch_before_it_begins)
 {
 	const struct fos_range bad[] = {
 		pages(0, 0, PROT_READ), pages(PAGES, 1, PROT_READ),
-		pages(PAGES - 1, 2, PROT_READ), pages(0, 1, PROT_NONE),
+		pages(PAGES - 1, 2, PROT_READ), pages(0, 1, FOS_TRACK),
 		pages(0, 1, PROT_WRITE), pages(0, 1, RW | PROT_EXEC),
 		{ .offset = 1, .len = PAGE, .prot = PROT_READ },
 		{ .offset = 0, .len = 1, .prot = PROT_READ },
