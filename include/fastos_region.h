@@ -128,9 +128,9 @@ int fos_populate(void *addr, size_t len);
  */
 #define FOS_DISCARD		(1U << 17)
 /*
- * The same, but the memory is kept for whatever pages of this region are touched
- * next, and not zeroed: what is read then is anything that this region has held.
- * Without the module the content simply stays.
+ * The same, but the memory is kept for pages of this region that were recycled and are
+ * touched again, and is not zeroed: what is read there is anything that the region has
+ * held, until they are discarded.  Without the module the content simply stays.
  */
 #define FOS_RECYCLE		(1U << 18)
 
@@ -179,10 +179,9 @@ struct fos_range {
  * mapping of its own (vm.max_map_count), @result is ENOMEM where it failed, that of
  * the others ECANCELED, and for a moment some may have been changed;
  * EOPNOTSUPP: FOS_TRACK without FOS_CAP_TRACK, and nothing was done;
- * E2BIG: @n, or all ranges together are longer than FOS_REGION_MAX (then each
- * @result is ECANCELED); EFAULT: @ranges (without the module only NULL is told);
- * EPERM: @rfd is from fos_region_share(); EBADF: not a region; EINTR: a deadly
- * signal.
+ * E2BIG: @n, or all ranges together are longer than the region, and than 256 MiB
+ * (then each @result is ECANCELED); EFAULT: @ranges (without the module only NULL is told);
+ * EPERM: @rfd is from fos_region_share(); EBADF: not a region.
  */
 int fos_mprotectv(int rfd, struct fos_range *ranges, unsigned int n,
 		  unsigned int flags);
@@ -214,7 +213,8 @@ int fos_mprotect(void *addr, size_t len, int prot);
  * When it returns new faults see the new permissions, and processors may use what
  * they had cached until the ticket is applied: see fos_fence().  Content that is
  * dropped goes then.  The work is done even if this process closes the region or
- * dies.  A synchronous call applies all tickets before its own; when 64 wait, who
+ * dies.  A synchronous call that takes something away applies all tickets before its
+ * own; when 64 wait, or their ranges are longer than the region and than 256 MiB, who
  * submits one more applies them.
  *
  * Return: 0; -1 as fos_mprotectv(), except EBUSY, which the fence tells; with EINVAL
@@ -258,7 +258,8 @@ int fos_ticket_status(int rfd, uint64_t ticket);
  * @rfd:	the region, with the right to change it
  * @ticket:	which
  *
- * Pages that no later call has touched have the permissions from before.
+ * Pages that no later call has touched have the permissions from before, and no
+ * processor has more.
  *
  * Return: 0; -1 with EALREADY: it has begun, or was canceled; EINVAL: no such ticket
  * yet; EPERM, EBADF, EOPNOTSUPP as fos_fence().
@@ -291,12 +292,12 @@ int fos_ticket_notify(int rfd, int efd);
  * Of the pages under FOS_TRACK those that were stored to since they came under it, or
  * since the last scan, by any process or system call.  One shootdown a process for
  * all of them, none if there are none.  What is stored after it returns the next scan
- * tells.  A range whose @result is EBUSY has pages that the kernel or a device was
+ * tells.  What was submitted before is applied, too.  A range whose @result is EBUSY has pages that the kernel or a device was
  * handed before, who may store to them unseen.
  *
  * Return: how many ranges; -1 with EINVAL: @offset, @len or @max; EFAULT: @ranges (and
  * then what was written is lost); ENOMEM; EOPNOTSUPP: no FOS_CAP_TRACK; EPERM, EBADF
- * as fos_fence(); EINTR: a deadly signal.
+ * as fos_fence().
  */
 int fos_dirty_scan(int rfd, uint64_t offset, uint64_t len,
 		   struct fos_range *ranges, unsigned int max, uint64_t *next);

@@ -57,12 +57,13 @@ static int __init fos_init(void)
 	ret = fos_tlb_queue_start();
 	if (ret)
 		return ret;
-	fos_tlb_zap_try();
 	fos_stats_init();
-	/* Last: from here on we have users. */
+	/* From here on we have users. */
 	ret = misc_register(&fos_node);
 	if (ret)
 		goto err_stats;
+	/* Nothing can fail any more. */
+	fos_tlb_zap_try();
 	pr_info("fastos: version " FOS_VERSION "\n");
 	return 0;
 

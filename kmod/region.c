@@ -12,6 +12,16 @@
 /* Zeroed: no byte of anybody else is ever seen. */
 #define FOS_REGION_GFP (GFP_USER | __GFP_ACCOUNT | __GFP_ZERO)
 
+static struct page *fos_region_born(struct fos_region *region,
+				    struct page *page)
+{
+	if (page) {
+		atomic_long_inc(&region->alive);
+		atomic_long_inc(&fos_live_pages);
+	}
+	return page;
+}
+
 /* Two faults may race for a page: one wins, the other's page was never seen. */
 static struct page *fos_region_add(struct fos_region *region, pgoff_t idx,
 				   struct page *page)
@@ -20,53 +30,65 @@ static struct page *fos_region_add(struct fos_region *region, pgoff_t idx,
 
 	if (!old)
 		return page;
-	fos_region_drop(page);
+	fos_region_drop(region, page);
 	return old;
 }
 
-static struct page *fos_region_spare(struct fos_region *region)
+static struct page *fos_region_pop(struct fos_region *region)
 {
-	struct page *page;
+	struct page *page = list_first_entry_or_null(&region->spare,
+						     struct page, lru);
 
-	if (list_empty(&region->spare))
-		return NULL;
-	guard(spinlock)(&region->lock);
-	page = list_first_entry_or_null(&region->spare, struct page, lru);
 	if (page)
 		list_del(&page->lru);
 	return page;
 }
 
+/* Whether it may is asked, and it is done, under one lock: see settle_spare(). */
+static struct page *fos_region_add_spare(struct fos_region *region, pgoff_t idx)
+{
+	struct page *page = NULL;
+
+	if (list_empty(&region->spare))
+		return NULL;
+	guard(spinlock)(&region->lock);
+	if (region->ops->may_reuse(region, idx))
+		page = fos_region_pop(region);
+	return page ? fos_region_add(region, idx, page) : NULL;
+}
+
 static struct page *fos_region_new(struct fos_region *region,
 				   struct vm_fault *vmf)
 {
-	struct page *page = fos_region_spare(region);
+	struct page *page = fos_region_add_spare(region, vmf->pgoff);
 
-	if (!page) {
-		page = alloc_page_vma(FOS_REGION_GFP, vmf->vma, vmf->address);
-		if (!page)
-			return NULL;
-		atomic_long_inc(&fos_live_pages);
-	}
-	return fos_region_add(region, vmf->pgoff, page);
+	if (page)
+		return page;
+	page = alloc_page_vma(FOS_REGION_GFP, vmf->vma, vmf->address);
+	page = fos_region_born(region, page);
+	return page ? fos_region_add(region, vmf->pgoff, page) : NULL;
 }
 
 /*
- * The page, with a reference, which as in the page cache may turn out to be that of
- * a page which was taken out and freed meanwhile: whoever has locked it looks again
- * whether it is here.
+ * The page, with a reference.  It may be taken out and freed at any time, and be
+ * somebody else's: as in the page cache one that is not here any more is let go of.
  */
 static struct page *fos_region_get(struct fos_region *region,
 				   struct vm_fault *vmf)
 {
+	struct page **slot = &region->pages[vmf->pgoff];
 	struct page *page;
 
-	do {
-		page = READ_ONCE(region->pages[vmf->pgoff]);
+	for (;;) {
+		page = READ_ONCE(*slot) ?: fos_region_new(region, vmf);
 		if (!page)
-			page = fos_region_new(region, vmf);
-	} while (page && !get_page_unless_zero(page));
-	return page;
+			return NULL;
+		if (!get_page_unless_zero(page))
+			continue;
+		if (READ_ONCE(*slot) == page)
+			return page;
+		put_page(page);
+	}
 }
 
 static vm_fault_t fos_region_fault(struct vm_fault *vmf)
@@ -216,24 +238,44 @@ struct page *fos_region_take(struct fos_region *region, pgoff_t idx)
 }
 
 /**
- * fos_region_drop() - free a page that was taken out
+ * fos_region_drop() - free a page that is not in the region
+ * @region: whose it was
  * @page: it; who else has a reference keeps it
  */
-void fos_region_drop(struct page *page)
+void fos_region_drop(struct fos_region *region, struct page *page)
 {
 	put_page(page);
+	atomic_long_dec(&region->alive);
 	atomic_long_dec(&fos_live_pages);
 }
 
 /**
- * fos_region_reuse() - keep a page that was taken out for this region's next fault
+ * fos_region_reuse() - keep a page that was taken out for a fault that may reuse it
  * @region: the region
  * @page: it
+ *
+ * Unless the region has as many pages as are paid for.
  */
 void fos_region_reuse(struct fos_region *region, struct page *page)
 {
+	if (atomic_long_read(&region->alive) > region->npages) {
+		fos_region_drop(region, page);
+		return;
+	}
 	guard(spinlock)(&region->lock);
 	list_add(&page->lru, &region->spare);
+}
+
+/**
+ * fos_region_settle_spare() - ops->may_reuse answers otherwise now
+ * @region: the region
+ *
+ * Who was told the old answer has put his page into the region.
+ */
+void fos_region_settle_spare(struct fos_region *region)
+{
+	spin_lock(&region->lock);
+	spin_unlock(&region->lock);
 }
 
 /**
@@ -249,10 +291,10 @@ void fos_region_destroy(struct fos_region *region)
 		if (!(idx % 1024))
 			cond_resched();
 		if (region->pages[idx])
-			fos_region_drop(region->pages[idx]);
+			fos_region_drop(region, region->pages[idx]);
 	}
-	while ((page = fos_region_spare(region)))
-		fos_region_drop(page);
+	while ((page = fos_region_pop(region)))
+		fos_region_drop(region, page);
 	kvfree(region->pages);
 }
 
@@ -269,10 +311,9 @@ int fos_region_populate(struct fos_region *region, unsigned long npages)
 	struct page *page;
 
 	for (idx = 0; idx < npages; idx++) {
-		page = alloc_page(FOS_REGION_GFP);
+		page = fos_region_born(region, alloc_page(FOS_REGION_GFP));
 		if (!page)
 			return -ENOMEM;
-		atomic_long_inc(&fos_live_pages);
 		fos_region_add(region, idx, page);
 	}
 	return 0;

@@ -27,6 +27,7 @@ struct fos_region;
  * struct fos_region_ops - the owner's rules
  * @access: may this mapping read (@write false) or write page @idx?  Return 0
  *	or a VM_FAULT_* error.  What it answers with the page's lock counts.
+ * @may_reuse: may page @idx have what another page of the region had?  NULL: none
  * @open: a copy of a mapping came to be (fork after MADV_DOFORK, mremap)
  * @close: a mapping is gone
  * @free: the region is gone, its pages are freed; free the rest
@@ -34,6 +35,7 @@ struct fos_region;
 struct fos_region_ops {
 	vm_fault_t (*access)(struct vm_area_struct *vma, pgoff_t idx,
 			     bool write);
+	bool (*may_reuse)(struct fos_region *region, pgoff_t idx);
 	void (*open)(struct vm_area_struct *vma);
 	void (*close)(struct vm_area_struct *vma);
 	void (*free)(struct fos_region *region);
@@ -44,6 +46,7 @@ struct fos_region {
 	const struct fos_region_ops *ops;
 	unsigned long npages;		/* the guard included */
 	struct page **pages;
+	atomic_long_t alive;		/* pages, taken out or not */
 	spinlock_t lock;		/* protects spare */
 	struct list_head spare;		/* pages that were taken out, by lru */
 };
@@ -53,8 +56,9 @@ int fos_region_init(struct fos_region *region, unsigned long npages,
 void fos_region_destroy(struct fos_region *region);
 int fos_region_populate(struct fos_region *region, unsigned long npages);
 struct page *fos_region_take(struct fos_region *region, pgoff_t idx);
-void fos_region_drop(struct page *page);
+void fos_region_drop(struct fos_region *region, struct page *page);
 void fos_region_reuse(struct fos_region *region, struct page *page);
+void fos_region_settle_spare(struct fos_region *region);
 struct file *fos_region_open(struct fos_region *region,
 			     const struct file_operations *fops);
 int fos_region_mmap(struct fos_region *region, struct vm_area_struct *vma,

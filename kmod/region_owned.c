@@ -55,6 +55,14 @@ static vm_fault_t fos_owned_access(struct vm_area_struct *vma, pgoff_t idx,
 	return 0;
 }
 
+static bool fos_owned_may_reuse(struct fos_region *region, pgoff_t idx)
+{
+	const struct fos_owned *o = container_of(region, struct fos_owned,
+						 region);
+
+	return fos_owned_may(o, idx, FOS_PERM_STALE);
+}
+
 static void fos_owned_vma_open(struct vm_area_struct *vma)
 {
 	struct fos_map *map = vma->vm_private_data;
@@ -69,7 +77,7 @@ static void fos_owned_vma_close(struct vm_area_struct *vma)
 
 	if (fos_map_is(map, vma)) {
 		spin_lock(&o->lock);
-		list_del(&map->node);
+		list_del_init(&map->node);
 		o->nmaps--;
 		spin_unlock(&o->lock);
 	}
@@ -155,6 +163,19 @@ unsigned int fos_owned_turn(struct fos_owned *o)
 	return n;
 }
 
+/**
+ * fos_owned_lists() - is it still a mapping?
+ * @o: the region
+ * @map: from fos_owned_turn()
+ *
+ * Return: false when .close has been called: all of it is flushed.
+ */
+bool fos_owned_lists(struct fos_owned *o, const struct fos_map *map)
+{
+	guard(spinlock)(&o->lock);
+	return !list_empty(&map->node);
+}
+
 /* ---- life ------------------------------------------------------------- */
 
 static void fos_owned_free(struct fos_region *region)
@@ -169,10 +190,11 @@ static void fos_owned_free(struct fos_region *region)
 }
 
 static const struct fos_region_ops fos_owned_ops = {
-	.access	= fos_owned_access,
-	.open	= fos_owned_vma_open,
-	.close	= fos_owned_vma_close,
-	.free	= fos_owned_free,
+	.access		= fos_owned_access,
+	.may_reuse	= fos_owned_may_reuse,
+	.open		= fos_owned_vma_open,
+	.close		= fos_owned_vma_close,
+	.free		= fos_owned_free,
 };
 
 /**

@@ -35,7 +35,7 @@ struct fos_user;
 /**
  * struct fos_map - the mapping of a region in one address space
  * @refs: its VMA, copies of that, and batches that look at it
- * @node: in fos_owned.maps
+ * @node: in fos_owned.maps, until .close
  * @mm: a reference to the struct
  * @start: address; a mapping cannot be moved
  */
@@ -96,6 +96,7 @@ struct fos_owned *fos_owned_alloc(u64 bytes);
 void fos_owned_discard(struct fos_owned *o);
 int fos_owned_mmap(struct fos_owned *o, struct vm_area_struct *vma, u32 rights);
 unsigned int fos_owned_turn(struct fos_owned *o);
+bool fos_owned_lists(struct fos_owned *o, const struct fos_map *map);
 void fos_map_put(struct fos_map *map);
 
 static inline struct fos_owned *fos_owned_of(const struct file *file)

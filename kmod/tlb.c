@@ -47,7 +47,6 @@ static bool fos_tlb_range_ok(const struct fos_owned *o,
 static int fos_tlb_check(const struct fos_owned *o, struct fos_tlb_op *op)
 {
 	struct fos_tlb_range *r;
-	u64 bytes = 0;
 	int ret = 0;
 
 	for (r = op->ranges; r < op->ranges + op->count; r++) {
@@ -57,11 +56,10 @@ static int fos_tlb_check(const struct fos_owned *o, struct fos_tlb_op *op)
 			r->result = EINVAL;
 			ret = -EINVAL;
 		} else {
-			bytes += r->len;
+			op->bytes += r->len;
 		}
 	}
-	/* Or mmap_lock is held for ever. */
-	if (!ret && bytes > FOS_REGION_BYTES_MAX)
+	if (!ret && op->bytes > fos_tlb_bytes_max(o))
 		ret = -E2BIG;
 	for (r = op->ranges; ret && r < op->ranges + op->count; r++)
 		r->result = r->result ?: ECANCELED;

@@ -11,7 +11,7 @@
 #include <linux/mm.h>
 #include <linux/fastos.h>
 
-struct fos_owned;
+#include "region_owned.h"
 
 static inline pgoff_t fos_range_first(const struct fos_tlb_range *r)
 {
@@ -39,6 +39,15 @@ static inline bool fos_range_zaps(const struct fos_tlb_range *r)
 static inline bool fos_range_is_down(const struct fos_tlb_range *r)
 {
 	return fos_range_zaps(r) || !(r->rights & FOS_RIGHT_WRITE);
+}
+
+/*
+ * How long ranges may be together, in one call, and about so in one batch: their
+ * pages are walked with mmap_lock.
+ */
+static inline u64 fos_tlb_bytes_max(const struct fos_owned *o)
+{
+	return max_t(u64, fos_owned_bytes(o), FOS_TLB_BYTES_MIN);
 }
 
 long fos_tlb_ioctl(struct file *file, unsigned int cmd, void __user *uargs);

@@ -107,6 +107,8 @@ static void fos_tlb_take_all_out(struct fos_tlb_batch *b)
 	struct fos_tlb_range *r;
 	struct fos_tlb_op *op;
 
+	/* The map before their answers. */
+	fos_region_settle_spare(&b->o->region);
 	fos_batch_for_each_down(b, op, r)
 		if (fos_range_drops(r))
 			fos_tlb_take_out(b, r);
@@ -238,32 +240,23 @@ static void fos_tlb_unmap(struct fos_owned *o, pgoff_t first, pgoff_t n)
 	unmap_mapping_pages(fos_owned_mapping(o), first, n, false);
 }
 
-/**
- * fos_tlb_unmap_op() - PTEs of all processes go
- * @o: the region
- * @op: whose ranges
- *
- * With a round and a notification for each range.  It needs nothing that can fail,
- * be waited for by user space, or must be held.
+/*
+ * PTEs of all processes go, with a round and a notification for each range.  It
+ * needs nothing that can fail, or that must be held.
  */
-void fos_tlb_unmap_op(struct fos_owned *o, const struct fos_tlb_op *op)
-{
-	struct fos_tlb_range *r;
-
-	fos_op_for_each_down(op, r)
-		fos_tlb_unmap(o, fos_range_first(r),
-			      fos_range_end(r) - fos_range_first(r));
-}
-
 static void fos_tlb_unmap_all(struct fos_tlb_batch *b)
 {
+	struct fos_tlb_range *r;
 	struct fos_tlb_op *op;
 
 	if (b->unmapped)
 		return;
 	b->unmapped = true;
-	list_for_each_entry(op, b->ops, node)
-		fos_tlb_unmap_op(b->o, op);
+	fos_batch_for_each_down(b, op, r) {
+		fos_tlb_unmap(b->o, fos_range_first(r),
+			      fos_range_end(r) - fos_range_first(r));
+		cond_resched();
+	}
 	b->rounds += b->downs;
 }
 
@@ -298,19 +291,17 @@ static bool fos_tlb_needs_unmap(const struct fos_tlb_batch *b,
 				const struct mm_struct *mm)
 {
 	return b->unmapped || mm_has_notifiers((struct mm_struct *)mm) ||
-	       (b->zaps && !fos_tlb_zap_works());
+	       (b->zaps && !fos_tlb_may_zap(b->o));
 }
 
-/* With mmap_lock: PTEs and shootdown. */
+/* With mmap_lock: PTEs and shootdown, or what else is to be done without. */
 static u32 fos_tlb_in_mm(struct fos_tlb_batch *b, struct fos_map *map)
 {
 	struct fos_strip s = { .b = b, .mm = map->mm, .start = map->start };
 	int ret;
 
-	if (fos_tlb_needs_unmap(b, map->mm)) {
-		fos_tlb_unmap_all(b);
+	if (fos_tlb_needs_unmap(b, map->mm))
 		return FOS_TLB_BY_RANGE;
-	}
 	inc_tlb_flush_pending(map->mm);
 	ret = fos_strip_all(&s);
 	b->pages += s.pages;
@@ -320,10 +311,7 @@ static u32 fos_tlb_in_mm(struct fos_tlb_batch *b, struct fos_map *map)
 	if (FOS_BROKEN(nolockflush))
 		mmap_read_lock(map->mm);
 	dec_tlb_flush_pending(map->mm);
-	if (!ret)
-		return FOS_TLB_BY_GUARD;
-	fos_tlb_unmap_all(b);
-	return FOS_TLB_BY_RANGE;
+	return ret ? FOS_TLB_BY_RANGE : FOS_TLB_BY_GUARD;
 }
 
 /* Is it on the file's list of mappings?  A listed one has no file for a moment. */
@@ -344,16 +332,34 @@ static bool fos_map_is_linked(struct fos_owned *o, const struct fos_map *map)
 	return linked;
 }
 
-/* How long to nap between looks at a flush of munmap(), in us. */
-#define FOS_MUNMAP_NAP	50
+/* How long to nap between looks at a flush of munmap(), in us, and how often. */
+#define FOS_MUNMAP_NAP		50
+#define FOS_MUNMAP_NAPS		1000
+
+/*
+ * Others of that mm may flush on and on.  Who can wait no longer may be sure of this:
+ * PTEs that could be stored through were dirty, and flushed before munmap() took the
+ * mapping off the list, and pages that may still be loaded from have references, which
+ * is told as EBUSY.
+ */
+static void fos_tlb_await_munmap(struct fos_owned *o, const struct fos_map *map)
+{
+	int naps;
+
+	for (naps = 0; naps < FOS_MUNMAP_NAPS; naps++) {
+		if (!mm_tlb_flush_pending(map->mm) || !fos_owned_lists(o, map))
+			return;
+		fsleep(FOS_MUNMAP_NAP);
+	}
+}
 
 static void fos_tlb_without_lock(struct fos_tlb_batch *b, struct fos_map *map)
 {
-	fos_tlb_unmap_all(b);
-	if (fos_map_is_linked(b->o, map))
+	if (!fos_owned_lists(b->o, map))
 		return;
-	while (mm_tlb_flush_pending(map->mm))
-		fsleep(FOS_MUNMAP_NAP);
+	fos_tlb_unmap_all(b);
+	if (!fos_map_is_linked(b->o, map))
+		fos_tlb_await_munmap(b->o, map);
 }
 
 /* How often mmap_lock is tried, and how long a nap is, in us. */
@@ -383,7 +389,7 @@ static u32 fos_tlb_visit_mm(struct fos_tlb_batch *b, struct fos_map *map)
 			how = fos_tlb_in_mm(b, map);
 		mmap_read_unlock(map->mm);
 	}
-	if (how == FOS_TLB_UNLOCKED)
+	if (how != FOS_TLB_BY_GUARD)
 		fos_tlb_without_lock(b, map);
 	return how;
 }
@@ -495,10 +501,10 @@ static void fos_tlb_free(struct fos_tlb_batch *b)
 		if (page_ref_count(page) == 1 && !PageHWPoison(page))
 			fos_region_reuse(&b->o->region, page);
 		else
-			fos_region_drop(page);
+			fos_region_drop(&b->o->region, page);
 	list_for_each_entry_safe(page, next, &b->dropped, lru) {
 		fos_tlb_make_way(b);
-		fos_region_drop(page);
+		fos_region_drop(&b->o->region, page);
 	}
 }
 

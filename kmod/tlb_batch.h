@@ -36,7 +36,7 @@
  * is on the file's list afterwards was on it all the time: that has flushed it, also
  * what munmap() had removed and not flushed, for then two flushes are pending.  One
  * that is not was taken off by munmap() in the middle of a flush: that has ended
- * when none is pending.
+ * when none is pending, or .close has come.
  */
 #ifndef FOS_TLB_BATCH_H
 #define FOS_TLB_BATCH_H
@@ -44,7 +44,6 @@
 #include <linux/list.h>
 
 struct fos_owned;
-struct fos_tlb_op;
 
 /* How an mm is told: by the above; range by range, as secondary MMUs need; */
 #define FOS_TLB_BY_GUARD	0
@@ -53,6 +52,5 @@ struct fos_tlb_op;
 #define FOS_TLB_UNLOCKED	2
 
 void fos_tlb_batch(struct fos_owned *o, struct list_head *ops);
-void fos_tlb_unmap_op(struct fos_owned *o, const struct fos_tlb_op *op);
 
 #endif

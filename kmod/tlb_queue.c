@@ -31,17 +31,20 @@ static struct fos_owned *fos_owned_of_queue(struct fos_tlb_queue *q)
 static u32 fos_perm_of(const struct fos_tlb_range *r)
 {
 	return (r->rights & (FOS_RIGHT_READ | FOS_RIGHT_WRITE)) |
-	       (r->rights & FOS_TLB_TRACK ? FOS_PERM_TRACK : 0);
+	       (r->rights & FOS_TLB_TRACK ? FOS_PERM_TRACK : 0) |
+	       (r->rights & FOS_TLB_RECYCLE ? FOS_PERM_STALE : 0);
 }
 
 static void fos_perm_set_range(struct fos_owned *o,
 			       const struct fos_tlb_range *r, u64 ticket)
 {
+	/* Whether content is recycled is told only where it is dropped. */
+	const u32 keep = fos_range_drops(r) ? 0 : FOS_PERM_STALE;
 	const u32 now = fos_perm_of(r);
 	pgoff_t idx;
 
 	for (idx = fos_range_first(r); idx < fos_range_end(r); idx++) {
-		fos_perm_set(&o->perm[idx], now, ticket);
+		fos_perm_set(&o->perm[idx], now, keep, ticket);
 		if (!(idx % 4096))
 			cond_resched();
 	}
@@ -69,6 +72,7 @@ static void fos_tlb_enqueue(struct fos_owned *o, struct fos_tlb_op *op)
 		return;
 	list_add_tail(&op->node, &o->queue.pending);
 	o->queue.waiting += op->in_background;
+	o->queue.bytes += op->bytes;
 }
 
 static void fos_tlb_tell(struct fos_tlb_queue *q, u64 ticket, int result)
@@ -114,6 +118,7 @@ static void fos_tlb_drain(struct fos_owned *o)
 	q->taken = last;
 	waiting = q->waiting;
 	q->waiting = 0;
+	q->bytes = 0;
 	mutex_unlock(&q->lock);
 
 	if (FOS_BROKEN(early))
@@ -151,32 +156,12 @@ static void fos_tlb_let_go(struct fos_owned *o)
 }
 
 /*
- * The caller is killed.  The map holds, and PTEs must follow, which needs nobody if
- * they are removed; while somebody applies the batch it is in use.
+ * Who is killed waits, too: his ranges are in use, and whoever applies them waits for
+ * nobody who waits for user space.
  */
-static int fos_tlb_leave(struct fos_owned *o, struct fos_tlb_op *op)
-{
-	struct fos_tlb_queue *q = &o->queue;
-	bool taken;
-
-	mutex_lock(&q->lock);
-	taken = op->ticket <= q->taken;
-	if (!taken)
-		list_del_init(&op->node);
-	mutex_unlock(&q->lock);
-	if (taken) {
-		mutex_lock(&o->batch);
-		fos_tlb_let_go(o);
-	} else {
-		fos_tlb_unmap_op(o, op);
-	}
-	return -EINTR;
-}
-
 static int fos_tlb_apply(struct fos_owned *o, struct fos_tlb_op *op)
 {
-	if (mutex_lock_killable(&o->batch))
-		return fos_tlb_leave(o, op);
+	mutex_lock(&o->batch);
 	fos_tlb_drain_to(o, op->ticket);
 	fos_tlb_let_go(o);
 	return op->result;
@@ -187,7 +172,9 @@ static int fos_tlb_apply(struct fos_owned *o, struct fos_tlb_op *op)
  * @o: the region
  * @op: valid
  *
- * Return: 0; -EBUSY as the ranges tell; -EINTR killed.
+ * What only gives rights is not waited for, nor anything with it.
+ *
+ * Return: 0; -EBUSY as the ranges tell.
  */
 int fos_tlb_apply_now(struct fos_owned *o, struct fos_tlb_op *op)
 {
@@ -262,12 +249,13 @@ u64 fos_tlb_apply_later(struct file *file, struct fos_tlb_op *op,
 	mutex_lock(&q->lock);
 	fos_tlb_enqueue(o, op);
 	ticket = op->ticket;
-	full = q->waiting > FOS_TLB_PENDING_MAX;
+	full = q->waiting > FOS_TLB_PENDING_MAX ||
+	       q->bytes > fos_tlb_bytes_max(o);
 	fos_tlb_expect(file, q, full ? 0 : within_ns);
 	mutex_unlock(&q->lock);
 	fos_count(tlb_submits);
-	/* Killed: then the worker does it. */
-	if (full && !mutex_lock_killable(&o->batch)) {
+	if (full) {
+		mutex_lock(&o->batch);
 		fos_tlb_drain_to(o, ticket);
 		fos_tlb_let_go(o);
 	}
@@ -373,7 +361,7 @@ static struct fos_tlb_op *fos_tlb_find(struct fos_tlb_queue *q, u64 ticket)
 	return NULL;
 }
 
-/* false: some of its pages have been changed since. */
+/* false: PTEs may have more than the map says. */
 static bool fos_tlb_undo(struct fos_owned *o, struct fos_tlb_op *op)
 {
 	struct fos_tlb_range *r;
@@ -392,10 +380,12 @@ static bool fos_tlb_undo(struct fos_owned *o, struct fos_tlb_op *op)
 	return all;
 }
 
+/* 0; 1: it is yet to be applied that it is not. */
 static int fos_tlb_take_back(struct fos_owned *o, u64 ticket)
 {
 	struct fos_tlb_queue *q = &o->queue;
 	struct fos_tlb_op *op;
+	int ret = 1;
 
 	if (!ticket || ticket > q->last)
 		return -EINVAL;
@@ -407,11 +397,13 @@ static int fos_tlb_take_back(struct fos_owned *o, u64 ticket)
 	if (fos_tlb_undo(o, op)) {
 		list_del(&op->node);
 		q->waiting--;
+		q->bytes -= op->bytes;
 		fos_tlb_op_free(op);
+		ret = 0;
 	}
 	if (q->notify)
 		fos_eventfd_signal(q->notify);
-	return 0;
+	return ret;
 }
 
 /**
@@ -435,7 +427,12 @@ long fos_tlb_cancel(struct fos_owned *o, unsigned int cmd, void __user *uargs)
 	mutex_lock(&o->queue.lock);
 	ret = fos_tlb_take_back(o, a.ticket);
 	mutex_unlock(&o->queue.lock);
-	return ret;
+	if (ret <= 0)
+		return ret;
+	mutex_lock(&o->batch);
+	fos_tlb_drain_to(o, a.ticket);
+	fos_tlb_let_go(o);
+	return 0;
 }
 
 /**
@@ -505,7 +502,10 @@ static bool fos_tlb_has_room(const struct fos_tlb_op *op, u32 max, pgoff_t idx)
 int fos_tlb_scan_pages(struct fos_owned *o, struct fos_tlb_op *op, u32 max,
 		       pgoff_t *idx, pgoff_t end)
 {
-	mutex_lock(&o->queue.lock);
+	struct fos_tlb_queue *q = &o->queue;
+	bool must;
+
+	mutex_lock(&q->lock);
 	for (; *idx < end && fos_tlb_has_room(op, max, *idx); ++*idx) {
 		if (fos_perm_take_written(&o->perm[*idx]))
 			fos_tlb_add_page(op, *idx);
@@ -513,11 +513,13 @@ int fos_tlb_scan_pages(struct fos_owned *o, struct fos_tlb_op *op, u32 max,
 			cond_resched();
 	}
 	op->downs = op->count;
-	fos_tlb_number(&o->queue, op);
+	fos_tlb_number(q, op);
 	if (op->downs)
-		list_add_tail(&op->node, &o->queue.pending);
-	mutex_unlock(&o->queue.lock);
-	return op->downs ? fos_tlb_apply(o, op) : 0;
+		list_add_tail(&op->node, &q->pending);
+	/* Also what others have yet to apply: PTEs of these pages are old. */
+	must = op->downs || !list_empty(&q->pending) || q->taken > q->applied;
+	mutex_unlock(&q->lock);
+	return must ? fos_tlb_apply(o, op) : 0;
 }
 
 /* ---- life ------------------------------------------------------------- */

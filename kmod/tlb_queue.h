@@ -8,11 +8,11 @@
  * all that is queued with one shootdown for each process: group commit.  A later
  * caller may find that his batch was applied while he waited for his turn.
  *
- * A synchronous caller's fos_tlb_op lies on his stack.  He cannot leave while it is
+ * A synchronous caller's fos_tlb_op lies on his stack.  He does not leave while it is
  * queued or being applied.
  *
- * A batch that is taken back stays in the queue if later calls have touched its
- * pages: their PTEs must still come to agree with the map.
+ * A batch that is taken back stays in the queue if PTEs may have more than the map
+ * says then: it had given rights, or later calls have touched its pages.
  *
  * The worker holds a file of the region: the last descriptor may be closed, and the
  * module stays, until its work is done.
@@ -42,6 +42,7 @@ struct fos_owned;
  * @result: 0 or -EBUSY, when applied
  * @in_background: allocated, nobody waits; else the caller's
  * @canceled: taken back, but to be applied
+ * @bytes: how long its ranges are together
  * @ticket: of it
  */
 struct fos_tlb_op {
@@ -53,6 +54,7 @@ struct fos_tlb_op {
 	int result;
 	bool in_background;
 	bool canceled;
+	u64 bytes;
 	u64 ticket;
 };
 
@@ -71,6 +73,7 @@ struct fos_tlb_told {
  * @lock: protects what follows, and orders writers of the permission map
  * @pending: struct fos_tlb_op, in the order of tickets
  * @waiting: how many of them are in the background
+ * @bytes: how long their ranges are together
  * @last: the last ticket
  * @taken: all up to this one are applied or being applied
  * @applied: all up to this one are; read without the lock
@@ -87,6 +90,7 @@ struct fos_tlb_queue {
 	struct mutex lock;
 	struct list_head pending;
 	unsigned int waiting;
+	u64 bytes;
 	u64 last;
 	u64 taken;
 	u64 applied;

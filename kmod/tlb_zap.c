@@ -13,15 +13,27 @@
 #include "tlb_zap.h"
 
 static bool fos_zap_works;
+static const struct fos_owned *fos_zap_on_trial;
 
 /**
  * fos_tlb_zap_works() - may fos_tlb_zap() be used here?
  *
- * Return: true where it was seen to leave all counters as the kernel does.
+ * Return: true where it was seen to leave counters as the kernel does.
  */
 bool fos_tlb_zap_works(void)
 {
-	return fos_zap_works;
+	return READ_ONCE(fos_zap_works);
+}
+
+/**
+ * fos_tlb_may_zap() - may it be used for this region?
+ * @o: the region
+ *
+ * Return: true also for the one that it is tried with.
+ */
+bool fos_tlb_may_zap(const struct fos_owned *o)
+{
+	return fos_tlb_zap_works() || o == READ_ONCE(fos_zap_on_trial);
 }
 
 /**
@@ -103,7 +115,6 @@ static int fos_zap_measure(struct fos_owned *o, unsigned long addr,
 	return ret;
 }
 
-/* With ours as if it worked. */
 static bool fos_zap_compare(struct fos_owned *o, unsigned long addr)
 {
 	struct fos_zap_counts kernel, ours;
@@ -118,6 +129,9 @@ static bool fos_zap_compare(struct fos_owned *o, unsigned long addr)
 
 /**
  * fos_tlb_zap_try() - find out, in the process that loads the module
+ *
+ * To be called when that cannot fail any more: what it made is freed when this process
+ * returns to user space.
  */
 void __init fos_tlb_zap_try(void)
 {
@@ -132,10 +146,12 @@ void __init fos_tlb_zap_try(void)
 		return;
 	addr = vm_mmap(file, 0, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
 	if (!IS_ERR_VALUE(addr)) {
-		fos_zap_works = true;
+		WRITE_ONCE(fos_zap_on_trial, fos_owned_of(file));
 		/* A module that is broken on purpose shall not help itself. */
-		fos_zap_works = fos_zap_compare(fos_owned_of(file), addr) ||
-				FOS_BROKEN(noflush);
+		WRITE_ONCE(fos_zap_works,
+			   fos_zap_compare(fos_owned_of(file), addr) ||
+			   FOS_BROKEN(noflush));
+		WRITE_ONCE(fos_zap_on_trial, NULL);
 		vm_munmap(addr, bytes);
 	}
 	fput(file);

@@ -7,7 +7,8 @@
  * locked in memory is done here: the counters of mapped pages, of the mm, and of the
  * page.  That is the kernel's own business, so it is done only on the series where it
  * was looked at (compat.h), and only if, when the module is loaded, a page that is
- * removed so leaves every counter as one that the kernel removes.  Elsewhere ranges
+ * removed so leaves the counters that can be read exactly as one that the kernel
+ * removes, and is out of reach.  Elsewhere ranges
  * are unmapped one by one.
  */
 #ifndef FOS_TLB_ZAP_H
@@ -15,7 +16,10 @@
 
 #include <linux/mm.h>
 
+struct fos_owned;
+
 bool fos_tlb_zap_works(void);
+bool fos_tlb_may_zap(const struct fos_owned *o);
 void fos_tlb_zap(struct mm_struct *mm, unsigned long addr, pte_t *ptep);
 void fos_tlb_zap_try(void);
 

@@ -50,7 +50,7 @@ static int check(struct fos_range *ranges, unsigned int n, uint64_t bytes)
 		ret = -EINVAL;
 	else if (tracked)
 		ret = -EOPNOTSUPP;
-	else if (sum > FOS_REGION_MAX)
+	else if (sum > bytes && sum > FOS_TLB_BYTES_MIN)
 		ret = -E2BIG;
 	for (i = 0; ret && i < n; i++)
 		ranges[i].result = is_bad(&ranges[i], bytes) ? EINVAL :

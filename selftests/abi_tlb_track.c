@@ -89,6 +89,38 @@ TEST_F(track, stores_of_the_kernel_and_of_others_count)
 	EXPECT_EQ(11 * PAGE, self->r[1].offset);
 }
 
+/* Whatever happens to their permissions, as long as they are tracked. */
+TEST_F(track, what_was_written_is_not_forgotten)
+{
+	uint64_t ticket;
+
+	ASSERT_EQ(0, protect(self->fd, 0, 8, TRACKED));
+	EXPECT_EQ(0, store_at(self->base));
+	ASSERT_EQ(0, protect(self->fd, 0, 8, TRACKED));
+	EXPECT_EQ(1, scan_all(self->fd, self->r, NULL));
+	ticket = submit(self->fd, 0, 8, TRACKED, LATE);
+	EXPECT_EQ(0, store_at(self->base + PAGE));
+	ASSERT_EQ(0, cancel(self->fd, ticket));
+	EXPECT_EQ(1, scan_all(self->fd, self->r, NULL));
+	EXPECT_EQ(PAGE, self->r[0].offset);
+	EXPECT_EQ(0, store_at(self->base + PAGE));
+	EXPECT_EQ(1, scan_all(self->fd, self->r, NULL));
+}
+
+/* Pages come under it when that is applied: a scan does not return before. */
+TEST_F(track, a_scan_applies_what_was_submitted)
+{
+	uint64_t ticket;
+
+	EXPECT_EQ(0, store_at(self->base));
+	ticket = submit(self->fd, 0, 8, TRACKED, LATE);
+	ASSERT_NE(0, ticket);
+	EXPECT_EQ(0, scan_all(self->fd, self->r, NULL));
+	EXPECT_EQ(0, look_at(self->fd, ticket));
+	EXPECT_EQ(0, store_at(self->base));
+	EXPECT_EQ(1, scan_all(self->fd, self->r, NULL));
+}
+
 TEST_F(track, a_scan_goes_on_where_it_stopped)
 {
 	uint64_t next;

@@ -361,11 +361,28 @@ TEST_F(zap, discarded_pages_are_freed)
 	ASSERT_LE(REGION_PAGES, before);
 	ASSERT_EQ(0, scatter(self->fd, 64, RIGHTS_RW | FOS_TLB_DISCARD));
 	EXPECT_EQ(before - 64, live_pages());
-	/* Kept for the next faults. */
+	/* Kept for the next fault there. */
 	ASSERT_EQ(0, protect(self->fd, 1, 1, RIGHTS_RW | FOS_TLB_RECYCLE));
 	EXPECT_EQ(before - 64, live_pages());
-	EXPECT_EQ(0, store_at(self->base));
+	EXPECT_EQ(0, store_at(self->base + PAGE));
 	EXPECT_EQ(before - 64, live_pages());
+}
+
+/* Recycled content is seen where content was recycled, and nowhere else. */
+TEST_F(zap, other_pages_are_zero_all_the_same)
+{
+	int i;
+
+	memset(self->base, 0x5a, 32 * PAGE);
+	ASSERT_EQ(0, protect(self->fd, 0, 16, RIGHTS_RW | FOS_TLB_RECYCLE));
+	ASSERT_EQ(0, protect(self->fd, 16, 8, RIGHTS_RW | FOS_TLB_DISCARD));
+	ASSERT_EQ(0, protect(self->fd, 0, 8, RIGHTS_RW | FOS_TLB_DISCARD));
+	for (i = 16; i < 24; i++)
+		EXPECT_EQ(0, self->base[i * PAGE]);
+	for (i = 0; i < 8; i++)
+		EXPECT_EQ(0, self->base[i * PAGE]);
+	for (i = 40; i < 50; i++)
+		EXPECT_EQ(0, self->base[i * PAGE]);
 }
 
 /* Whoever was handed a page keeps it, and it is nobody else's. */

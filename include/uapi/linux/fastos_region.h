@@ -65,13 +65,15 @@ struct fos_region_share {
 /* ---- tlb -------------------------------------------------------------- */
 
 #define FOS_TLB_RANGES_MAX		65536
+/* All ranges together may be as long as the region, and always as long as this. */
+#define FOS_TLB_BYTES_MIN		(256ULL << 20)
 
 /* fos_tlb_range.rights: FOS_RIGHT_READ, WRITE, none of both; and one of these. */
 /* The first store gets the right to write, and the page counts as written. */
 #define FOS_TLB_TRACK			(1U << 16)	/* without WRITE */
 /* Content is dropped, pages are freed after the shootdown and then read zero. */
 #define FOS_TLB_DISCARD			(1U << 17)
-/* ... are reused for the next pages of this region, without being zeroed. */
+/* ... are reused, without being zeroed, for pages of this region that are recycled. */
 #define FOS_TLB_RECYCLE			(1U << 18)
 
 /**
@@ -100,12 +102,13 @@ struct fos_tlb_range {
  *
  * On a region, with FOS_RIGHT_OWN (else EPERM).  0: the batch is applied in every
  * process; no access through an old translation succeeds.  So are those that were
- * submitted before.  EBUSY: so it is, but @result of some ranges is EBUSY: their
- * pages have other references (I/O, pins).  EINVAL with a @result of EINVAL: that
- * range is none, nothing was done, @result of the others is ECANCELED.  E2BIG with a
- * @result of ECANCELED: together they are longer than FOS_REGION_BYTES_MAX.  EINTR:
- * killed.  EFAULT, ENOMEM, E2BIG, other EINVAL: nothing was done, no @result told;
- * but EFAULT also when @ranges or this struct cannot be written after all was done.
+ * submitted before, unless this one takes nothing away.  EBUSY: so it is, but @result
+ * of some ranges is EBUSY: their pages have other references (I/O, pins).  EINVAL with
+ * a @result of EINVAL: that range is none, nothing was done, @result of the others is
+ * ECANCELED.  E2BIG with a @result of ECANCELED: together they are longer than the
+ * region and FOS_TLB_BYTES_MIN.  EFAULT, ENOMEM, E2BIG, other EINVAL: nothing was done,
+ * no @result told; but EFAULT also when @ranges or this struct cannot be written after
+ * all was done.
  */
 struct fos_tlb_protectv {
 	__u64 flags;
@@ -177,7 +180,7 @@ struct fos_tlb_fence {
  * @ticket:	in: from fos_tlb_submit
  *
  * On a region, with FOS_RIGHT_OWN (else EPERM).  0: pages that no later call has
- * touched have the permissions from before.  EALREADY: it has begun, or was
+ * touched have the permissions from before, and no CPU has more.  EALREADY: it has begun, or was
  * canceled; EINVAL: no such ticket yet.
  */
 struct fos_tlb_cancel {
@@ -201,7 +204,7 @@ struct fos_tlb_cancel {
  * returns they are tracked anew: whatever is stored then, the next scan tells.
  * EBUSY as of fos_tlb_protectv: what others store through their references is not
  * seen.  EINVAL, E2BIG, EFAULT, ENOMEM: nothing was done; but EFAULT also when
- * results cannot be written; EINTR: killed, and what was written is lost.
+ * results cannot be written, and are lost.
  */
 struct fos_tlb_scan {
 	__u64 flags;
