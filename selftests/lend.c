@@ -314,6 +314,8 @@ TEST_F(lend, a_message_that_is_refused_leaves_the_buffers)
 	start(&s);
 	EXPECT_EQ(1, take(self->fd[1], &in, HANG_MS));
 	EXPECT_EQ(1, finish(&s));
+	/* Held, though they were given back before. */
+	EXPECT_EQ(0, space(self->fd[0], AREA));
 	EXPECT_EQ(0, put(self->fd[1], in.bufs[1].iov_base));
 	EXPECT_EQ(0, put(self->fd[1], in.bufs[0].iov_base));
 	EXPECT_EQ(1, space(self->fd[0], AREA));
