@@ -397,7 +397,7 @@ TEST_F(lend, a_reply_that_comes_two_calls_too_late_leaves_the_buffers)
 	to_send(&out, "ask", 3);
 	to_receive(&got);
 	c = (struct async) { .fn = do_callmsg, .fd = self->fd[0],
-			     .out = &out.m, .in = &got.m, .deadline_ms = 300 };
+			     .out = &out.m, .in = &got.m, .deadline_ms = 1500 };
 	start(&c);
 	ASSERT_EQ(3, take(self->fd[1], &in, HANG_MS));
 	to_send(&rsp, slow.buf + 4096 - 100, 200);
@@ -410,6 +410,7 @@ TEST_F(lend, a_reply_that_comes_two_calls_too_late_leaves_the_buffers)
 	r = (struct async) { .fn = do_recvmsg, .fd = self->fd[1],
 			     .in = to_receive(&next), .deadline_ms = 1000 };
 	start(&r);
+	c.deadline_ms = 300;
 	start(&c);
 	EXPECT_EQ(-ETIMEDOUT, finish(&c));
 	let_through();
