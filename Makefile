@@ -177,6 +177,7 @@ model: $(model) ## all executions of lib/ring.c in small (MODEL=--help)
 
 .PHONY: mutation
 mutation: selftests ## break the code on purpose: the tests must notice
+	$(Q)selftests/mutation_lib
 	$(Q)$(MAKE) vm-module KERNELS=$(firstword $(KERNELS))
 	$(Q)selftests/mutation --kernel $(firstword $(KERNELS))
 

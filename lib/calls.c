@@ -5,6 +5,7 @@
 
 #define LOAD(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
 #define LOAD_ACQ(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define LOAD_SC(p)	__atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define STORE_REL(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
 /* ---- my calls --------------------------------------------------------- */
@@ -99,12 +100,29 @@ static inline uint64_t *owed_slot(struct fos_owed *o, uint64_t token)
 static bool cas(uint64_t *p, uint64_t from, uint64_t to)
 {
 	return __atomic_compare_exchange_n(p, &from, to, false,
-					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
 void fos__owed_init(struct fos_owed *o)
 {
 	memset(o, 0, sizeof(*o));
+}
+
+/*
+ * Whoever begins after our look, which is in one order with his exchange, looks
+ * whether he is too late after that, and is told.
+ */
+void fos__owed_forget(struct fos_owed *o, uint64_t token)
+{
+	uint64_t *slot = owed_slot(o, token);
+	uint64_t old;
+
+	while ((old = LOAD_SC(slot)) && (old & ~WRITING) < token) {
+		if (old & WRITING)
+			fos__nap();
+		else
+			cas(slot, old, 0);
+	}
 }
 
 void fos__owed_add(struct fos_owed *o, uint64_t token)

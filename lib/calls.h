@@ -55,6 +55,13 @@ struct fos_owed {
 
 void fos__owed_init(struct fos_owed *o);
 
+/*
+ * @token is about to be taken: its caller has finished with the older request of
+ * this slot.  Nobody begins to answer that one any more, and who is at it is waited
+ * for: whether it was given up is told only until @token is decided.
+ */
+void fos__owed_forget(struct fos_owed *o, uint64_t token);
+
 /* @token was taken. */
 void fos__owed_add(struct fos_owed *o, uint64_t token);
 

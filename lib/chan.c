@@ -125,7 +125,8 @@ FOS_HOT FOS_API ssize_t fos_send(int fd, const void *buf, size_t len, int flags)
 
 /*
  * My reply is published: has the caller gone without it?  One who is about to go
- * looks for it once more and then says; unless he is stopped there.
+ * looks for it once more and then says.  If he is stopped there, it passes for taken:
+ * when he goes on he may leave without it, but gives its buffers back.
  */
 static FOS_COLD bool does_give_up(struct op *op, uint64_t token)
 {
@@ -276,13 +277,18 @@ FOS_COLD ssize_t chan_give_up(struct op *op, uint64_t token, struct in *rsp,
 			      int why)
 {
 	const uint64_t seq = FOS_TOKEN_SEQ(token);
-	int ret = op_withdraw(op, seq);
+	ssize_t ret = op_withdraw(op, seq);
 
 	if (ret == 1)
 		return why;
 	op->delivered = !ret || fos_ring_fate(op->r, seq) != FOS_FATE_NONE;
-	if (!fos_ring_give_up(op->r, token, &op->bell))
-		return in_reply(op, token, rsp);
+	if (!fos_ring_give_up(op->r, token, &op->bell)) {
+		ret = in_reply(op, token, rsp);
+		/* Its sender waits to be told. */
+		fos_ring_release(op->r, token, &op->bell);
+		return ret;
+	}
+	in_late_reply(op, token);
 	if (ret < 0)
 		return ret;
 	return why == -EPIPE ? -ECONNRESET : why;

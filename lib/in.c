@@ -193,6 +193,8 @@ static ssize_t take_next(struct op *op, struct in *in, uint64_t seen)
 				return ret;
 			continue;
 		}
+		if (f.meta & FOS_META_CALL)
+			fos__owed_forget(&op->ep->owed, f.token);
 		if (fos_unlikely(!fits(in, &f))) {
 			refuse(op, &s, &f);
 			/* A peer who goes on so does not stop the clock. */
@@ -365,6 +367,15 @@ static FOS_APART int take_reply(struct op *op, uint64_t token,
 		fds_unlock(op);
 	}
 	return ret ? ret : take_rest(op, f, m);
+}
+
+FOS_COLD void in_late_reply(struct op *op, uint64_t token)
+{
+	struct fos_found f;
+
+	if (fos_ring_has_reply(op->r, token) &&
+	    fos_ring_read_reply(op->r, token, &f) && (f.meta & FOS_META_LENT))
+		refuse_buffers(op, &f);
 }
 
 ssize_t in_reply(struct op *op, uint64_t token, struct in *in)

@@ -49,4 +49,10 @@ ssize_t in_leave(struct op *op, struct in *in, ssize_t ret);
  */
 ssize_t in_reply(struct op *op, uint64_t token, struct in *in);
 
+/*
+ * I have given up: a reply that has come nevertheless is in vain, but its sender may
+ * not have waited to be told.  So its buffers are given back.
+ */
+void in_late_reply(struct op *op, uint64_t token);
+
 #endif

@@ -119,9 +119,21 @@ int fos_lend_hold(struct fos_lend *l, const struct fos_ring *r,
 
 void fos_lend_give_back(struct fos_ring *r, uint64_t handle, uint32_t *bell)
 {
-	/* What was read before; and the fence before reading need_wakeup. */
-	__atomic_exchange_n(&r->m.my_returned[FOS_LENT_SLOT(handle)], handle,
-			    __ATOMIC_SEQ_CST);
+	uint64_t *word = &r->m.my_returned[FOS_LENT_SLOT(handle)];
+	uint64_t was = LOAD(word);
+
+	/*
+	 * What was read before; and the fence before reading need_wakeup.  Not
+	 * over a later handle: that of a reply which came too late may be given
+	 * back when its sender was told so, has sent the buffer again, and has it
+	 * back.
+	 */
+	do {
+		if (was >= handle)
+			return;
+	} while (!__atomic_compare_exchange_n(word, &was, handle, false,
+					      __ATOMIC_SEQ_CST,
+					      __ATOMIC_RELAXED));
 	*bell |= __atomic_load_n(r->m.peer_wants, __ATOMIC_SEQ_CST) &
 		 FOS_WANT_CLAIMS;
 }

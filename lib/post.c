@@ -202,8 +202,7 @@ void post_abandon(struct op *op, uint64_t token)
 	if (!take(&op->ep->calls, token))
 		return;
 	/* A reply that is there goes the way of one that has no room. */
-	if (!fos_ring_give_up(op->r, token, &op->bell))
-		in_reply(op, token, &nowhere);
+	chan_give_up(op, token, &nowhere, -EPROTO);
 	fos__call_end(&op->ep->calls, FOS_TOKEN_SLOT(token));
 }
 

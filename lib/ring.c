@@ -9,6 +9,7 @@
 
 #define LOAD(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
 #define LOAD_ACQ(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define LOAD_SC(p)	__atomic_load_n((p), __ATOMIC_SEQ_CST)
 #define STORE(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define STORE_REL(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
@@ -475,13 +476,6 @@ void fos_ring_leave_wait(struct fos_ring *r, bool serves)
 			   __ATOMIC_SEQ_CST);
 }
 
-bool fos_ring_is_attended(const struct fos_ring *r, bool call)
-{
-	const uint32_t word = LOAD(&r->m.peer_line->receivers);
-
-	return call ? FOS_SERVERS(word) : FOS_RECEIVERS(word);
-}
-
 /* ---- calls ------------------------------------------------------------ */
 
 static inline uint32_t reply_slot(const struct fos_ring *r, uint64_t token)
@@ -491,7 +485,8 @@ static inline uint32_t reply_slot(const struct fos_ring *r, uint64_t token)
 
 bool fos_ring_has_reply(const struct fos_ring *r, uint64_t token)
 {
-	return LOAD_ACQ(&r->m.peer_replies[reply_slot(r, token)].seq) == token;
+	/* In one order with what I and the peer exchanged before; see give_up. */
+	return LOAD_SC(&r->m.peer_replies[reply_slot(r, token)].seq) == token;
 }
 
 bool fos_ring_is_answered(const struct fos_ring *r, uint64_t token)
@@ -520,6 +515,10 @@ void fos_ring_release(struct fos_ring *r, uint64_t token, uint32_t *bell)
 	set_released(r, token, 0, bell);
 }
 
+/*
+ * I say so, then look; the peer replies, then looks: not both miss the other.  So it
+ * is with GIVEN_UP, after which the caller looks again.
+ */
 bool fos_ring_give_up(struct fos_ring *r, uint64_t token, uint32_t *bell)
 {
 	set_released(r, token, FOS_RELEASED_GIVING_UP, bell);
@@ -531,7 +530,8 @@ bool fos_ring_give_up(struct fos_ring *r, uint64_t token, uint32_t *bell)
 
 static uint64_t released(const struct fos_ring *r, uint64_t token)
 {
-	return LOAD_ACQ(&r->m.peer_released[reply_slot(r, token)]);
+	/* The same, on the other side. */
+	return LOAD_SC(&r->m.peer_released[reply_slot(r, token)]);
 }
 
 bool fos_ring_is_released(const struct fos_ring *r, uint64_t token)

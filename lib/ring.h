@@ -275,11 +275,10 @@ uint32_t fos_ring_left_behind(const struct fos_ring *r);
 
 /*
  * Announce that a thread of mine waits for a message, or for requests too, or no
- * longer.  And: does one of the peer's?
+ * longer.
  */
 void fos_ring_enter_wait(struct fos_ring *r, bool serves, uint32_t *bell);
 void fos_ring_leave_wait(struct fos_ring *r, bool serves);
-bool fos_ring_is_attended(const struct fos_ring *r, bool call);
 
 /* ---- calls ------------------------------------------------------------ */
 
@@ -301,7 +300,8 @@ void fos_ring_release(struct fos_ring *r, uint64_t token, uint32_t *bell);
 
 /*
  * I shall not wait for the reply to @token.  False: it is there after all, to be
- * read and released.  True: its sender is told, unless he sent it just now.
+ * read and released.  True: its sender is told; if it is there by now, he may not
+ * have waited for that.
  */
 bool fos_ring_give_up(struct fos_ring *r, uint64_t token, uint32_t *bell);
 
@@ -370,6 +370,14 @@ static inline bool fos_ring_peer_dead(const struct fos_ring *r)
 	/* Acquire: what it published before is seen by the next scan. */
 	return __atomic_load_n(FOS_RING_LOAD(&r->m.peer_state),
 			       __ATOMIC_ACQUIRE) & FOS_STATE_DEAD;
+}
+
+/* Does a thread of the peer wait for a message, or for a request? */
+static inline bool fos_ring_is_attended(const struct fos_ring *r, bool call)
+{
+	const uint32_t word = FOS_RING_LOAD(&r->m.peer_line->receivers);
+
+	return call ? FOS_SERVERS(word) : FOS_RECEIVERS(word);
 }
 
 /* My side's state word, FOS_STATE_DEAD and the count of closes. */

@@ -6,6 +6,7 @@
  * gates: asan tsan
  */
 #include "calls.h"
+#include "slow.h"
 
 /* ---- tokens ----------------------------------------------------------- */
 
@@ -208,33 +209,6 @@ TEST_F(call, requests_given_up_leave_the_server_room_for_more)
 
 #define HALF		2048
 
-/* A reply whose second page cannot be read until it is let through. */
-static struct {
-	char *buf;
-	uint64_t reached;
-	uint64_t let_through;
-} slow;
-
-static void wait_in_the_middle(int sig UNUSED)
-{
-	__atomic_store_n(&slow.reached, 1, __ATOMIC_RELEASE);
-	wait_for(&slow.let_through, 1);
-	mprotect(slow.buf, 8192, PROT_READ | PROT_WRITE);
-}
-
-static int make_slow(void)
-{
-	slow.reached = 0;
-	slow.let_through = 0;
-	slow.buf = mmap(NULL, 8192, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (slow.buf == MAP_FAILED)
-		return -1;
-	memset(slow.buf, 's', 8192);
-	on_signal(SIGSEGV, 0, wait_in_the_middle);
-	return mprotect(slow.buf + 4096, 4096, PROT_NONE);
-}
-
 static long do_reply(struct async *a, const struct timespec *deadline UNUSED)
 {
 	return RESULT(fos_reply(a->fd, a->token, a->out, a->out_len));
@@ -271,7 +245,7 @@ TEST_F(call, a_late_reply_leaves_the_others_alone)
 
 	fill(self->out, 4096, 5);
 	EXPECT_EQ(-ENOBUFS, RESULT(fos_reply(fd[1], token, self->out, 4096)));
-	__atomic_store_n(&slow.let_through, 1, __ATOMIC_RELEASE);
+	let_through();
 	EXPECT_EQ(-ESTALE, finish(&late));
 	EXPECT_EQ(0, fos_reply(fd[1], token, self->out, 4096));
 	EXPECT_EQ(4096, finish(&second));

@@ -5,6 +5,7 @@
  * gates: asan tsan
  */
 #include "lend.h"
+#include "slow.h"
 
 /* ---- what arrives ----------------------------------------------------- */
 
@@ -313,6 +314,8 @@ TEST_F(lend, a_message_that_is_refused_leaves_the_buffers)
 	start(&s);
 	EXPECT_EQ(1, take(self->fd[1], &in, HANG_MS));
 	EXPECT_EQ(1, finish(&s));
+	/* Held, though they were given back before. */
+	EXPECT_EQ(0, space(self->fd[0], AREA));
 	EXPECT_EQ(0, put(self->fd[1], in.bufs[1].iov_base));
 	EXPECT_EQ(0, put(self->fd[1], in.bufs[0].iov_base));
 	EXPECT_EQ(1, space(self->fd[0], AREA));
@@ -379,6 +382,42 @@ TEST_F(lend, a_reply_that_comes_too_late_leaves_the_buffers)
 	add(&rsp, get(self->fd[1], AREA), AREA);
 	EXPECT_EQ(-ESTALE, RESULT(fos_sendmsg(self->fd[1], &rsp.m, 0, NULL)));
 	EXPECT_EQ(0, put(self->fd[1], rsp.bufs[0].iov_base));
+}
+
+/*
+ * While it is written its caller gives up, and again in a later call from the same
+ * slot, which another thread of the server may have taken.
+ */
+TEST_F(lend, a_reply_that_comes_two_calls_too_late_leaves_the_buffers)
+{
+	struct room out, in, next, rsp, got;
+	struct async c, late, r;
+
+	ASSERT_EQ(0, make_slow());
+	to_send(&out, "ask", 3);
+	to_receive(&got);
+	c = (struct async) { .fn = do_callmsg, .fd = self->fd[0],
+			     .out = &out.m, .in = &got.m, .deadline_ms = 1500 };
+	start(&c);
+	ASSERT_EQ(3, take(self->fd[1], &in, HANG_MS));
+	to_send(&rsp, slow.buf + 4096 - 100, 200);
+	rsp.m.token = in.m.token;
+	add(&rsp, get(self->fd[1], 100 * KIB), 100 * KIB);
+	late = sending(self->fd[1], &rsp);
+	start(&late);
+	EXPECT_TRUE(wait_for(&slow.reached, 1));
+	EXPECT_EQ(-ETIMEDOUT, finish(&c));
+	r = (struct async) { .fn = do_recvmsg, .fd = self->fd[1],
+			     .in = to_receive(&next), .deadline_ms = 1000 };
+	start(&r);
+	c.deadline_ms = 300;
+	start(&c);
+	EXPECT_EQ(-ETIMEDOUT, finish(&c));
+	let_through();
+	EXPECT_EQ(-ESTALE, finish(&late));
+	finish(&r);
+	EXPECT_EQ(0, put(self->fd[1], rsp.bufs[0].iov_base));
+	EXPECT_EQ(1, space(self->fd[1], AREA - 8 * KIB));
 }
 
 /* As soon as the receiver, who was just started, waits. */

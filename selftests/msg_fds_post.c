@@ -94,6 +94,31 @@ TEST_F(msg_fds_post, each_reply_has_its_own)
 	EXPECT_EQ(self->before, count_open());
 }
 
+TEST_F(msg_fds_post, what_was_put_by_is_closed_at_the_end)
+{
+	uint64_t token, asked;
+	struct parcel out, got;
+	int p[2];
+
+	ASSERT_EQ(8, post(self->fd[0], 1, &token));
+	ASSERT_EQ(1, serve(self->fd[1], &asked));
+	ASSERT_EQ(0, pipe2(p, O_CLOEXEC));
+	to_send(&out, "x", 1);
+	with_fd(&out, p[1]);
+	ASSERT_EQ(1, RESULT(fos_sendmsg(self->fd[1], &out.m, FOS_POST, NULL)));
+	close(p[1]);
+	ASSERT_EQ(0, answer(self->fd[1], asked, 2));
+	/* What came before the reply's is for a message that nobody takes. */
+	ASSERT_EQ(0, RESULT(fos_collectmsg(self->fd[0], to_receive(&got), 0,
+					   NULL)));
+	EXPECT_EQ(2, number(got.fds[0]));
+	EXPECT_EQ(self->before + 2, count_open());
+	EXPECT_EQ(0, fos_close(self->fd[0]));
+	EXPECT_EQ(0, fos_close(self->fd[1]));
+	EXPECT_TRUE(ended(p[0]));
+	close(p[0]);
+}
+
 TEST_F(msg_fds_post, what_cannot_be_sent_is_no_call)
 {
 	struct parcel out, got;

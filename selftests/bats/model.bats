@@ -33,9 +33,15 @@ all_ok() {
 @test "whatever else the library or the kernel leaves out is noticed" {
 	local step
 
-	for step in 'release a reply' 'die without' 'withdraw what' 'report death'; do
+	for step in 'release a reply' 'die without' 'withdraw what' \
+		'report death' 'late reply'; do
 		all_ok --break "$step" --max-states 500000
 	done
+}
+
+@test "a reply that passes for taken though its caller gave up is noticed" {
+	all_ok --break 'take a request' --config two-servers-late
+	[[ $output == *'passes for taken, but nobody read it'* ]]
 }
 
 @test "an access of lib/ring.c that is left out, or weaker by a step, is noticed" {

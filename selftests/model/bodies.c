@@ -305,10 +305,10 @@ void send_to_mortal(void)
 
 void call_mortal(void)
 {
-	int ret = call_peer(1, false);
+	int ret = call_peer(1, 0);
 
 	if (!ret)
-		ret = call_peer(2, false);
+		ret = call_peer(2, 0);
 	expect(!ret || ret == -EPIPE || ret == -ECONNRESET, "call", ret);
 	if (!ret)
 		expect(world.message[2].replied, "call without a reply", ret);

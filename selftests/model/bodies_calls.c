@@ -4,16 +4,21 @@
 
 static void call_ok(int id)
 {
-	int ret = call_peer(id, false);
+	int ret = call_peer(id, 0);
 
 	expect(!ret, "call", ret);
 }
 
-static void call_late(int id)
+static void call_until(int id, unsigned int flags)
 {
-	int ret = call_peer(id, true);
+	int ret = call_peer(id, flags);
 
 	expect(!ret || ret == -ETIMEDOUT, "call", ret);
+}
+
+static void call_late(int id)
+{
+	call_until(id, SEND_TIMED);
 }
 
 void call_1(void)
@@ -104,6 +109,31 @@ void call_late_then_2(void)
 	call_late(1);
 	call_ok(2);
 }
+
+void call_too_late_twice(void)
+{
+	plan(2);
+	call_until(1, SEND_LATE);
+	call_until(2, SEND_LATE);
+}
+
+/* Without a sleep: the request is there, or never was for long. */
+static void serve_at(uint64_t seq)
+{
+	uint64_t token;
+	int id, ret;
+
+	model_await(&world.mem[0].entries[0].seq,
+		    sizeof(world.mem[0].entries[0].seq), seq, true);
+	id = receive_message(KIND_CALL, RECV_NONBLOCK, &token);
+	if (id <= 0)
+		return;
+	ret = reply_to(token, id);
+	expect(!ret || ret == -ESTALE, "reply", ret);
+}
+
+void serve_first(void) { serve_at(1); }
+void serve_second(void) { serve_at(2); }
 
 void serve_2(void)
 {

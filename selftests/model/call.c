@@ -36,6 +36,21 @@ static int read_reply(struct op *op, int id, uint64_t token)
 	return 0;
 }
 
+/* Then its buffers are given back, if it has any. */
+static void late_reply(struct op *op, int id, uint64_t token)
+{
+	const int what = READ_REPLY(FOS_TOKEN_SLOT(token));
+	struct fos_found f;
+
+	if (broken == BREAK_LATE_REPLY || !fos_ring_has_reply(op->r, token))
+		return;
+	if (!fos_ring_read_reply(op->r, token, &f))
+		model_fail("the late reply to %d is nonsense", id);
+	reading_begins(what, false);
+	reading_counts(what, true);
+	world.message[id].given_back = 1;
+}
+
 static int call_give_up(struct op *op, int id, uint64_t seq, uint64_t token,
 			int why)
 {
@@ -51,8 +66,11 @@ static int call_give_up(struct op *op, int id, uint64_t seq, uint64_t token,
 		if (fos_ring_has_reply(op->r, token))
 			return read_reply(op, id, token);
 	} else if (!fos_ring_give_up(op->r, token, &op->bell)) {
-		return read_reply(op, id, token);
+		ret = read_reply(op, id, token);
+		fos_ring_release(op->r, token, &op->bell);
+		return ret;
 	}
+	late_reply(op, id, token);
 	return why == -EPIPE ? -ECONNRESET : why;
 }
 
@@ -88,7 +106,7 @@ static int call_wait(struct op *op, int id, uint64_t seq, uint64_t token)
 	}
 }
 
-int call_peer(int id, bool timed)
+int call_peer(int id, unsigned int flags)
 {
 	struct message *m = &world.message[id];
 	uint64_t token, seq;
@@ -96,7 +114,8 @@ int call_peer(int id, bool timed)
 	int ret;
 
 	m->thread = model_self;
-	op_begin(&op, timed);
+	op_begin(&op, flags & SEND_TIMED);
+	op.late = flags & SEND_LATE;
 	if (fos_ring_peer_dead(op.r)) {
 		m->outcome = UNDELIVERED;
 		return op_end(&op, -EPIPE);

@@ -131,6 +131,8 @@ static int take_next(struct op *op, struct in *in, uint64_t seen)
 				model_fail("the scan returns %d", ret);
 			continue;
 		}
+		if ((f.meta & FOS_META_CALL) && broken != BREAK_FORGET)
+			fos__owed_forget(&world.owed[my_side()], f.token);
 		if ((in->flags & RECV_REFUSES) &&
 		    f.len == FOS_LEN(MESSAGES - 1)) {
 			refuse(op, &s, &f);

@@ -20,6 +20,8 @@ const char *const break_names[BREAKS] = {
 	[BREAK_WITHDRAW] = "withdraw what was taken",
 	[BREAK_DEATH_FIRST] = "report death before looking for messages",
 	[BREAK_SUM] = "sleep on replies that were not looked at",
+	[BREAK_FORGET] = "take a request while the one before it is answered",
+	[BREAK_LATE_REPLY] = "give up without a look for a late reply",
 };
 
 /* ---- which word is whose ---------------------------------------------- */
@@ -392,6 +394,9 @@ static const char *check_message(int id, const struct message *m,
 		wrong = "had a reply that was read, but was said to be stale";
 	else if (m->replied && !m->answered)
 		wrong = "had a reply that nobody wrote";
+	else if (m->answered && !m->stale && !m->replied && !m->given_back &&
+		 !(config->mortal && (sender_died || taker_died)))
+		wrong = "had a reply that passes for taken, but nobody read it";
 	else if (m->counted && sender_died && m->outcome == UNKNOWN &&
 		 !m->taken && !taker_died)
 		wrong = "was published before a death, but not taken";

@@ -97,6 +97,7 @@ enum outcome { UNKNOWN, SENT, UNDELIVERED, UNWANTED, MAYBE };
  * @answered: a reply to it was published
  * @replied: ... and was read
  * @stale: ... and was said to be in vain
+ * @given_back: ... and its buffers were given back, for it came too late
  * @taker: who took it
  * @tick: of his clock, before that; 0: not noted
  * @seq: its last position
@@ -114,7 +115,8 @@ struct message {
 	uint8_t stale;
 	uint8_t taker;
 	uint8_t tick;
-	uint8_t resv[5];
+	uint8_t given_back;
+	uint8_t resv[4];
 	uint64_t seq;
 };
 
@@ -284,7 +286,7 @@ int receive_message(unsigned int kinds, unsigned int flags, uint64_t *token);
 int place_reply(struct op *op, uint64_t token, uint64_t *offset);
 int place_call(struct op *op, uint64_t *seq);
 void publish_call(struct op *op, int id, uint64_t seq, uint64_t token);
-int call_peer(int id, bool timed);
+int call_peer(int id, unsigned int flags);
 int reply_to(uint64_t token, int id);
 
 void hang_up(void);
@@ -308,6 +310,8 @@ enum broken {
 	BREAK_WITHDRAW,
 	BREAK_DEATH_FIRST,
 	BREAK_SUM,
+	BREAK_FORGET,
+	BREAK_LATE_REPLY,
 	BREAKS,
 };
 

@@ -375,9 +375,12 @@ struct fos_entry {
  * A control block: the line; entries[depth]; replies[depth], entries whose seq
  * is the token they answer; released[depth], u64 each: the last token of that
  * slot that the caller has finished with: he has read the reply, or has given up
- * (GIVEN_UP), or is about to but will look for it once more (GIVING_UP).  A reply
- * in my area is let go of when the peer has released its token, and not while
- * he is giving up.  Then returned[depth], u64 each: the handle of the buffer of
+ * (GIVEN_UP), or is about to but will look for it once more (GIVING_UP); never a
+ * token whose request can still be taken.  A reply in my area is let go of when the
+ * peer has released its token, and not while he is giving up; one that he finds
+ * after he gave up he does not read, but gives its buffers back.  Who replied looks
+ * here afterwards, and before he takes a later request of that slot: then the word
+ * still tells.  Then returned[depth], u64 each: the handle of the buffer of
  * that slot that this side had from the peer and gave back last.
  */
 #define FOS_RELEASED_GIVING_UP		(1ULL << 63)
