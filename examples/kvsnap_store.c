@@ -36,7 +36,7 @@ static size_t divisor(size_t a, size_t b)
 	return b ? divisor(b, a % b) : a;
 }
 
-/* Hot pages shall lie apart, and be others after each snapshot. */
+/* Hot pages shall lie apart. */
 static size_t stride_of(size_t pages)
 {
 	size_t stride = pages * 0.6180339887;
@@ -76,10 +76,15 @@ static uint64_t random_of(struct writer *w)
 	return w->random = x;
 }
 
+/*
+ * Half of the pages that are hot before a snapshot are so after it: a store that
+ * comes too late, by a translation of before, does harm there.
+ */
 static struct slot *pick(const struct store *s, struct writer *w)
 {
 	const uint64_t x = random_of(w);
-	const size_t nth = s->manifest.epoch * s->hot + (uint32_t)x % s->hot;
+	const size_t begin = s->manifest.epoch * ((s->hot + 1) / 2);
+	const size_t nth = begin + (uint32_t)x % s->hot;
 	const size_t page = nth * s->stride % (s->pages - s->writers);
 
 	return slot_at(s, s->writers + page, (x >> 32) % PAGE_SLOTS);
