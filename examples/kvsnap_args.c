@@ -3,10 +3,11 @@
 #include "kvsnap_report.h"
 
 #include <argp.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "cpus.h"
 
 /* A store, what is copied of it, its file in memory, and as much again. */
 #define MEMORY_FACTOR	4
@@ -56,16 +57,6 @@ static unsigned long mib_that_fits(void)
 	return mib;
 }
 
-static unsigned int cpus(void)
-{
-	cpu_set_t all;
-	unsigned int n = 1;
-
-	if (!sched_getaffinity(0, sizeof(all), &all))
-		n = CPU_COUNT(&all);
-	return n < WRITERS_MAX ? n : WRITERS_MAX;
-}
-
 static void complete(struct argp_state *state)
 {
 	const char *dir = getenv("TMPDIR");
@@ -73,7 +64,7 @@ static void complete(struct argp_state *state)
 	if (!option.mib)
 		option.mib = mib_that_fits();
 	if (!option.writers)
-		option.writers = cpus();
+		option.writers = count_cpus(WRITERS_MAX);
 	if (!option.path &&
 	    asprintf(&option.path, "%s/kvsnap.%d", dir ? dir : "/tmp",
 		     getpid()) < 0)

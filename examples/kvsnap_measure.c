@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
-/* Clock, interrupts, pauses; and how far it has come. */
+/* The clock, pauses, and how far it has come. */
 #include "kvsnap_report.h"
 
 #include <err.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,43 +14,6 @@ uint64_t kv_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-/* ---- interrupts ------------------------------------------------------- */
-
-/* Figures end where the name of the interrupt begins. */
-static int64_t sum_of(const char *at)
-{
-	int64_t sum = 0;
-	char *end;
-
-	for (;; at = end) {
-		uint64_t n = strtoull(at, &end, 10);
-
-		if (end == at)
-			return sum;
-		sum += n;
-	}
-}
-
-/* A guest whose host flushes the TLBs counts none at all. */
-int64_t kv_tlb_interrupts(void)
-{
-	FILE *f = fopen("/proc/interrupts", "re");
-	char *line = NULL;
-	size_t len = 0;
-	int64_t sum = -1;
-
-	while (f && sum < 0 && getline(&line, &len, f) > 0) {
-		const char *at = line + strspn(line, " ");
-
-		if (!strncmp(at, "TLB:", 4))
-			sum = sum_of(at + 4);
-	}
-	free(line);
-	if (f)
-		fclose(f);
-	return sum > 0 ? sum : -1;
 }
 
 /* ---- pauses ----------------------------------------------------------- */

@@ -5,6 +5,7 @@
  */
 #include "kvsnap.h"
 
+#include "interrupts.h"
 #include "kvsnap_report.h"
 
 static void add_run(struct store *s, size_t page)
@@ -59,7 +60,7 @@ static int protect(struct store *s)
 /* The pause is all that is to be done here but for looking at counters. */
 int kv_point(struct store *s)
 {
-	const int64_t tlb = kv_tlb_interrupts();
+	const int64_t tlb = tlb_interrupts();
 	const uint64_t began = kv_now();
 	int ret;
 
@@ -68,6 +69,6 @@ int kv_point(struct store *s)
 	note(s);
 	ret = protect(s);
 	s->sample.pause_ns = kv_now() - began;
-	s->sample.tlb = tlb < 0 ? -1 : kv_tlb_interrupts() - tlb;
+	s->sample.tlb = tlb < 0 ? -1 : tlb_interrupts() - tlb;
 	return ret;
 }

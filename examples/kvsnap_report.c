@@ -8,6 +8,8 @@
 
 #include <fastos.h>
 
+#include "interrupts.h"
+
 /* ---- comparing -------------------------------------------------------- */
 
 static struct result *find(struct result *all, size_t n, const struct arm *arm)
@@ -96,7 +98,7 @@ static void explain(void)
 	printf("pages: protected; mprotect, fork: how many times shorter than that "
 	       "one's median;\nkept: of the operations without snapshots; MiB: of "
 	       "more memory, at most;\nTLB: interrupts of all CPUs in a pause%s\n",
-	       kv_tlb_interrupts() < 0 ? ", which nobody counts here" : "");
+	       tlb_interrupts() < 0 ? ", which nobody counts here" : "");
 }
 
 /* ---- the verdict ------------------------------------------------------ */

@@ -72,9 +72,6 @@ struct result {
 
 uint64_t kv_now(void);
 
-/* Shootdowns that any CPU was interrupted for since boot; -1: not counted. */
-int64_t kv_tlb_interrupts(void);
-
 void kv_add(struct result *r, const struct sample *sample, bool first);
 
 /* Of the pauses, which it sorts; NAN: there are none. */

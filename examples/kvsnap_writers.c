@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <sched.h>
 
+#include "cpus.h"
+
 enum request { GO, HOLD, STOP };
 
 /* Writers may be more than CPUs: who holds lets others arrive. */
@@ -54,29 +56,13 @@ int kv_hold(struct store *s)
 
 /* ---- writers ---------------------------------------------------------- */
 
-/* Where the kernel says no it decides. */
-static void pin(unsigned int nth)
-{
-	cpu_set_t all, one;
-	int cpu = 0, skip;
-
-	if (sched_getaffinity(0, sizeof(all), &all))
-		return;
-	for (skip = nth % CPU_COUNT(&all); ; cpu++)
-		if (CPU_ISSET(cpu, &all) && !skip--)
-			break;
-	CPU_ZERO(&one);
-	CPU_SET(cpu, &one);
-	(void)sched_setaffinity(0, sizeof(one), &one);
-}
-
 static void *write_on(void *arg)
 {
 	struct writer *w = arg;
 	struct store *s = w->store;
 	int request;
 
-	pin(w->nth);
+	pin_to(w->nth);
 	do {
 		request = atomic_load_explicit(&s->request,
 					       memory_order_acquire);

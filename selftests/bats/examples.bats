@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The pipeline of examples/: what it writes, and what becomes of it when one of its
 # processes is killed.  And kvsnap: that its snapshots are consistent, and that it
-# would notice if they were not.
+# would notice if they were not; and purge: that purged pages are empty.
 
 load helper
 
 pipeline=$build/bin/fos-pipeline
 kvsnap=$build/bin/fos-kvsnap
+purge=$build/bin/fos-purge
 
 setup_file() {
 	"$pipeline" --generate 20M "$BATS_FILE_TMPDIR/log"
@@ -177,4 +178,33 @@ figures() {
 	# Of 102 pages: one is for other causes of an interrupt.
 	[[ $(figures '.arms[] | select(.name == "mprotect").tlb_interrupts > 50') == true ]]
 	[[ $(figures '.arms[] | select(.name == "fastos").tlb_interrupts <= 2') == true ]]
+}
+
+# ---- purge
+
+# Small and short.
+purges() {
+	FOS_BACKEND=posix timeout 60 "$purge" --mib 2 --batch 16 --rounds 1 --time 50 \
+		"$@" 3>&-
+}
+
+@test "pages that purge has given back are zero, whoever allocates them" {
+	run -0 purges
+	[[ $output == *$'\n'madvise* && $output != *wrong* ]]
+	run -0 purges --threads 5
+	[[ $output != *wrong* ]]
+}
+
+@test "when purge gives nothing back it is found" {
+	run -1 purges --break-it
+	[[ $output == *'madvise: wrong: '* ]]
+}
+
+@test "purge tells what it cannot do" {
+	run purges --batch 2000
+	[[ $status -ne 0 && $output == *'from 1 to 1024'* ]]
+	run purges --mib 1 --batch 128
+	[[ $status -ne 0 && $output == *'need more than 1 MiB'* ]]
+	run -0 "$purge" --help
+	[[ $output == *--batch=PAGES* ]]
 }
