@@ -25,6 +25,7 @@
 
 static const struct arm *const arms[] = {
 	&kv_none, &kv_fork, &kv_mprotect, &kv_uffd, &kv_fastos,
+	&kv_fastos_async,
 };
 
 #define ARMS		(sizeof(arms) / sizeof(arms[0]))

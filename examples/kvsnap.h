@@ -122,6 +122,7 @@ struct sample {
  * @fd: of the arm
  * @pid: of the arm's child
  * @priv: of the arm
+ * @ticket: of the arm
  * @why: it cannot be used here, or failed
  */
 struct store {
@@ -151,6 +152,7 @@ struct store {
 	int fd;
 	pid_t pid;
 	void *priv;
+	uint64_t ticket;
 	char why[WHY_LEN];
 };
 
