@@ -60,7 +60,9 @@ suite_bin := $(patsubst selftests/%.c,$(BUILD)/bin/fos-%,$(wildcard selftests/*.
 abi_bin := $(filter $(BUILD)/bin/fos-abi $(BUILD)/bin/fos-abi_%,$(suite_bin))
 model := $(BUILD)/model/model
 model_obj := $(patsubst selftests/%.c,$(BUILD)/%.o,$(wildcard selftests/model/*.c))
-example_bin := $(patsubst examples/%.c,$(BUILD)/bin/fos-%,$(wildcard examples/*.c))
+# Each is a program, but for kvsnap, which is of several files.
+example_c := $(filter-out examples/kvsnap_%,$(wildcard examples/*.c))
+example_bin := $(patsubst examples/%.c,$(BUILD)/bin/fos-%,$(example_c))
 static := $(BUILD)/lib/libfastos.a
 shared := $(BUILD)/lib/libfastos.so.$(SOVERSION)
 
@@ -81,7 +83,7 @@ bench: $(BUILD)/bin/fosbench ## the benchmark, build/bin/fosbench
 selftests: $(suite_bin) $(model) ## the test programs, build/bin/fos-*
 
 .PHONY: examples
-examples: $(example_bin) ## the examples, build/bin/fos-echo*, fos-pipeline
+examples: $(example_bin) ## the examples, build/bin/fos-echo*, -pipeline, -kvsnap, -purge
 
 .PHONY: module modules
 module: ## fastos.ko for the running kernel (or KVER=), in build/KVER
@@ -270,7 +272,7 @@ flags := $(VERSION) $(CC) $(CPPFLAGS) $(CFLAGS) $(FOS_CFLAGS) $(LDFLAGS)
 .PHONY: FORCE
 $(BUILD)/flags: FORCE
 	@mkdir -p $(BUILD)/lib $(BUILD)/bench $(BUILD)/bin $(BUILD)/model \
-		$(BUILD)/dep
+		$(BUILD)/examples $(BUILD)/dep
 	@echo '$(subst ','\'',$(flags))' | cmp -s - $@ || \
 		echo '$(subst ','\'',$(flags))' >$@
 
@@ -353,9 +355,21 @@ $(model): $(model_obj)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^
 
-$(example_bin): $(BUILD)/bin/fos-%: examples/%.c $(static) $(BUILD)/flags
+kvsnap := $(BUILD)/bin/fos-kvsnap
+$(filter-out $(kvsnap),$(example_bin)): $(BUILD)/bin/fos-%: examples/%.c \
+		$(static) $(BUILD)/flags
 	$(call say,CCLD,$@)
 	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude -o $@ $< $(static)
 
+kvsnap_obj := $(patsubst examples/%.c,$(BUILD)/examples/%.o,$(wildcard \
+	examples/kvsnap*.c))
+$(kvsnap_obj): $(BUILD)/examples/%.o: examples/%.c $(BUILD)/flags
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) -Iinclude -c -o $@ $<
+
+$(kvsnap): $(kvsnap_obj) $(static)
+	$(call say,CCLD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(STATIC) -pthread -o $@ $^ -ljansson -lm
+
 -include $(wildcard $(BUILD)/lib/*.d $(BUILD)/bench/*.d $(BUILD)/model/*.d \
-	$(BUILD)/dep/*.d)
+	$(BUILD)/examples/*.d $(BUILD)/dep/*.d)

@@ -1,11 +1,14 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # The pipeline of examples/: what it writes, and what becomes of it when one of its
-# processes is killed.
+# processes is killed.  And kvsnap: that its snapshots are consistent, and that it
+# would notice if they were not; and purge: that purged pages are empty.
 
 load helper
 
 pipeline=$build/bin/fos-pipeline
+kvsnap=$build/bin/fos-kvsnap
+purge=$build/bin/fos-purge
 
 setup_file() {
 	"$pipeline" --generate 20M "$BATS_FILE_TMPDIR/log"
@@ -102,4 +105,106 @@ kill_one() {	# OPTION NTH
 		cmp /tmp/b /tmp/c && echo same'
 	echo "$output"
 	[[ ${lines[-1]} == same ]]
+}
+
+# ---- kvsnap
+
+# Small and short.
+snap() {
+	FOS_BACKEND=${FOS_BACKEND:-posix} timeout 100 "$kvsnap" --mib 4 --rounds 2 \
+		--snapshots 3 --every 20 --file "$BATS_TEST_TMPDIR/snap" "$@" 3>&-
+}
+
+# figures JQ: of the last run
+figures() {
+	jq -r "$1" "$BATS_TEST_TMPDIR/json"
+}
+
+@test "every snapshot of kvsnap is the store at one point in time" {
+	run -0 snap --json "$BATS_TEST_TMPDIR/json"
+	echo "$output"
+	[[ ${lines[-1]} =~ ^([0-9]+)\ of\ ([0-9]+)\ snapshots\ are ]]
+	[[ ${BASH_REMATCH[1]} == "${BASH_REMATCH[2]}" ]]
+	[[ ! -e $BATS_TEST_TMPDIR/snap ]]
+	have jq || skip "no jq"
+	# Each arm, 2 rounds of a first snapshot and 3 others.
+	[[ $(figures '.arms[] | select(.name != "none" and .status == "ok").checked' |
+		sort -u) == 8 ]]
+	[[ $(figures '.arms[] | select(.name == "fastos").status') == ok ]]
+}
+
+@test "after the first snapshot kvsnap protects only what was written" {
+	have jq || skip "no jq"
+	run -0 snap --dirty 10 --json "$BATS_TEST_TMPDIR/json"
+	# All of them, of 1024 pages.
+	[[ $(figures '.arms[] | select(.name == "mprotect" or .name == "fastos") |
+		.pages > 20 and .pages <= 102' | sort -u) == true ]]
+}
+
+@test "more writers than CPUs, or one, and a store that is all dirty" {
+	run -0 snap --writers 7
+	run -0 snap --writers 1 --dirty 100
+}
+
+@test "when kvsnap protects nothing each arm's snapshots are found to be wrong" {
+	local arm
+
+	for arm in fork mprotect fastos; do
+		run -1 snap --break-it --arms $arm
+		[[ $output == *"$arm: wrong: "* ]]
+	done
+}
+
+@test "kvsnap tells what it cannot do" {
+	run snap --dirty 101
+	[[ $status -ne 0 && $output == *'from 1 to 100'* ]]
+	run snap --arms nobody
+	[[ $status -ne 0 && $output == *nobody* ]]
+	run -1 snap --file /no/such/folder/snap
+	[[ $output == *'failed: /no/such/folder/snap: No such file'* ]]
+	run -0 "$kvsnap" --help
+	[[ $output == *--break-it* && $output == *--mib=N* ]]
+}
+
+@test "in a guest, by the module, a pause of kvsnap has one round of interrupts" {
+	need_module
+	have jq || skip "no jq"
+	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 --smp 2 -- sh -c '
+		FOS_BACKEND=kernel fos-kvsnap --mib 8 --rounds 1 --snapshots 3 \
+			--every 50 --arms mprotect,fastos --json /tmp/json >/dev/null 2>&1 &&
+		cat /tmp/json'
+	echo "$output"
+	jq . <<<"$output" >"$BATS_TEST_TMPDIR/json"
+	# Of 102 pages: one is for other causes of an interrupt.
+	[[ $(figures '.arms[] | select(.name == "mprotect").tlb_interrupts > 50') == true ]]
+	[[ $(figures '.arms[] | select(.name == "fastos").tlb_interrupts <= 2') == true ]]
+}
+
+# ---- purge
+
+# Small and short.
+purges() {
+	FOS_BACKEND=posix timeout 60 "$purge" --mib 2 --batch 16 --rounds 1 --time 50 \
+		"$@" 3>&-
+}
+
+@test "pages that purge has given back are zero, whoever allocates them" {
+	run -0 purges
+	[[ $output == *$'\n'madvise* && $output != *wrong* ]]
+	run -0 purges --threads 5
+	[[ $output != *wrong* ]]
+}
+
+@test "when purge gives nothing back it is found" {
+	run -1 purges --break-it
+	[[ $output == *'madvise: wrong: '* ]]
+}
+
+@test "purge tells what it cannot do" {
+	run purges --batch 2000
+	[[ $status -ne 0 && $output == *'from 1 to 1024'* ]]
+	run purges --mib 1 --batch 128
+	[[ $status -ne 0 && $output == *'need more than 1 MiB'* ]]
+	run -0 "$purge" --help
+	[[ $output == *--batch=PAGES* ]]
 }

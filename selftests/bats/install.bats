@@ -105,6 +105,7 @@ client() {
 	client examples/echo-server.c ''
 	client examples/echo-client.c ''
 	client examples/pipeline.c ''
+	client examples/purge.c ''
 }
 
 @test "uninstall leaves no file behind" {
