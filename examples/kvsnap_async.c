@@ -6,28 +6,9 @@
  */
 #include "kvsnap.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <time.h>
 
 #include <fastos.h>
-
-/* A library that is older has them not. */
-__attribute__((weak)) int fos_mprotectv_async(int rfd, struct fos_range *ranges,
-					      unsigned int n,
-					      unsigned int flags,
-					      uint64_t within_ns,
-					      uint64_t *ticket);
-__attribute__((weak)) int fos_fence(int rfd, uint64_t ticket,
-				    const struct timespec *deadline);
-
-static int async_open(struct store *s)
-{
-	if (fos_mprotectv_async && fos_fence)
-		return kv_region_open(s);
-	errno = ENOSYS;
-	return kv_fail(s, "fos_mprotectv_async");
-}
 
 /* Begin at once; the last ticket is that of all. */
 static int async_protect(struct store *s)
@@ -53,7 +34,7 @@ static int async_settle(struct store *s)
 const struct arm kv_fastos_async = {
 	.name = "fastos-async",
 	.signal = SIGSEGV,
-	.open = async_open,
+	.open = kv_region_open,
 	.protect = async_protect,
 	.settle = async_settle,
 	.unprotect = kv_region_unprotect,

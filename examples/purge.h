@@ -141,7 +141,6 @@ static int process_open(struct area *a)
 
 static int region_purge(struct area *a, const uint32_t *page, unsigned int n)
 {
-#ifdef FOS_DISCARD
 	struct fos_range range[BATCH_MAX];
 
 	for (unsigned int i = 0; i < n; i++)
@@ -151,10 +150,6 @@ static int region_purge(struct area *a, const uint32_t *page, unsigned int n)
 			.prot = PROT_READ | PROT_WRITE | FOS_DISCARD,
 		};
 	return fos_mprotectv(a->fd, range, n, 0);
-#else
-	(void)a, (void)page, (void)n;
-	return errno = ENOSYS, -1;
-#endif
 }
 
 static void region_close(struct area *a)
