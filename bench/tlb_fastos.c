@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Regions of fastos: all pages of a batch in one fos_mprotectv(). */
+/* Regions of fastos: all pages of a batch in one call. */
 #include <fastos.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -43,7 +43,7 @@ static int region_join(struct ipc *c, int side)
 		return ipc_fail(c, "fos_mmap");
 	if (fos_populate(c->shm, c->shm_len))
 		return ipc_fail(c, "fos_populate");
-	return describe(c, DOWN, PROT_READ) ||
+	return describe(c, DOWN, c->e->arg) ||
 	       describe(c, AGAIN, PROT_READ | PROT_WRITE) ? -1 : 0;
 }
 
@@ -67,6 +67,51 @@ static int region_again(struct ipc *c)
 	return 0;
 }
 
+/* ---- in the background ------------------------------------------------ */
+
+#define SECOND		1000000000
+
+static uint64_t ticket;
+
+static int submit_call(struct ipc *c)
+{
+	if (fos_mprotectv_async(c->fd[0], range[DOWN], c->size, 0, SECOND,
+				&ticket))
+		return ipc_fail(c, "fos_mprotectv_async");
+	return 0;
+}
+
+static int fence(struct ipc *c)
+{
+	return fos_fence(c->fd[0], ticket, NULL) ? ipc_fail(c, "fos_fence") : 0;
+}
+
+static int submit_again(struct ipc *c)
+{
+	return fence(c) ? -1 : region_again(c);
+}
+
+static int submit_check(struct ipc *c)
+{
+	return fence(c) ? -1 : tlb_refuses(c);
+}
+
+/* ---- content ---------------------------------------------------------- */
+
+static int discard_again(struct ipc *c)
+{
+	tlb_store(c);
+	return 0;
+}
+
+static int discard_check(struct ipc *c)
+{
+	for (size_t i = 0; i < c->size; i++)
+		if (*(volatile char *)tlb_page(c, i))
+			return tlb_wrong(c, "page %zu kept its content", i);
+	return 0;
+}
+
 #define REGION_OPERATIONS						\
 	.open = region_open,						\
 	.join = region_join,						\
@@ -79,7 +124,42 @@ const struct ipc_engine tlb_fastos = {
 	.name = "fastos",
 	.what = "region, one fos_mprotectv() of all pages",
 	.flags = IPC_FASTOS | IPC_ALONE | IPC_MODULE,
+	.arg = PROT_READ,
 	REGION_OPERATIONS,
+};
+
+const struct ipc_engine tlb_submit = {
+	.name = "fastos-submit",
+	.what = "the same by fos_mprotectv_async(); the fence is in the way back",
+	.flags = IPC_FASTOS | IPC_ALONE | IPC_MODULE,
+	.arg = PROT_READ,
+	.open = region_open,
+	.join = region_join,
+	.call = submit_call,
+	.again = submit_again,
+	.check = submit_check,
+	.close = backend_close,
+};
+
+const struct ipc_engine tlb_none = {
+	.name = "fastos-none",
+	.what = "the same to no access at all",
+	.flags = IPC_FASTOS | IPC_ALONE | IPC_MODULE,
+	.arg = PROT_NONE,
+	REGION_OPERATIONS,
+};
+
+const struct ipc_engine tlb_discard = {
+	.name = "fastos-discard",
+	.what = "content is dropped; another operation, to set beside the next",
+	.flags = IPC_FASTOS | IPC_ALONE | IPC_MODULE,
+	.arg = PROT_READ | PROT_WRITE | FOS_DISCARD,
+	.open = region_open,
+	.join = region_join,
+	.call = region_call,
+	.again = discard_again,
+	.check = discard_check,
+	.close = backend_close,
 };
 
 const struct ipc_engine tlb_posix = {
@@ -87,5 +167,6 @@ const struct ipc_engine tlb_posix = {
 	.what = "the same without the module, by FOS_BACKEND=posix",
 	.flags = IPC_FASTOS | IPC_ALONE,
 	.most = TLB_PEERS,
+	.arg = PROT_READ,
 	REGION_OPERATIONS,
 };

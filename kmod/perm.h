@@ -13,11 +13,12 @@
 #define FOS_PERM_H
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
 #include <linux/fastos.h>
 
-#define FOS_PERM_TRACK		(1U << 2)
-#define FOS_PERM_WRITTEN	(1U << 3)
-#define FOS_PERM_STALE		(1U << 4)
+#define FOS_PERM_TRACK		BIT(2)
+#define FOS_PERM_WRITTEN	BIT(3)
+#define FOS_PERM_STALE		BIT(4)
 #define FOS_PERM_NOW		0x1fU
 #define FOS_PERM_OLD_SHIFT	5
 #define FOS_PERM_TICKET_SHIFT	10

@@ -31,7 +31,6 @@
 
 struct fos_user;
 
-
 /**
  * struct fos_map - the mapping of a region in one address space
  * @refs: its VMA, copies of that, and batches that look at it

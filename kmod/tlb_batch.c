@@ -45,7 +45,7 @@ struct fos_tlb_batch {
 	struct list_head recycled;
 };
 
-/* The next range that takes something away, from @r on. */
+/* The next range of an op that takes something away, from @r on. */
 static struct fos_tlb_range *fos_op_down(const struct fos_tlb_op *op,
 					 struct fos_tlb_range *r)
 {
@@ -55,12 +55,23 @@ static struct fos_tlb_range *fos_op_down(const struct fos_tlb_op *op,
 	return NULL;
 }
 
-#define fos_op_for_each_down(op, r) \
-	for ((r) = (op)->ranges; ((r) = fos_op_down(op, r)); (r)++)
+/* The same of all ops: behind @r, which is one of @op, or from the first one on. */
+static struct fos_tlb_range *fos_batch_down(const struct fos_tlb_batch *b,
+					    struct fos_tlb_op **op,
+					    struct fos_tlb_range *r)
+{
+	struct list_head *node = b->ops->next;
 
-#define fos_batch_for_each_down(b, op, r) \
-	list_for_each_entry(op, (b)->ops, node) \
-		fos_op_for_each_down(op, r)
+	if (r) {
+		r = fos_op_down(*op, r + 1);
+		node = (*op)->node.next;
+	}
+	for (; !r && node != b->ops; node = node->next) {
+		*op = list_entry(node, struct fos_tlb_op, node);
+		r = fos_op_down(*op, (*op)->ranges);
+	}
+	return r;
+}
 
 static void fos_tlb_make_way(struct fos_tlb_batch *b)
 {
@@ -104,12 +115,12 @@ static void fos_tlb_take_out(struct fos_tlb_batch *b,
 
 static void fos_tlb_take_all_out(struct fos_tlb_batch *b)
 {
-	struct fos_tlb_range *r;
+	struct fos_tlb_range *r = NULL;
 	struct fos_tlb_op *op;
 
 	/* The map before their answers. */
 	fos_region_settle_spare(&b->o->region);
-	fos_batch_for_each_down(b, op, r)
+	while ((r = fos_batch_down(b, &op, r)))
 		if (fos_range_drops(r))
 			fos_tlb_take_out(b, r);
 }
@@ -123,7 +134,7 @@ static void fos_tlb_settle_page(struct page *page)
 
 static void fos_tlb_settle(struct fos_tlb_batch *b)
 {
-	struct fos_tlb_range *r;
+	struct fos_tlb_range *r = NULL;
 	struct fos_tlb_op *op;
 	struct page *page;
 	pgoff_t idx;
@@ -134,7 +145,7 @@ static void fos_tlb_settle(struct fos_tlb_batch *b)
 		fos_tlb_settle_page(page);
 	list_for_each_entry(page, &b->recycled, lru)
 		fos_tlb_settle_page(page);
-	fos_batch_for_each_down(b, op, r) {
+	while ((r = fos_batch_down(b, &op, r))) {
 		idx = fos_range_first(r);
 		for (; (page = fos_range_next(b, r, &idx)); idx++)
 			fos_tlb_settle_page(page);
@@ -216,11 +227,11 @@ static int fos_strip_range(struct fos_strip *s, const struct fos_tlb_range *r)
 
 static int fos_strip_all(struct fos_strip *s)
 {
-	struct fos_tlb_range *r;
+	struct fos_tlb_range *r = NULL;
 	struct fos_tlb_op *op;
 	int ret;
 
-	fos_batch_for_each_down(s->b, op, r) {
+	while ((r = fos_batch_down(s->b, &op, r))) {
 		ret = fos_strip_range(s, r);
 		if (ret)
 			return ret;
@@ -246,13 +257,13 @@ static void fos_tlb_unmap(struct fos_owned *o, pgoff_t first, pgoff_t n)
  */
 static void fos_tlb_unmap_all(struct fos_tlb_batch *b)
 {
-	struct fos_tlb_range *r;
+	struct fos_tlb_range *r = NULL;
 	struct fos_tlb_op *op;
 
 	if (b->unmapped)
 		return;
 	b->unmapped = true;
-	fos_batch_for_each_down(b, op, r) {
+	while ((r = fos_batch_down(b, &op, r))) {
 		fos_tlb_unmap(b->o, fos_range_first(r),
 			      fos_range_end(r) - fos_range_first(r));
 		cond_resched();
@@ -479,10 +490,10 @@ static void fos_tlb_find_busy(struct fos_tlb_batch *b)
 {
 	/* Pages that are being unmapped have references until they are flushed. */
 	int naps = FOS_BROKEN(nolockflush) ? 0 : FOS_BUSY_NAPS;
-	struct fos_tlb_range *r;
+	struct fos_tlb_range *r = NULL;
 	struct fos_tlb_op *op;
 
-	fos_batch_for_each_down(b, op, r) {
+	while ((r = fos_batch_down(b, &op, r))) {
 		if (fos_range_drops(r) || !fos_range_is_busy(b, r, &naps))
 			continue;
 		r->result = EBUSY;
@@ -517,10 +528,9 @@ static void fos_tlb_sum_up(struct fos_tlb_batch *b)
 
 	list_for_each_entry(op, b->ops, node) {
 		b->ranges += op->count;
-		fos_op_for_each_down(op, r) {
-			b->downs++;
+		b->downs += op->downs;
+		for (r = op->ranges; (r = fos_op_down(op, r)); r++)
 			b->zaps += fos_range_zaps(r);
-		}
 	}
 }
 
@@ -564,7 +574,8 @@ void fos_tlb_batch(struct fos_owned *o, struct list_head *ops)
 	fos_tlb_sum_up(&b);
 	if (!b.downs)
 		return;
-	fos_tlb_take_all_out(&b);
+	if (b.zaps)
+		fos_tlb_take_all_out(&b);
 	if (!FOS_BROKEN(nosettle))
 		fos_tlb_settle(&b);
 	fos_tlb_visit_all(&b);

@@ -121,8 +121,10 @@ static void fos_tlb_drain(struct fos_owned *o)
 	q->bytes = 0;
 	mutex_unlock(&q->lock);
 
-	if (FOS_BROKEN(early))
+	if (FOS_BROKEN(early)) {
+		/* Pairs with fos_tlb_is_applied(), too early. */
 		smp_store_release(&q->applied, last);
+	}
 	fos_tlb_batch(o, &ops);
 
 	mutex_lock(&q->lock);
@@ -377,6 +379,7 @@ static bool fos_tlb_undo(struct fos_owned *o, struct fos_tlb_op *op)
 		/* What may yet have to be done is what the map says. */
 		r->rights = 0;
 	}
+	op->downs = op->count;
 	return all;
 }
 
