@@ -40,22 +40,30 @@ struct eventfd_ctx;
 #endif
 
 /*
- * Where it was looked at what the kernel counts when a PTE of a file's page of
- * order 0 goes: see tlb_zap.h.
+ * The series where it was looked at what the kernel counts when a PTE of a file's
+ * page of order 0 goes: see tlb_zap.h.
  */
-#define FOS_SERIES		(LINUX_VERSION_CODE >> 8)
-#define FOS_ZAP_IS_KNOWN	(FOS_SERIES == KERNEL_VERSION(6, 1, 0) >> 8 || \
-				 FOS_SERIES == KERNEL_VERSION(6, 12, 0) >> 8 || \
-				 FOS_SERIES == KERNEL_VERSION(7, 3, 0) >> 8)
+#if LINUX_VERSION_CODE >> 8 == KERNEL_VERSION(6, 1, 0) >> 8
+#define FOS_ZAP_IS_KNOWN true
+#elif LINUX_VERSION_CODE >> 8 == KERNEL_VERSION(6, 12, 0) >> 8
+#define FOS_ZAP_IS_KNOWN true
+#elif LINUX_VERSION_CODE >> 8 == KERNEL_VERSION(7, 3, 0) >> 8
+#define FOS_ZAP_IS_KNOWN true
+#else
+#define FOS_ZAP_IS_KNOWN false
+#endif
 
-/* Pages that are mapped: by page until 6.4, by folio, with locking since 6.19. */
+/*
+ * Pages that are mapped: by page in 6.1, by folio since 6.4; 6.19 renamed the
+ * function.  Where none is exported nothing is known, either.
+ */
 static inline void fos_count_unmapped(struct page *page)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0)
+#if defined(FOS_HAVE_MOD_LRUVEC_PAGE)
 	__mod_lruvec_page_state(page, NR_FILE_MAPPED, -1);
-#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 19, 0)
+#elif defined(FOS_HAVE_LRUVEC_STAT_NOIRQ)
 	__lruvec_stat_mod_folio(page_folio(page), NR_FILE_MAPPED, -1);
-#else
+#elif defined(FOS_HAVE_LRUVEC_STAT)
 	lruvec_stat_mod_folio(page_folio(page), NR_FILE_MAPPED, -1);
 #endif
 }
@@ -63,7 +71,7 @@ static inline void fos_count_unmapped(struct page *page)
 /* What dec_mm_counter() does besides calling a function that is not exported. */
 static inline void fos_count_rss_gone(struct mm_struct *mm)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#ifdef FOS_HAVE_RSS_ATOMIC
 	atomic_long_dec(&mm->rss_stat.count[MM_FILEPAGES]);
 #else
 	percpu_counter_dec(&mm->rss_stat[MM_FILEPAGES]);
@@ -73,7 +81,7 @@ static inline void fos_count_rss_gone(struct mm_struct *mm)
 /* To the page: it is spread over threads, and since 6.2 over CPUs. */
 static inline long fos_count_rss(void)
 {
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#ifdef FOS_HAVE_RSS_ATOMIC
 	return atomic_long_read(&current->mm->rss_stat.count[MM_FILEPAGES]) +
 	       current->rss_stat.count[MM_FILEPAGES];
 #else

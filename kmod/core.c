@@ -17,7 +17,6 @@
 
 #include "core.h"
 #include "stats.h"
-#include "tlb_zap.h"
 
 static uint max_objects_per_user = 4096;
 module_param(max_objects_per_user, uint, 0644);
@@ -30,6 +29,7 @@ MODULE_PARM_DESC(max_pages_per_user,
 		 "pages one uid's channels and regions may reserve without CAP_SYS_RESOURCE (default 0: half of the memory)");
 
 static u32 fos_wake_ns;
+static u64 fos_offers;
 
 /* ---- time ------------------------------------------------------------- */
 
@@ -94,6 +94,15 @@ int fos_args_put(const void *args, size_t size, unsigned int cmd,
 }
 
 /**
+ * fos_core_offer() - this kernel turned out to have a feature
+ * @features: FOS_FEAT_*
+ */
+void fos_core_offer(u64 features)
+{
+	WRITE_ONCE(fos_offers, fos_offers | features);
+}
+
+/**
  * fos_core_query() - FOS_IOC_CORE_QUERY on any fd
  * @cmd: the ioctl
  * @uargs: the caller's struct fos_core_query
@@ -114,8 +123,7 @@ long fos_core_query(unsigned int cmd, void __user *uargs,
 		return -EINVAL;
 	q = *object;
 	q.features = FOS_FEAT_CHAN | FOS_FEAT_CLAIMS_KERNEL | FOS_FEAT_REGION |
-		     FOS_FEAT_TLB_ASYNC |
-		     (fos_tlb_zap_works() ? FOS_FEAT_TLB_ZAP : 0);
+		     FOS_FEAT_TLB_ASYNC | READ_ONCE(fos_offers);
 	q.abi = FOS_ABI;
 	q.depth_max = FOS_CHAN_DEPTH_MAX;
 	q.wake_ns = fos_wake_ns;

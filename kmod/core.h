@@ -44,6 +44,7 @@ static __always_inline int fos_args_get(void *args, size_t size,
 int fos_args_put(const void *args, size_t size, unsigned int cmd,
 		 void __user *uargs);
 
+void fos_core_offer(u64 features);
 long fos_core_query(unsigned int cmd, void __user *uargs,
 		    const struct fos_core_query *object);
 

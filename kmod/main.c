@@ -9,7 +9,6 @@
 #include "region_fd.h"
 #include "stats.h"
 #include "tlb_queue.h"
-#include "tlb_zap.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -63,7 +62,7 @@ static int __init fos_init(void)
 	if (ret)
 		goto err_stats;
 	/* Nothing can fail any more. */
-	fos_tlb_zap_try();
+	fos_region_try();
 	pr_info("fastos: version " FOS_VERSION "\n");
 	return 0;
 

@@ -9,6 +9,7 @@
 #include "region_owned.h"
 #include "stats.h"
 #include "tlb.h"
+#include "tlb_queue.h"
 #include "tlb_zap.h"
 #include "trace.h"
 
@@ -145,19 +146,15 @@ static const struct file_operations fos_region_fops = {
 
 /* ---- creation --------------------------------------------------------- */
 
-/**
- * fos_region_new() - make a region and its first file, with all rights
- * @bytes: its size, in pages
- *
- * Return: the file; errors of fos_owned_alloc() and fos_region_open().
- */
-struct file *fos_region_new(u64 bytes)
+/* A region of whole pages and its first file, with all rights. */
+static struct file *fos_region_new(u64 bytes)
 {
 	struct fos_owned *o = fos_owned_alloc(bytes);
 	struct file *file;
 
 	if (IS_ERR(o))
 		return ERR_CAST(o);
+	fos_tlb_queue_init(&o->queue);
 	file = fos_region_open(&o->region, &fos_region_fops);
 	if (IS_ERR(file)) {
 		fos_owned_discard(o);
@@ -198,4 +195,20 @@ long fos_region_create(unsigned int cmd, void __user *uargs)
 	if (ret)
 		fput(file);
 	return ret;
+}
+
+/**
+ * fos_region_try() - find out what can be done with a region here
+ *
+ * To be called when loading cannot fail any more: what it makes is freed when this
+ * process returns to user space.
+ */
+void __init fos_region_try(void)
+{
+	struct file *file = fos_region_new(PAGE_SIZE);
+
+	if (IS_ERR(file))
+		return;
+	fos_tlb_zap_try(file);
+	fput(file);
 }

@@ -8,7 +8,7 @@
 #ifndef FOS_REGION_FD_H
 #define FOS_REGION_FD_H
 
-struct file *fos_region_new(u64 bytes);
 long fos_region_create(unsigned int cmd, void __user *uargs);
+void fos_region_try(void);
 
 #endif

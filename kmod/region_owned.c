@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/eventfd.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -183,7 +184,8 @@ static void fos_owned_free(struct fos_region *region)
 	struct fos_owned *o = container_of(region, struct fos_owned, region);
 
 	fos_user_uncharge(o->user, region->npages);
-	fos_tlb_queue_exit(&o->queue);
+	if (o->queue.notify)
+		eventfd_ctx_put(o->queue.notify);
 	kvfree(o->perm);
 	kfree(o);
 	atomic_long_dec(&fos_live_regions);
@@ -200,6 +202,8 @@ static const struct fos_region_ops fos_owned_ops = {
 /**
  * fos_owned_alloc() - a region with all permissions, without a file yet
  * @bytes: its size, in pages; the guard comes on top
+ *
+ * Its queue is the caller's to make ready.
  *
  * Return: the region; -EDQUOT, -ENOMEM.
  */
@@ -226,7 +230,6 @@ struct fos_owned *fos_owned_alloc(u64 bytes)
 		goto err_perm;
 	spin_lock_init(&o->lock);
 	mutex_init(&o->batch);
-	fos_tlb_queue_init(&o->queue);
 	INIT_LIST_HEAD(&o->maps);
 	atomic_long_inc(&fos_live_regions);
 	return o;

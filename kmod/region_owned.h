@@ -26,8 +26,8 @@
 #include <linux/fastos.h>
 
 #include "perm.h"
+#include "queue.h"
 #include "region.h"
-#include "tlb_queue.h"
 
 struct fos_user;
 

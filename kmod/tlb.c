@@ -7,6 +7,7 @@
 #include "region_owned.h"
 #include "stats.h"
 #include "tlb.h"
+#include "tlb_queue.h"
 
 static_assert(sizeof(struct fos_tlb_range) == 24);
 static_assert(sizeof(struct fos_tlb_protectv) == FOS_TLB_PROTECTV_SIZE_VER0);

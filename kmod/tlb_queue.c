@@ -540,16 +540,6 @@ void fos_tlb_queue_init(struct fos_tlb_queue *q)
 }
 
 /**
- * fos_tlb_queue_exit() - the region has no file any more: nothing is queued
- * @q: initialised
- */
-void fos_tlb_queue_exit(struct fos_tlb_queue *q)
-{
-	if (q->notify)
-		eventfd_ctx_put(q->notify);
-}
-
-/**
  * fos_tlb_queue_start() - before there are regions
  *
  * Return: 0 or -ENOMEM.

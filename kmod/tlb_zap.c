@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/module.h>
@@ -7,9 +6,10 @@
 
 #include "break.h"
 #include "compat.h"
-#include "region_fd.h"
+#include "core.h"
 #include "region_owned.h"
 #include "tlb.h"
+#include "tlb_queue.h"
 #include "tlb_zap.h"
 
 static bool fos_zap_works;
@@ -129,30 +129,25 @@ static bool fos_zap_compare(struct fos_owned *o, unsigned long addr)
 
 /**
  * fos_tlb_zap_try() - find out, in the process that loads the module
- *
- * To be called when that cannot fail any more: what it made is freed when this process
- * returns to user space.
+ * @file: of a region of one page
  */
-void __init fos_tlb_zap_try(void)
+void __init fos_tlb_zap_try(struct file *file)
 {
 	const unsigned long bytes = FOS_REGION_MAP_SIZE(PAGE_SIZE);
+	struct fos_owned *o = fos_owned_of(file);
 	unsigned long addr;
-	struct file *file;
 
 	if (!FOS_ZAP_IS_KNOWN || !current->mm)
 		return;
-	file = fos_region_new(PAGE_SIZE);
-	if (IS_ERR(file))
-		return;
 	addr = vm_mmap(file, 0, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
-	if (!IS_ERR_VALUE(addr)) {
-		WRITE_ONCE(fos_zap_on_trial, fos_owned_of(file));
-		/* A module that is broken on purpose shall not help itself. */
-		WRITE_ONCE(fos_zap_works,
-			   fos_zap_compare(fos_owned_of(file), addr) ||
-			   FOS_BROKEN(noflush));
-		WRITE_ONCE(fos_zap_on_trial, NULL);
-		vm_munmap(addr, bytes);
-	}
-	fput(file);
+	if (IS_ERR_VALUE(addr))
+		return;
+	WRITE_ONCE(fos_zap_on_trial, o);
+	/* A module that is broken on purpose shall not help itself. */
+	WRITE_ONCE(fos_zap_works,
+		   fos_zap_compare(o, addr) || FOS_BROKEN(noflush));
+	WRITE_ONCE(fos_zap_on_trial, NULL);
+	vm_munmap(addr, bytes);
+	if (fos_zap_works)
+		fos_core_offer(FOS_FEAT_TLB_ZAP);
 }

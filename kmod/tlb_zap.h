@@ -16,11 +16,12 @@
 
 #include <linux/mm.h>
 
+struct file;
 struct fos_owned;
 
 bool fos_tlb_zap_works(void);
 bool fos_tlb_may_zap(const struct fos_owned *o);
 void fos_tlb_zap(struct mm_struct *mm, unsigned long addr, pte_t *ptep);
-void fos_tlb_zap_try(void);
+void fos_tlb_zap_try(struct file *file);
 
 #endif

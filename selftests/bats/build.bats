@@ -99,7 +99,7 @@ alone() {
 	{
 		echo '#include <linux/fastos.h>'
 		sed -nE 's/^#define FOS_(.*)_SIZE_VER0.*/\1/p' \
-			include/uapi/linux/fastos.h | while read -r s; do
+			include/uapi/linux/*.h | while read -r s; do
 			echo "_Static_assert(sizeof(struct fos_${s,,}) ==" \
 				"FOS_${s}_SIZE_VER0 && FOS_${s}_SIZE_VER0 % 8 == 0, \"$s\");"
 		done

@@ -48,6 +48,7 @@ client() {
 		644 opt/fastos/include/fastos.h
 		644 opt/fastos/include/fastos_region.h
 		644 opt/fastos/include/linux/fastos.h
+		644 opt/fastos/include/linux/fastos_region.h
 		644 opt/fastos/lib/libfastos.a
 		777 opt/fastos/lib/libfastos.so
 		777 opt/fastos/lib/libfastos.so.0
