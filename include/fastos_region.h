@@ -128,9 +128,10 @@ int fos_populate(void *addr, size_t len);
  */
 #define FOS_DISCARD		(1U << 17)
 /*
- * The same, but the memory is kept for pages of this region that were recycled and are
- * touched again, and is not zeroed: what is read there is anything that the region has
- * held, until they are discarded.  Without the module the content simply stays.
+ * The same, but the memory is kept for pages of this region that were recycled and
+ * are touched again, and is not zeroed: what is read there is anything that the
+ * region has held, until they are discarded.  Without the module the content
+ * simply stays.
  */
 #define FOS_RECYCLE		(1U << 18)
 
@@ -161,17 +162,18 @@ struct fos_range {
  * A downgrade (to PROT_READ, or PROT_NONE) is done when the call returns: no thread
  * of any process that has the region mapped can store to these pages (or load from
  * them), whatever its processor had cached; it raises SIGSEGV, a system call that
- * wants to gets EFAULT.  Content that is dropped is gone.  All ranges together cost one shootdown of each such process's
- * TLBs, where as many mprotect() calls cost as many.  An upgrade costs none: the
- * next store finds out.  With FOS_CAP_REGION_WIDE the permission is the region's:
- * it holds in every process, and mprotect() does not undo it.  Without, it is
- * that of this process's mapping.
+ * wants to gets EFAULT.  Content that is dropped is gone.  All ranges together
+ * cost one shootdown of each such process's TLBs, where as many mprotect() calls
+ * cost as many.  An upgrade costs none: the next store finds out.  With
+ * FOS_CAP_REGION_WIDE the permission is the region's: it holds in every process,
+ * and mprotect() does not undo it.  Without, it is that of this process's mapping.
  *
  * Two calls at once take turns; the later one counts.
  *
  * Return: 0; -1 with
- * EINVAL: @n, @flags, or a range is not pages of the region or its @prot unknown, also
- * to a module that is older: its @result is EINVAL, that of the others ECANCELED, and nothing was done;
+ * EINVAL: @n, @flags, or a range is not pages of the region or its @prot unknown,
+ * also to a module that is older: its @result is EINVAL, that of the others
+ * ECANCELED, and nothing was done;
  * EBUSY: all was done, but the ranges whose @result is EBUSY have pages that the
  * kernel or a device was handed before (direct I/O, splice, a pinned buffer), and
  * may still write: end that, and ask again;
@@ -180,7 +182,8 @@ struct fos_range {
  * the others ECANCELED, and for a moment some may have been changed;
  * EOPNOTSUPP: FOS_TRACK without FOS_CAP_TRACK, and nothing was done;
  * E2BIG: @n, or all ranges together are longer than the region, and than 256 MiB
- * (then each @result is ECANCELED); EFAULT: @ranges (without the module only NULL is told);
+ * (then each @result is ECANCELED); EFAULT: @ranges (without the module only NULL
+ * is told);
  * EPERM: @rfd is from fos_region_share(); EBADF: not a region.
  */
 int fos_mprotectv(int rfd, struct fos_range *ranges, unsigned int n,
@@ -203,22 +206,24 @@ int fos_mprotect(void *addr, size_t len, int prot);
 /**
  * fos_mprotectv_async() - the same in the background
  * @rfd:	the region, with the right to change it
- * @ranges:	as of fos_mprotectv(); no @result is told, but where nothing was done
+ * @ranges:	as of fos_mprotectv(); no @result is told, but where nothing was
+ * done
  * @n:		how many
  * @flags:	0
- * @within_ns:	when it begins at the latest, a second at most: until then others may
+ * @within_ns:	when it begins at the latest, a second at most: until then
+ * others may
  *		come and share the shootdown; 0: at once
  * @ticket:	where the batch's number is told; those of a region grow
  *
  * When it returns new faults see the new permissions, and processors may use what
  * they had cached until the ticket is applied: see fos_fence().  Content that is
  * dropped goes then.  The work is done even if this process closes the region or
- * dies.  A synchronous call that takes something away applies all tickets before its
- * own; when 64 wait, or their ranges are longer than the region and than 256 MiB, who
- * submits one more applies them.
+ * dies.  A synchronous call that takes something away applies all tickets before
+ * its own; when 64 wait, or their ranges are longer than the region and than 256
+ * MiB, who submits one more applies them.
  *
- * Return: 0; -1 as fos_mprotectv(), except EBUSY, which the fence tells; with EINVAL
- * also for @ticket; EOPNOTSUPP: the module is older.
+ * Return: 0; -1 as fos_mprotectv(), except EBUSY, which the fence tells; with
+ * EINVAL also for @ticket; EOPNOTSUPP: the module is older.
  */
 int fos_mprotectv_async(int rfd, struct fos_range *ranges, unsigned int n,
 			unsigned int flags, uint64_t within_ns,
@@ -231,14 +236,15 @@ int fos_mprotectv_async(int rfd, struct fos_range *ranges, unsigned int n,
  * @deadline:	of the wait for somebody else; NULL or absolute CLOCK_MONOTONIC
  *
  * For any number of tickets it is one shootdown a process, in the caller unless
- * somebody is about to.  Afterwards no processor uses what it had cached.  It can be
- * called by several threads at once.
+ * somebody is about to.  Afterwards no processor uses what it had cached.  It can
+ * be called by several threads at once.
  *
- * Return: 0; -1 with EBUSY: applied, but pages were handed to the kernel or a device
- * before, see fos_mprotectv(); ECANCELED: it was; ESTALE: applied, but whether one
- * of these two was to be told is forgotten (64 are remembered); ETIMEDOUT; EINVAL: no
- * such ticket yet, or @deadline; EPERM: @rfd is from fos_region_share(); EBADF: not a
- * region; EOPNOTSUPP: the module is older; EINTR: a deadly signal.
+ * Return: 0; -1 with EBUSY: applied, but pages were handed to the kernel or a
+ * device before, see fos_mprotectv(); ECANCELED: it was; ESTALE: applied, but
+ * whether one of these two was to be told is forgotten (64 are remembered);
+ * ETIMEDOUT; EINVAL: no such ticket yet, or @deadline; EPERM: @rfd is from
+ * fos_region_share(); EBADF: not a region; EOPNOTSUPP: the module is older; EINTR:
+ * a deadly signal.
  */
 int fos_fence(int rfd, uint64_t ticket, const struct timespec *deadline);
 
@@ -261,8 +267,8 @@ int fos_ticket_status(int rfd, uint64_t ticket);
  * Pages that no later call has touched have the permissions from before, and no
  * processor has more.
  *
- * Return: 0; -1 with EALREADY: it has begun, or was canceled; EINVAL: no such ticket
- * yet; EPERM, EBADF, EOPNOTSUPP as fos_fence().
+ * Return: 0; -1 with EALREADY: it has begun, or was canceled; EINVAL: no such
+ * ticket yet; EPERM, EBADF, EOPNOTSUPP as fos_fence().
  */
 int fos_cancel(int rfd, uint64_t ticket);
 
@@ -275,7 +281,8 @@ int fos_cancel(int rfd, uint64_t ticket);
  * them; not for synchronous calls.  fos_ticket_status() says which.
  *
  * Return: 0; -1 with EBADF: @rfd is not a region, or @efd not open; EINVAL: @efd is
- * not an eventfd (not told without the module); EMFILE (without the module), EPERM, EOPNOTSUPP as fos_fence().
+ * not an eventfd (not told without the module); EMFILE (without the module),
+ * EPERM, EOPNOTSUPP as fos_fence().
  */
 int fos_ticket_notify(int rfd, int efd);
 
@@ -289,15 +296,16 @@ int fos_ticket_notify(int rfd, int efd);
  * @next:	NULL, or where it is told how far was looked: @offset + @len, or less if
  *		they did not fit
  *
- * Of the pages under FOS_TRACK those that were stored to since they came under it, or
- * since the last scan, by any process or system call.  One shootdown a process for
- * all of them, none if there are none.  What is stored after it returns the next scan
- * tells.  What was submitted before is applied, too.  A range whose @result is EBUSY has pages that the kernel or a device was
- * handed before, who may store to them unseen.
+ * Of the pages under FOS_TRACK those that were stored to since they came under it,
+ * or since the last scan, by any process or system call.  One shootdown a process
+ * for all of them, none if there are none.  What is stored after it returns the
+ * next scan tells.  What was submitted before is applied, too.  A range whose
+ * @result is EBUSY has pages that the kernel or a device was handed before, who
+ * may store to them unseen.
  *
- * Return: how many ranges; -1 with EINVAL: @offset, @len or @max; EFAULT: @ranges (and
- * then what was written is lost); ENOMEM; EOPNOTSUPP: no FOS_CAP_TRACK; EPERM, EBADF
- * as fos_fence().
+ * Return: how many ranges; -1 with EINVAL: @offset, @len or @max; EFAULT: @ranges
+ * (and then what was written is lost); ENOMEM; EOPNOTSUPP: no FOS_CAP_TRACK;
+ * EPERM, EBADF as fos_fence().
  */
 int fos_dirty_scan(int rfd, uint64_t offset, uint64_t len,
 		   struct fos_range *ranges, unsigned int max, uint64_t *next);

@@ -16,8 +16,6 @@ static_assert(sizeof(struct fos_tlb_scan) == FOS_TLB_SCAN_SIZE_VER0);
 
 /* ---- ranges ----------------------------------------------------------- */
 
-#define FOS_RIGHT_RW	(FOS_RIGHT_READ | FOS_RIGHT_WRITE)
-
 /* Nothing, read, both; read and track; dropping, and then any of these. */
 static bool fos_tlb_rights_ok(u32 rights)
 {

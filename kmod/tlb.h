@@ -23,22 +23,25 @@ static inline pgoff_t fos_range_end(const struct fos_tlb_range *r)
 	return (r->offset + r->len) >> PAGE_SHIFT;
 }
 
+#define FOS_RIGHT_RW	(FOS_RIGHT_READ | FOS_RIGHT_WRITE)
+#define FOS_TLB_DROPS	(FOS_TLB_DISCARD | FOS_TLB_RECYCLE)
+
 /* Does it drop content? */
 static inline bool fos_range_drops(const struct fos_tlb_range *r)
 {
-	return r->rights & (FOS_TLB_DISCARD | FOS_TLB_RECYCLE);
+	return r->rights & FOS_TLB_DROPS;
 }
 
 /* Are PTEs to go, not only their right to write? */
 static inline bool fos_range_zaps(const struct fos_tlb_range *r)
 {
-	return fos_range_drops(r) || !(r->rights & FOS_RIGHT_READ);
+	return (r->rights & (FOS_TLB_DROPS | FOS_RIGHT_READ)) != FOS_RIGHT_READ;
 }
 
 /* Does it take anything away? */
 static inline bool fos_range_is_down(const struct fos_tlb_range *r)
 {
-	return fos_range_zaps(r) || !(r->rights & FOS_RIGHT_WRITE);
+	return (r->rights & (FOS_TLB_DROPS | FOS_RIGHT_RW)) != FOS_RIGHT_RW;
 }
 
 /*

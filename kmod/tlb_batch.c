@@ -64,6 +64,8 @@ static struct fos_tlb_range *fos_batch_down(const struct fos_tlb_batch *b,
 
 	if (r) {
 		r = fos_op_down(*op, r + 1);
+		if (r)
+			return r;
 		node = (*op)->node.next;
 	}
 	for (; !r && node != b->ops; node = node->next) {

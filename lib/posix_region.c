@@ -163,6 +163,13 @@ struct known *fos__known(int fd, const struct fos_core_query *q)
 	return r;
 }
 
+bool fos__known_pages(struct known *r)
+{
+	if (!r->pages)
+		r->pages = calloc(r->npages, 1);
+	return r->pages;
+}
+
 void fos__posix_region_forget(void)
 {
 	struct known *r;

@@ -56,6 +56,9 @@ extern pthread_mutex_t fos__known_lock;
 /* With the lock: what is known of it, from now on; NULL: no memory. */
 struct known *fos__known(int fd, const struct fos_core_query *q);
 
+/* With the lock: its bytes are there from now on; false: no memory. */
+bool fos__known_pages(struct known *r);
+
 /* With the lock: mprotect() of pages [first, end) of its mapping, if any; -ENOMEM. */
 int fos__known_protect(const struct known *r, size_t first, size_t end,
 		       int deny);

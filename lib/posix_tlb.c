@@ -210,9 +210,7 @@ static int change_known(struct known *r, struct fos_range *ranges,
 	struct span few[FEW], *s = few;
 	int ret;
 
-	if (!r->pages)
-		r->pages = calloc(r->npages, 1);
-	if (!r->pages)
+	if (!fos__known_pages(r))
 		return -ENOMEM;
 	if (n > FEW)
 		s = malloc(n * sizeof(*s));

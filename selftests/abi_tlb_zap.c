@@ -69,9 +69,11 @@ static bool look(int fd, uint64_t words[SEEN][PAGE / 8])
 	char *to = (char *)words;
 	long n, all = 0;
 
-	for (; all < SEEN * (long)PAGE; all += n)
-		if ((n = read(fd, to + all, SEEN * PAGE - all)) <= 0)
+	for (; all < SEEN * (long)PAGE; all += n) {
+		n = read(fd, to + all, SEEN * PAGE - all);
+		if (n <= 0)
 			return false;
+	}
 	return true;
 }
 

@@ -102,7 +102,7 @@ static inline void *write_on(void *arg)
 
 /* A writer on each CPU but the first, where the batches are made. */
 static inline int start_writers(struct writer *w, struct stage *s, char *base,
-			 int pages, enum way way)
+				int pages, enum way way)
 {
 	int n = online_cpus() - 1, i;
 
