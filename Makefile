@@ -197,8 +197,9 @@ counts: bench vm-module ## instructions a round trip, on CPUS="1 2", against the
 	$(Q)tools/counts check $(counts)
 
 .PHONY: counts-baseline
+counts-baseline: export REASON := $(REASON)
 counts-baseline: ## what `make counts` counted is right from now on: REASON="..."
-	$(Q)tools/counts accept --reason '$(REASON)' $(counts)
+	$(Q)tools/counts accept --reason "$$REASON" $(counts)
 
 .PHONY: lint
 lint: ## style of C, shell, prose and manual pages

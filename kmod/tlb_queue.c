@@ -280,13 +280,27 @@ static int fos_tlb_outcome(const struct fos_tlb_queue *q, u64 ticket)
 	return ticket <= q->forgotten ? -ESTALE : 0;
 }
 
+/* With the queue's lock: is it yet to be applied? */
+static bool fos_tlb_waits(const struct fos_tlb_queue *q, u64 ticket)
+{
+	const struct fos_tlb_op *op;
+
+	if (ticket <= q->taken)
+		return ticket > q->applied;
+	list_for_each_entry(op, &q->pending, node)
+		if (op->ticket == ticket)
+			return true;
+	return false;
+}
+
 static int fos_tlb_look(struct fos_tlb_queue *q, u64 ticket)
 {
 	int ret;
 
 	mutex_lock(&q->lock);
 	ret = fos_tlb_outcome(q, ticket);
-	if (!ret && !fos_tlb_is_applied(q, ticket))
+	/* Later ones may have been told, and forgotten, before. */
+	if ((!ret || ret == -ESTALE) && fos_tlb_waits(q, ticket))
 		ret = -EINPROGRESS;
 	mutex_unlock(&q->lock);
 	return ret;

@@ -414,6 +414,21 @@ TEST_F(async, results_that_are_forgotten_are_said_to_be)
 	EXPECT_EQ(-ECANCELED, look_at(self->fd, first + 1));
 }
 
+/* What is forgotten of later ones says nothing of one that waits. */
+TEST_F(async, a_ticket_that_waits_is_not_taken_for_forgotten)
+{
+	uint64_t first = submit(self->fd, 0, 1, RIGHTS_RO, LATE), ticket;
+	int i;
+
+	for (i = 0; i <= FOS_TLB_TOLD_MAX; i++) {
+		ticket = submit(self->fd, 1, 1, RIGHTS_RO, LATE);
+		ASSERT_EQ(0, cancel(self->fd, ticket));
+	}
+	EXPECT_EQ(-EINPROGRESS, look_at(self->fd, first));
+	EXPECT_EQ(-ESTALE, fence(self->fd, first));
+	EXPECT_EQ(SIGSEGV, store_at(self->base));
+}
+
 /* ---- owners who leave ------------------------------------------------- */
 
 /* The worker outlives the descriptor, the mapping and the process. */
