@@ -9,7 +9,7 @@
  */
 #include <sched.h>
 
-#include "abi_region.h"
+#include "abi_tickets.h"
 #include "memgroup.h"
 #include "kselftest_harness.h"
 
@@ -134,6 +134,32 @@ static void set_cpu(int cpu, bool on)
 	write_text(path, on ? "1" : "0");
 }
 
+static uint32_t any_rights(uint64_t *seed)
+{
+	static const uint32_t rights[] = {
+		RIGHTS_RO, RIGHTS_RO, RIGHTS_RW, RIGHTS_RW, 0,
+		RIGHTS_RO | FOS_TLB_TRACK, RIGHTS_RW | FOS_TLB_DISCARD,
+		FOS_TLB_DISCARD, RIGHTS_RW | FOS_TLB_RECYCLE,
+	};
+
+	return rights[rnd_below(seed, sizeof(rights) / sizeof(*rights))];
+}
+
+/* In the background, and perhaps taken back, or waited for. */
+static int submit_at_random(int fd, struct fos_tlb_range *r, uint32_t n,
+			    uint64_t *seed)
+{
+	uint64_t ticket;
+	int ret = submitv(fd, r, n, rnd_below(seed, 3) * 1000000, &ticket);
+
+	if (!ret && !rnd_below(seed, 3))
+		ret = cancel(fd, ticket);
+	if (!ret && !rnd_below(seed, 3))
+		ret = fence(fd, ticket);
+	/* It was too late, or canceled above, or somebody holds a page. */
+	return ret == -EALREADY || ret == -ECANCELED || ret == -ESTALE ? 0 : ret;
+}
+
 static int batch_at_random(int fd, uint64_t *seed)
 {
 	struct fos_tlb_range r[32];
@@ -143,21 +169,33 @@ static int batch_at_random(int fd, uint64_t *seed)
 	for (i = 0; i < 32; i++) {
 		first = rnd_below(seed, PAGES);
 		r[i] = range_of(first, 1 + rnd_below(seed, PAGES - first),
-				rnd_below(seed, 2) ? RIGHTS_RO : RIGHTS_RW);
+				any_rights(seed));
 		if (rnd_below(seed, 4))
 			r[i].len = PAGE;
 	}
-	ret = protectv(fd, r, 1 + rnd_below(seed, 32), NULL);
+	i = 1 + rnd_below(seed, 32);
+	switch (rnd_below(seed, 3)) {
+	case 0:
+		ret = submit_at_random(fd, r, i, seed);
+		break;
+	case 1:
+		ret = scan(fd, 0, PAGES, r, i, NULL, NULL);
+		ret = ret > 0 ? 0 : ret;
+		break;
+	default:
+		ret = protectv(fd, r, i, NULL);
+	}
 	return ret == -EBUSY ? 0 : ret;
 }
 
 /* No page may be written, here or in a child. */
 static long count_writable(int fd, char *p)
 {
+	const int ret = protect(fd, 0, PAGES, RIGHTS_RO);
 	long n = 0;
 	int i;
 
-	if (protect(fd, 0, PAGES, RIGHTS_RO))
+	if (ret && ret != -EBUSY)
 		return -1;
 	for (i = 0; i < PAGES; i++)
 		n += store_at(p + i * PAGE) != SIGSEGV;
