@@ -143,10 +143,30 @@ static bool fos_tlb_is_applied(const struct fos_tlb_queue *q, u64 ticket)
 	return smp_load_acquire(&q->applied) >= ticket;
 }
 
+/* There is nothing to do for the worker: he need not keep the region so long. */
+static void fos_tlb_dismiss(struct fos_tlb_queue *q)
+{
+	struct file *file = NULL;
+
+	mutex_lock(&q->lock);
+	if (!q->waiting && cancel_delayed_work(&q->work))
+		swap(file, q->file);
+	mutex_unlock(&q->lock);
+	/* Not the last: ours calls. */
+	if (file)
+		fput(file);
+}
+
+/* By who has a file of the region. */
 static void fos_tlb_drain_to(struct fos_owned *o, u64 ticket)
 {
-	if (!fos_tlb_is_applied(&o->queue, ticket))
-		fos_tlb_drain(o);
+	struct fos_tlb_queue *q = &o->queue;
+
+	if (fos_tlb_is_applied(q, ticket))
+		return;
+	fos_tlb_drain(o);
+	if (READ_ONCE(q->file))
+		fos_tlb_dismiss(q);
 }
 
 /* Those at a fence find their ticket applied, or the mutex free. */

@@ -5,7 +5,7 @@
  */
 #include <sys/resource.h>
 
-#include "abi_region.h"
+#include "abi_tickets.h"
 #include "kselftest_harness.h"
 
 #define DEPTH		4
@@ -107,6 +107,11 @@ union args {
 	struct fos_region_create region;
 	struct fos_region_share share;
 	struct fos_tlb_protectv protectv;
+	struct fos_tlb_submit submit;
+	struct fos_tlb_fence fence;
+	struct fos_tlb_cancel cancel;
+	struct fos_tlb_scan scan;
+	struct fos_tlb_notify notify;
 	unsigned char bytes[ARGS_MAX];
 };
 
@@ -128,13 +133,19 @@ static const struct spec specs[] = {
 	{ "create of a region", FOS_IOC_REGION_CREATE, OF_NODE },
 	{ "share", FOS_IOC_REGION_SHARE, OF_REGION },
 	{ "protectv", FOS_IOC_TLB_PROTECTV, OF_REGION },
+	{ "submit", FOS_IOC_TLB_SUBMIT, OF_REGION },
+	{ "fence", FOS_IOC_TLB_FENCE, OF_REGION },
+	{ "cancel", FOS_IOC_TLB_CANCEL, OF_REGION },
+	{ "scan", FOS_IOC_TLB_SCAN, OF_REGION },
+	{ "notify", FOS_IOC_TLB_NOTIFY, OF_REGION },
 };
 
 #define for_each_spec(s) \
 	for (s = specs; s < specs + sizeof(specs) / sizeof(specs[0]); s++)
 
-/* Of the endpoint under test. */
+/* Of the endpoint, and the region, under test. */
 static uint64_t ep_id;
+static int region_fd;
 
 static struct fos_tlb_range a_page = { 0, FOS_PAGE_BYTES, FOS_RIGHT_READ, 0 };
 
@@ -160,6 +171,20 @@ static void fill_good(unsigned int cmd, union args *a)
 	} else if (cmd == FOS_IOC_TLB_PROTECTV) {
 		a->protectv.ranges = (uintptr_t)&a_page;
 		a->protectv.count = 1;
+	} else if (cmd == FOS_IOC_TLB_SUBMIT) {
+		a->submit.ranges = (uintptr_t)&a_page;
+		a->submit.count = 1;
+	} else if (cmd == FOS_IOC_TLB_FENCE) {
+		a->fence.ticket = submit(region_fd, 0, 1, FOS_RIGHT_READ, LATE);
+		a->fence.deadline_ns = FOS_DEADLINE_NONE;
+	} else if (cmd == FOS_IOC_TLB_CANCEL) {
+		a->cancel.ticket = submit(region_fd, 0, 1, FOS_RIGHT_READ, LATE);
+	} else if (cmd == FOS_IOC_TLB_SCAN) {
+		a->scan.len = FOS_PAGE_BYTES;
+		a->scan.ranges = (uintptr_t)&a_page;
+		a->scan.count = 1;
+	} else if (cmd == FOS_IOC_TLB_NOTIFY) {
+		a->notify.fd = ~0U;
 	}
 }
 
@@ -203,6 +228,7 @@ FIXTURE_SETUP(abi)
 	ep_id = q.id;
 	self->region = make_region(AREA);
 	ASSERT_LE(0, self->region);
+	region_fd = self->region;
 	self->a = malloc(sizeof(*self->a));
 	ASSERT_NE(NULL, self->a);
 }
@@ -212,6 +238,8 @@ FIXTURE_TEARDOWN(abi)
 	free(self->a);
 	close(self->ep[0]);
 	close(self->ep[1]);
+	/* Whatever was submitted is done. */
+	protect(self->region, 0, 1, FOS_RIGHT_READ);
 	close(self->region);
 	close(self->node);
 }
@@ -252,48 +280,56 @@ static int accepted_bits(int fd, unsigned int cmd, union args *a,
 	return bad;
 }
 
-#define EXPECT_REFUSED(fd, cmd, type, field, known) \
-	EXPECT_EQ(0, accepted_bits(fd, cmd, self->a, \
-				   offsetof(struct type, field), \
-				   sizeof(((struct type *)0)->field), known))
+struct word {
+	unsigned int cmd;
+	enum object on;
+	size_t offset;
+	size_t len;
+	uint64_t known;
+};
+
+#define WORD(cmd, on, type, field, known) \
+	{ FOS_IOC_##cmd, on, offsetof(struct type, field), \
+	  sizeof(((struct type *)0)->field), known }
+
+static const struct word words[] = {
+	WORD(CORE_QUERY, OF_NODE, fos_core_query, flags, 0),
+	WORD(CORE_QUERY, OF_ENDPOINT, fos_core_query, flags, 0),
+	WORD(CORE_QUERY, OF_REGION, fos_core_query, flags, 0),
+	WORD(CHAN_CREATE, OF_NODE, fos_chan_create, flags, 0),
+	WORD(CHAN_CREATE, OF_NODE, fos_chan_create, resv, 0),
+	WORD(CHAN_BELL_WAIT, OF_ENDPOINT, fos_chan_bell_wait, flags,
+	     FOS_BELL_SELF),
+	WORD(CHAN_BELL_WAIT, OF_ENDPOINT, fos_chan_bell_wait, bell,
+	     FOS_WANT_ALL),
+	WORD(CHAN_BELL_WAIT, OF_ENDPOINT, fos_chan_bell_wait, want,
+	     FOS_WANT_ALL & ~FOS_WANT_RECEIVER),
+	WORD(CHAN_BELL_WAIT, OF_ENDPOINT, fos_chan_bell_wait, resv, 0),
+	WORD(CHAN_WITHDRAW, OF_ENDPOINT, fos_chan_withdraw, flags, 0),
+	WORD(CHAN_WITHDRAW, OF_ENDPOINT, fos_chan_withdraw, resv, 0),
+	/* A seq has 62 bits. */
+	WORD(CHAN_WITHDRAW, OF_ENDPOINT, fos_chan_withdraw, seq, ~0ULL >> 2),
+	WORD(REGION_CREATE, OF_NODE, fos_region_create, flags, 0),
+	WORD(REGION_CREATE, OF_NODE, fos_region_create, resv, 0),
+	WORD(REGION_SHARE, OF_REGION, fos_region_share, flags, 0),
+	WORD(REGION_SHARE, OF_REGION, fos_region_share, rights, RIGHTS_RW),
+	WORD(TLB_PROTECTV, OF_REGION, fos_tlb_protectv, flags, 0),
+	WORD(TLB_SUBMIT, OF_REGION, fos_tlb_submit, flags, 0),
+	WORD(TLB_SUBMIT, OF_REGION, fos_tlb_submit, resv, 0),
+	WORD(TLB_FENCE, OF_REGION, fos_tlb_fence, flags, FOS_TLB_FENCE_LOOK),
+	WORD(TLB_CANCEL, OF_REGION, fos_tlb_cancel, flags, 0),
+	WORD(TLB_SCAN, OF_REGION, fos_tlb_scan, flags, 0),
+	WORD(TLB_NOTIFY, OF_REGION, fos_tlb_notify, flags, 0),
+	WORD(TLB_NOTIFY, OF_REGION, fos_tlb_notify, resv, 0),
+};
 
 TEST_F(abi, unknown_bits_and_reserved_fields_are_refused)
 {
-	uint64_t sleepable = FOS_WANT_ALL & ~FOS_WANT_RECEIVER;
-	int ep = self->ep[0];
+	const struct word *w;
 
-	EXPECT_REFUSED(self->node, FOS_IOC_CORE_QUERY, fos_core_query, flags,
-		       0);
-	EXPECT_REFUSED(ep, FOS_IOC_CORE_QUERY, fos_core_query, flags, 0);
-	EXPECT_REFUSED(self->region, FOS_IOC_CORE_QUERY, fos_core_query, flags,
-		       0);
-	EXPECT_REFUSED(self->node, FOS_IOC_REGION_CREATE, fos_region_create,
-		       flags, 0);
-	EXPECT_REFUSED(self->node, FOS_IOC_REGION_CREATE, fos_region_create,
-		       resv, 0);
-	EXPECT_REFUSED(self->region, FOS_IOC_REGION_SHARE, fos_region_share,
-		       flags, 0);
-	EXPECT_REFUSED(self->region, FOS_IOC_REGION_SHARE, fos_region_share,
-		       rights, RIGHTS_RW);
-	EXPECT_REFUSED(self->region, FOS_IOC_TLB_PROTECTV, fos_tlb_protectv,
-		       flags, 0);
-	EXPECT_REFUSED(self->node, FOS_IOC_CHAN_CREATE, fos_chan_create, flags,
-		       0);
-	EXPECT_REFUSED(self->node, FOS_IOC_CHAN_CREATE, fos_chan_create, resv,
-		       0);
-	EXPECT_REFUSED(ep, FOS_IOC_CHAN_BELL_WAIT, fos_chan_bell_wait, flags,
-		       FOS_BELL_SELF);
-	EXPECT_REFUSED(ep, FOS_IOC_CHAN_BELL_WAIT, fos_chan_bell_wait, bell,
-		       FOS_WANT_ALL);
-	EXPECT_REFUSED(ep, FOS_IOC_CHAN_BELL_WAIT, fos_chan_bell_wait, want,
-		       sleepable);
-	EXPECT_REFUSED(ep, FOS_IOC_CHAN_BELL_WAIT, fos_chan_bell_wait, resv,
-		       0);
-	EXPECT_REFUSED(ep, FOS_IOC_CHAN_WITHDRAW, fos_chan_withdraw, flags, 0);
-	EXPECT_REFUSED(ep, FOS_IOC_CHAN_WITHDRAW, fos_chan_withdraw, resv, 0);
-	/* A seq has 62 bits. */
-	EXPECT_REFUSED(ep, FOS_IOC_CHAN_WITHDRAW, fos_chan_withdraw, seq,
-		       ~0ULL >> 2);
+	for (w = words; w < words + ARRAY_SIZE(words); w++)
+		EXPECT_EQ(0, accepted_bits(FD_OF(w), w->cmd, self->a, w->offset,
+					   w->len, w->known));
 }
 
 TEST_F(abi, output_fields_may_hold_anything)
@@ -306,55 +342,6 @@ TEST_F(abi, output_fields_may_hold_anything)
 	self->a->create.fd[0] = -1;
 	self->a->create.fd[1] = -1;
 	EXPECT_EQ(0, call_it(self->node, FOS_IOC_CHAN_CREATE, self->a));
-}
-
-TEST_F(abi, depths_are_powers_of_two_from_2_to_256)
-{
-	static const uint32_t bad[] = {
-		0, 1, 3, 5, 6, 12, 33, 255, 257, 512, 1024, 1 << 16, 1u << 31,
-		~0u,
-	};
-	struct fos_chan_create *a = &self->a->create;
-	uint32_t depth;
-	size_t i;
-
-	for (depth = 2; depth <= 256; depth *= 2) {
-		fill_good(FOS_IOC_CHAN_CREATE, self->a);
-		a->depth = depth;
-		EXPECT_EQ(0, call_it(self->node, FOS_IOC_CHAN_CREATE, a));
-	}
-	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		fill_good(FOS_IOC_CHAN_CREATE, self->a);
-		a->depth = bad[i];
-		EXPECT_EQ(-EINVAL,
-			  call_it(self->node, FOS_IOC_CHAN_CREATE, a))
-			TH_LOG("depth %u", bad[i]);
-	}
-}
-
-TEST_F(abi, areas_are_whole_pages_up_to_64_mib)
-{
-	static const uint64_t good[] = { 0, 4096, 12288, FOS_CHAN_AREA_MAX };
-	static const uint64_t bad[] = {
-		1, 32, 4095, 4097, FOS_CHAN_AREA_MAX - 1,
-		FOS_CHAN_AREA_MAX + 1, FOS_CHAN_AREA_MAX + 4096, 1ULL << 32,
-		1ULL << 52, 1ULL << 63, ~0ULL, ~0ULL & ~4095ULL,
-	};
-	struct fos_chan_create *a = &self->a->create;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(good); i++) {
-		fill_good(FOS_IOC_CHAN_CREATE, self->a);
-		a->area_bytes = good[i];
-		EXPECT_EQ(0, call_it(self->node, FOS_IOC_CHAN_CREATE, a));
-	}
-	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		fill_good(FOS_IOC_CHAN_CREATE, self->a);
-		a->area_bytes = bad[i];
-		EXPECT_EQ(-EINVAL,
-			  call_it(self->node, FOS_IOC_CHAN_CREATE, a))
-			TH_LOG("area %#llx", (long long)bad[i]);
-	}
 }
 
 /* ---- sizes ------------------------------------------------------------ */

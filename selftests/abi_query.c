@@ -102,4 +102,49 @@ TEST_F(query, a_region_tells_its_size_and_what_its_descriptor_may)
 	EXPECT_NE(0, q[0].id);
 }
 
+/* ---- what channels there are ------------------------------------------ */
+
+/* 0, or the errno; what it made is closed. */
+static int create(uint32_t depth, uint64_t area_bytes)
+{
+	int fd[2], ret = raw_create(depth, area_bytes, fd);
+
+	close(fd[0]);
+	close(fd[1]);
+	return ret;
+}
+
+TEST(depths_are_powers_of_two_from_2_to_256)
+{
+	static const uint32_t bad[] = {
+		0, 1, 3, 5, 6, 12, 33, 255, 257, 512, 1024, 1 << 16, 1u << 31,
+		~0u,
+	};
+	uint32_t depth;
+	size_t i;
+
+	for (depth = 2; depth <= 256; depth *= 2)
+		EXPECT_EQ(0, create(depth, 8192));
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EXPECT_EQ(EINVAL, create(bad[i], 8192))
+			TH_LOG("depth %u", bad[i]);
+}
+
+TEST(areas_are_whole_pages_up_to_64_mib)
+{
+	static const uint64_t good[] = { 0, 4096, 12288, FOS_CHAN_AREA_MAX };
+	static const uint64_t bad[] = {
+		1, 32, 4095, 4097, FOS_CHAN_AREA_MAX - 1,
+		FOS_CHAN_AREA_MAX + 1, FOS_CHAN_AREA_MAX + 4096, 1ULL << 32,
+		1ULL << 52, 1ULL << 63, ~0ULL, ~0ULL & ~4095ULL,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(good); i++)
+		EXPECT_EQ(0, create(4, good[i]));
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EXPECT_EQ(EINVAL, create(4, bad[i]))
+			TH_LOG("area %#llx", (long long)bad[i]);
+}
+
 TEST_HARNESS_MAIN
