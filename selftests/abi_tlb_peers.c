@@ -287,6 +287,9 @@ static bool has_failed(void)
 
 enum step { MAKE_CHANNEL, MAKE_REGION, SHARE, MAP, SUBMIT, DOWNGRADE, STEPS };
 
+/* The ticket of the step that submits. */
+static uint64_t submitted;
+
 /* 0, or an errno; what it makes is gone afterwards. */
 static int do_step(enum step step, int fd)
 {
@@ -311,8 +314,8 @@ static int do_step(enum step step, int fd)
 			unmap_region(p, BYTES);
 		break;
 	case SUBMIT:
-		ret = submit_scattered(fd, 0, 1, PAGES, RIGHTS_RO, LATE) ?
-		      0 : errno;
+		submitted = submit_scattered(fd, 0, 1, PAGES, RIGHTS_RO, LATE);
+		ret = submitted ? 0 : errno;
 		break;
 	default:
 		ret = -protect_scattered(fd, 0, 1, PAGES, RIGHTS_RO, NULL);
@@ -351,6 +354,8 @@ TEST_F_TIMEOUT(peers, allocations_that_fail_are_told, 300)
 			fail_nth(n);
 			ret = do_step(step, step >= SUBMIT ? self->fd : fd);
 			failed = has_failed();
+			if (step == SUBMIT && !ret)
+				EXPECT_EQ(0, fence(self->fd, submitted));
 			EXPECT_TRUE(!ret || (failed && (ret == ENOMEM ||
 							ret == ENFILE ||
 							ret == EFAULT)))
