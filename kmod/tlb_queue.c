@@ -181,11 +181,16 @@ static void fos_tlb_let_go(struct fos_owned *o)
  * Who is killed waits, too: his ranges are in use, and whoever applies them waits for
  * nobody who waits for user space.
  */
-static int fos_tlb_apply(struct fos_owned *o, struct fos_tlb_op *op)
+static void fos_tlb_apply_to(struct fos_owned *o, u64 ticket)
 {
 	mutex_lock(&o->batch);
-	fos_tlb_drain_to(o, op->ticket);
+	fos_tlb_drain_to(o, ticket);
 	fos_tlb_let_go(o);
+}
+
+static int fos_tlb_apply(struct fos_owned *o, struct fos_tlb_op *op)
+{
+	fos_tlb_apply_to(o, op->ticket);
 	return op->result;
 }
 
@@ -276,11 +281,8 @@ u64 fos_tlb_apply_later(struct file *file, struct fos_tlb_op *op,
 	fos_tlb_expect(file, q, full ? 0 : within_ns);
 	mutex_unlock(&q->lock);
 	fos_count(tlb_submits);
-	if (full) {
-		mutex_lock(&o->batch);
-		fos_tlb_drain_to(o, ticket);
-		fos_tlb_let_go(o);
-	}
+	if (full)
+		fos_tlb_apply_to(o, ticket);
 	return ticket;
 }
 
@@ -466,9 +468,7 @@ long fos_tlb_cancel(struct fos_owned *o, unsigned int cmd, void __user *uargs)
 	mutex_unlock(&o->queue.lock);
 	if (ret <= 0)
 		return ret;
-	mutex_lock(&o->batch);
-	fos_tlb_drain_to(o, a.ticket);
-	fos_tlb_let_go(o);
+	fos_tlb_apply_to(o, a.ticket);
 	return 0;
 }
 
