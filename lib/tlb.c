@@ -4,16 +4,19 @@
 
 #include <sys/mman.h>
 
-/* What others than fastos answer to our number; EINVAL has two meanings. */
-static FOS_COLD int refused(int rfd, struct fos_range *ranges, unsigned int n,
-			    int why)
+/*
+ * What others than fastos answer to our numbers, and a module that is older; EINVAL has
+ * two meanings.  0: ask the other backend.
+ */
+static FOS_COLD int others(int rfd, int why)
 {
 	struct fos_core_query q;
 
-	if (why != -ENOTTY &&
-	    (why != -EINVAL || !fos__backend_kernel.region_query(rfd, &q)))
+	if (why != -ENOTTY && why != -EINVAL)
 		return why;
-	return fos__backend_posix.region_protectv(rfd, ranges, n);
+	if (fos__backend_kernel.region_query(rfd, &q))
+		return 0;
+	return why == -ENOTTY ? -EOPNOTSUPP : why;
 }
 
 /* The module first, without asking whether it is its: one trap is the budget. */
@@ -27,8 +30,11 @@ FOS_API int fos_mprotectv(int rfd, struct fos_range *ranges, unsigned int n,
 	if (fos_unlikely(n > FOS_RANGES_MAX))
 		return fos__ret(-E2BIG);
 	ret = fos__backend_kernel.region_protectv(rfd, ranges, n);
-	if (fos_unlikely(ret))
-		ret = refused(rfd, ranges, n, ret);
+	if (fos_unlikely(ret)) {
+		ret = others(rfd, ret);
+		if (!ret)
+			ret = fos__backend_posix.region_protectv(rfd, ranges, n);
+	}
 	return fos__ret(ret);
 }
 
@@ -52,21 +58,6 @@ FOS_API int fos_mprotect(void *addr, size_t len, int prot)
 }
 
 /* ---- in the background ------------------------------------------------ */
-
-/*
- * As above, for calls that a region's module may be too old for.  0: ask the other
- * backend.
- */
-static FOS_COLD int others(int rfd, int why)
-{
-	struct fos_core_query q;
-
-	if (why != -ENOTTY && why != -EINVAL)
-		return why;
-	if (fos__backend_kernel.region_query(rfd, &q))
-		return 0;
-	return why == -ENOTTY ? -EOPNOTSUPP : why;
-}
 
 FOS_API int fos_mprotectv_async(int rfd, struct fos_range *ranges,
 				unsigned int n, unsigned int flags,
