@@ -353,41 +353,69 @@ static void post_until_the_end(struct alone *a)
 		;
 }
 
+/* At any moment, but mostly (@late) when some were answered. */
+static pid_t spawn_killer(struct crowd *c, pid_t server, bool late, uint64_t us)
+{
+	const pid_t pid = spawn();
+
+	if (pid)
+		return pid;
+	close(c->fd[0]);
+	while (late && posted_so_far(c) <= 2 * DEPTH)
+		nap_us(100);
+	nap_us(us);
+	kill(server, SIGKILL);
+	_exit(0);
+}
+
+static void post_to_one_who_is_killed(struct crowd *c, uint64_t n, uint64_t us)
+{
+	struct alone a = { .c = c };
+	const pid_t server = spawn_servers(c, n % 2 ? serve_by_threads :
+						      serve_by_desk);
+	const pid_t killer = spawn_killer(c, server, n % 4, us);
+	int ret;
+
+	post_until_the_end(&a);
+	ret = reap(killer);
+	if (ret)
+		is_wrong(c, "killer", ret);
+	ret = reap(server);
+	if (ret != REAP_SIGNAL(SIGKILL))
+		is_wrong(c, "server", ret);
+}
+
+/*
+ * Each time in a process of its own: who has posted has a watcher, and the
+ * thread sanitizer ends a child of his that starts threads.
+ */
 TEST_F_TIMEOUT(crowd, each_call_ends_when_the_server_is_killed, 150)
 {
-	struct alone a = { .c = self->c };
 	uint64_t seed = rnd_seed("kills"), n, kills = rounds(60), total[4] = { 0 };
-	int status;
-	pid_t pid, killer;
+	unsigned char how;
+	pid_t pid;
 
 	self->c->calls = sizeof(self->c->ended);
 	fos_close(self->c->fd[1]);
 	for (n = 0; n < kills; n++) {
+		const uint64_t us = rnd_below(&seed, 20000);
+
 		fos_close(self->c->fd[0]);
 		self->c->next = 0;
 		memset(self->c->ended, 0, sizeof(self->c->ended));
 		ASSERT_EQ(0, channel_with(self->c->fd, variant->spin, 2 * DEPTH, 0));
-		pid = spawn_servers(self->c, n % 2 ? serve_by_threads :
-						     serve_by_desk);
-		killer = spawn();
-		if (!killer) {
-			close(self->c->fd[0]);
-			/* At any moment, but mostly when some were answered. */
-			while (n % 4 && posted_so_far(self->c) <= 2 * DEPTH)
-				nap_us(100);
-			nap_us(rnd_below(&seed, 20000));
-			kill(pid, SIGKILL);
+		pid = spawn();
+		if (!pid) {
+			post_to_one_who_is_killed(self->c, n, us);
 			_exit(0);
 		}
-		rnd(&seed);
-		post_until_the_end(&a);
-		EXPECT_EQ(0, reap(killer));
-		EXPECT_EQ(pid, waitpid(pid, &status, 0));
+		fos_close(self->c->fd[1]);
+		ASSERT_EQ(0, reap(pid));
+		ASSERT_EQ(0, self->c->wrong);
 		EXPECT_EQ(self->c->next, count(self->c, 1) + count(self->c, 2) +
 					 count(self->c, 3));
-		EXPECT_EQ(0, self->c->wrong);
-		for (status = 1; status < 4; status++)
-			total[status] += count(self->c, status);
+		for (how = 1; how < 4; how++)
+			total[how] += count(self->c, how);
 	}
 	TH_LOG("%llu answered, %llu not taken, %llu taken and not answered",
 	       (long long)total[1], (long long)total[2], (long long)total[3]);
