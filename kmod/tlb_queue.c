@@ -143,6 +143,9 @@ static bool fos_tlb_is_applied(const struct fos_tlb_queue *q, u64 ticket)
 	return smp_load_acquire(&q->applied) >= ticket;
 }
 
+/* A worker who is to come so soon is let come: the next submit needs no timer. */
+#define FOS_TLB_SOON	HZ
+
 /* There is nothing to do for the worker: he need not keep the region so long. */
 static void fos_tlb_dismiss(struct fos_tlb_queue *q)
 {
@@ -165,7 +168,8 @@ static void fos_tlb_drain_to(struct fos_owned *o, u64 ticket)
 	if (fos_tlb_is_applied(q, ticket))
 		return;
 	fos_tlb_drain(o);
-	if (READ_ONCE(q->file))
+	if (READ_ONCE(q->file) &&
+	    time_after(READ_ONCE(q->due), jiffies + FOS_TLB_SOON))
 		fos_tlb_dismiss(q);
 }
 
@@ -226,7 +230,7 @@ static void fos_tlb_expect(struct file *file, struct fos_tlb_queue *q,
 		return;
 	if (!q->file)
 		q->file = get_file(file);
-	q->due = due;
+	WRITE_ONCE(q->due, due);
 	mod_delayed_work(fos_tlb_workers, &q->work, delay);
 }
 
