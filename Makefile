@@ -55,6 +55,9 @@ endif
 
 lib_obj := $(patsubst lib/%.c,$(BUILD)/lib/%.o,$(wildcard lib/*.c))
 bench_obj := $(patsubst bench/%.c,$(BUILD)/bench/%.o,$(wildcard bench/*.c))
+# It replays the library's own policy.
+bench_spin := $(BUILD)/bench/lib_spin.o
+$(filter $(BUILD)/bench/wait%,$(bench_obj)): room := -Ilib
 # Each is a program; abi* speak to the module without the library.
 suite_bin := $(patsubst selftests/%.c,$(BUILD)/bin/fos-%,$(wildcard selftests/*.c))
 abi_bin := $(filter $(BUILD)/bin/fos-abi $(BUILD)/bin/fos-abi_%,$(suite_bin))
@@ -217,7 +220,7 @@ install: lib bench ## library, header, manual pages, fosbench, udev rule
 	ln -sf libfastos.so.$(VERSION) "$$d$(libdir)/libfastos.so.$(SOVERSION)"; \
 	ln -sf libfastos.so.$(SOVERSION) "$$d$(libdir)/libfastos.so"; \
 	install -m 644 include/fastos.h include/fastos_region.h \
-		"$$d$(includedir)"; \
+		include/fastos_wait.h "$$d$(includedir)"; \
 	install -m 644 include/uapi/linux/fastos.h \
 		include/uapi/linux/fastos_region.h "$$d$(includedir)/linux"; \
 	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' \
@@ -239,6 +242,7 @@ uninstall: ## remove what install put there, with the same DESTDIR and prefix
 		"$$d$(libdir)"/libfastos.so.$(VERSION) \
 		"$$d$(libdir)"/pkgconfig/fastos.pc "$$d$(includedir)"/fastos.h \
 		"$$d$(includedir)"/fastos_region.h \
+		"$$d$(includedir)"/fastos_wait.h \
 		"$$d$(includedir)"/linux/fastos.h \
 		"$$d$(includedir)"/linux/fastos_region.h "$$d$(bindir)"/fosbench \
 		"$$d$(udevdir)"/60-fastos.rules "$$d$(sysusersdir)"/fastos.conf; \
@@ -316,10 +320,14 @@ bench-deps:
 
 $(bench_obj): $(BUILD)/bench/%.o: bench/%.c $(BUILD)/flags | bench-deps
 	$(call say,CC,$@)
-	$(Q)$(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) -Iinclude \
+	$(Q)$(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) -Iinclude $(room) \
 		-DFOSBENCH_VERSION='"$(VERSION)"' -c -o $@ $<
 
-$(BUILD)/bin/fosbench: $(bench_obj) $(static)
+$(bench_spin): lib/spin.c $(BUILD)/flags
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) -Iinclude -c -o $@ $<
+
+$(BUILD)/bin/fosbench: $(bench_obj) $(bench_spin) $(static)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -static -pthread -o $@ $^ \
 		-lgsl -lgslcblas -lm -ljansson -luring

@@ -7,6 +7,8 @@
  *   bulk.c	command "bulk": bodies that are handed over;  bulk_report.c
  *   tlb.c	command "tlb": pages made read-only;  tlb_report.c
  *   limits.c	command "limits": what this machine charges
+ *   wait.c	command "wait": policies of waiting, replayed;  wait_shapes.c,
+ *		wait_policies.c, wait_record.c, wait.h
  *   compare.c	the course of ipc, bulk and tlb;  compare_options.c
  *   options.c	what all command lines share
  *   cell.c	which engine runs when
@@ -497,6 +499,7 @@ int cmd_ipc(int argc, char **argv);
 int cmd_bulk(int argc, char **argv);
 int cmd_tlb(int argc, char **argv);
 int cmd_limits(int argc, char **argv);
+int cmd_wait(int argc, char **argv);
 
 static inline uint64_t now_ns(void)
 {

@@ -20,6 +20,7 @@ static const struct command {
 	{ "bulk", "fosbench bulk", cmd_bulk },
 	{ "tlb", "fosbench tlb", cmd_tlb },
 	{ "limits", "fosbench limits", cmd_limits },
+	{ "wait", "fosbench wait", cmd_wait },
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -58,7 +59,9 @@ static const struct argp argp = {
 	       "  bulk    bodies of 4K to 16M handed from one to the other\n"
 	       "  tlb     scattered pages made read-only\n"
 	       "  limits  what this machine charges for a trap, a context "
-	       "switch, ...\n\n"
+	       "switch, ...\n"
+	       "  wait    how long to poll before sleeping: policies "
+	       "replayed\n\n"
 	       "'fosbench COMMAND --help' tells the options of a command.",
 };
 

@@ -22,6 +22,7 @@
 #include <sys/uio.h>
 #include <time.h>
 #include "fastos_region.h"
+#include "fastos_wait.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -35,12 +36,6 @@ extern "C" {
 #define FOS_POST		2	/* send, and do not wait until it is taken */
 #define FOS_MORE		4	/* ... and do not wake the peer for it yet */
 
-/* How an endpoint waits before it sleeps (fos_chan_attr.spin). */
-#define FOS_SPIN_DEFAULT	0	/* FIXED at the cost of one sleep */
-#define FOS_SPIN_BLOCK		1	/* sleep at once */
-#define FOS_SPIN_ALWAYS		2	/* poll; sleep only beside a peer on this CPU */
-#define FOS_SPIN_FIXED		3	/* poll for spin_ns, then sleep */
-
 /**
  * struct fos_chan_attr - how a channel is made; all zero means the defaults
  * @flags:	0
@@ -50,7 +45,8 @@ extern "C" {
  *		up to pages, 64 MiB at most; 0 means 2 MiB.  Memory is used
  *		as it is touched.
  * @spin:	FOS_SPIN_*, for both ends
- * @resv0:	0
+ * @spin_share:	for FOS_SPIN_DEFAULT: polling may take so many percent of the
+ *		time, at each end, 99 at most; 0: any
  * @spin_ns:	for FOS_SPIN_FIXED, in ns, below 2^48
  * @resv:	0
  */
@@ -59,7 +55,7 @@ struct fos_chan_attr {
 	uint32_t depth;
 	uint64_t area_bytes;
 	uint32_t spin;
-	uint32_t resv0;
+	uint32_t spin_share;
 	uint64_t spin_ns;
 	uint64_t resv[4];
 };

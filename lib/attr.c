@@ -9,7 +9,7 @@
 
 static int attr_check(const struct fos_chan_attr *a)
 {
-	uint64_t resv = a->resv0;
+	uint64_t resv = 0;
 	size_t i;
 
 	for (i = 0; i < sizeof(a->resv) / sizeof(a->resv[0]); i++)
@@ -17,6 +17,8 @@ static int attr_check(const struct fos_chan_attr *a)
 	if (a->flags || resv || a->spin > FOS_SPIN_FIXED ||
 	    a->area_bytes > FOS_CHAN_AREA_MAX || (a->spin_ns >> 48) ||
 	    (a->spin_ns && a->spin != FOS_SPIN_FIXED) ||
+	    a->spin_share > 99 ||
+	    (a->spin_share && a->spin != FOS_SPIN_DEFAULT) ||
 	    a->depth < FOS_CHAN_DEPTH_MIN || a->depth > FOS_CHAN_DEPTH_MAX ||
 	    (a->depth & (a->depth - 1)))
 		return -EINVAL;
@@ -63,5 +65,10 @@ void fos__attr_limit(struct fos_chan_attr *attr,
 	    (attr->spin == limit->spin && attr->spin_ns > limit->spin_ns)) {
 		attr->spin = limit->spin;
 		attr->spin_ns = limit->spin_ns;
+		attr->spin_share = limit->spin_share;
+	} else if (attr->spin == limit->spin && limit->spin_share &&
+		   (!attr->spin_share ||
+		    attr->spin_share > limit->spin_share)) {
+		attr->spin_share = limit->spin_share;
 	}
 }

@@ -165,6 +165,7 @@ static int map_checked(int fd, struct fos_core_query *q, struct fos_ep *ep)
 static void ep_set_up(struct fos_ep *ep, const struct fos_core_query *q)
 {
 	ep->picked_at = 0;
+	ep->beside = false;
 	ep->owed_bell = 0;
 	ep->stuck = false;
 	pthread_mutex_init(&ep->area_lock, NULL);
@@ -512,7 +513,8 @@ static int make_channel(const struct fos_backend *backend, void *arg)
 	const struct new_channel *c = arg;
 
 	return backend->create(c->attr->depth, c->attr->area_bytes,
-			       fos_spin_pack(c->attr->spin, c->attr->spin_ns),
+			       fos_spin_pack(c->attr->spin, c->attr->spin_ns,
+					     c->attr->spin_share),
 			       c->fd);
 }
 

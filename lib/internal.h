@@ -94,6 +94,7 @@ static inline int fos__close_fd(int fd)
  * @area: my transmit area
  * @lend: buffers: mine, with @area_lock, and the peer's
  * @spin: the waiting policy
+ * @beside: when it was last asked, nobody might poll
  * @owed_bell: what a call could not ring because its descriptor was closed
  * @stuck: a reply has waited in vain, see out_place_reply()
  * @picked_at: when the last message was picked up, ns, if the policy is timed
@@ -117,6 +118,7 @@ struct fos_ep {
 	struct fos_area area;
 	struct fos_lend lend;
 	struct fos_spin spin;
+	bool beside;
 	uint32_t owed_bell;
 	bool stuck;
 	uint64_t picked_at;

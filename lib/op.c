@@ -11,6 +11,9 @@
 /* ... of which so many are as long as what a peer does between two calls. */
 #define CHECKS_PER_ATTEND	32
 
+/* What these find says when it was posted. */
+#define WANT_POSTED	(FOS_WANT_PUBLISHED | FOS_WANT_REPLY | FOS_WANT_REPLIES)
+
 /* Waits in one call after which the deadline is looked at here as well. */
 #define MANY_WAITS	64
 
@@ -59,6 +62,7 @@ int op_begin(struct op *op, int fd, const struct timespec *deadline)
 		op->bell = __atomic_exchange_n(&op->ep->owed_bell, 0,
 					       __ATOMIC_RELAXED);
 	op->waits = 0;
+	op->slept_from = 0;
 	op->delivered = false;
 	return 0;
 }
@@ -112,56 +116,223 @@ static void op_hint(struct op *op)
 					   __ATOMIC_RELAXED));
 }
 
-static uint64_t op_budget(const struct op *op)
-{
-	const struct fos_spin_sample s = {
-		.my_cpu = sched_getcpu() + 1,
-		.peer_cpu = fos_ring_peer_cpu(op->r),
-		.online_cpus = fos__online_cpus(),
-		.peer_turn_ns = fos_ring_peer_turn(op->r),
-	};
-	return fos_spin_decide(&op->ep->spin, &s);
-}
+/* ---- polling ---------------------------------------------------------- */
+
+/* How long a look takes here; learnt from looking. */
+static uint32_t look_ns = 30;
+
+/* Threads of this process that poll for longer than a few looks. */
+static uint32_t pollers;
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
 }
 
-/*
- * Poll until it may be over; false: time to sleep.  A message is awaited at
- * the head of the ring, one line, unless one that is not for us lies there.
- */
-static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want, uint64_t arg)
+static uint64_t later(uint64_t a, uint64_t b)
 {
-	const bool peek = (want & FOS_WANT_PUBLISHED) && !fos_ring_peek(op->r);
-	uint64_t budget = op_budget(op);
-	uint64_t until = FOS_DEADLINE_NONE;
-	unsigned int i, checks = 0;
+	return a > b ? a : b;
+}
 
-	if (!budget)
+/* @me: am I one of the pollers? */
+static struct fos_spin_sample op_sample(const struct op *op, bool me)
+{
+	return (struct fos_spin_sample) {
+		.my_cpu = sched_getcpu() + 1,
+		.peer_cpu = fos_ring_peer_cpu(op->r),
+		.online_cpus = fos__online_cpus(),
+		.pollers = __atomic_load_n(&pollers, __ATOMIC_RELAXED) - me,
+		.peer_turn_ns = fos_ring_peer_turn(op->r),
+	};
+}
+
+/**
+ * struct polling - for what, and since when
+ * @want, @arg: as in op_wait()
+ * @peek: a message is awaited at the head of the ring, one line
+ * @budget_ns: as decided
+ * @turn_ns: as sampled
+ * @began: ns, known when the clock was read
+ */
+struct polling {
+	uint32_t want;
+	uint64_t arg;
+	bool peek;
+	uint64_t budget_ns;
+	uint64_t turn_ns;
+	uint64_t began;
+};
+
+/* So many looks; which one found something, 0: none. */
+static unsigned int op_look(const struct op *op, const struct polling *p,
+			    unsigned int looks)
+{
+	unsigned int i;
+
+	for (i = 1; i <= looks; i++) {
+		if (p->peek ? fos_ring_peek(op->r) :
+			      fos_ring_wait_over(op->r, p->want, p->arg))
+			return i;
+		__builtin_ia32_pause();
+	}
+	return 0;
+}
+
+static void op_note(struct op *op, const struct polling *p, uint64_t ns)
+{
+	const struct fos_spin_wait wait = {
+		.ns = ns,
+		.budget_ns = p->budget_ns,
+		.turn_ns = p->turn_ns,
+	};
+
+	if (fos_spin_is_timed(&op->ep->spin))
+		fos_spin_note(&op->ep->spin, &wait);
+}
+
+/* It will sleep, and be learnt from when it has found what it waits for. */
+static void op_sleeps(struct op *op, const struct polling *p)
+{
+	if (!fos_spin_is_timed(&op->ep->spin))
+		return;
+	op->slept_from = p->began;
+	op->slept = (struct fos_spin_wait) {
+		.budget_ns = p->budget_ns,
+		.turn_ns = p->turn_ns,
+	};
+}
+
+/*
+ * What looks took, unless the CPU was away: then others are in need of it, and
+ * what the wait would have been nobody knows.
+ */
+static bool op_time_looks(struct op *op, uint64_t took_ns)
+{
+	const uint64_t old = __atomic_load_n(&look_ns, __ATOMIC_RELAXED);
+	uint64_t ns = took_ns / POLLS_PER_CHECK;
+
+	if (took_ns > later(op->ep->spin.wake_ns, 16 * POLLS_PER_CHECK * old)) {
+		fos_spin_robbed(&op->ep->spin);
 		return false;
-	op_ring(op);
-	if (budget != FOS_SPIN_FOREVER)
-		until = fos__now_ns() + budget;
+	}
+	/* A disturbance is no look. */
+	ns = earlier(ns, 2 * old + 1);
+	__atomic_store_n(&look_ns, later(1, (7 * old + ns + 4) / 8),
+			 __ATOMIC_RELAXED);
+	return true;
+}
+
+enum polled { POLLED_FOUND, POLLED_OTHER, POLLED_IN_VAIN, POLLED_ROBBED };
+
+/* Beyond the first looks; @now is after those.  POLLED_OTHER: somebody died. */
+static enum polled op_look_on(struct op *op, struct polling *p, uint64_t now)
+{
+	uint64_t until = FOS_DEADLINE_NONE, before;
+	unsigned int i, checks = 0;
+	struct fos_spin_sample s;
+
+	if (p->budget_ns != FOS_SPIN_FOREVER)
+		until = p->began + p->budget_ns;
 	until = earlier(until, op->deadline_ns);
 	for (;;) {
-		for (i = 0; i < POLLS_PER_CHECK; i++) {
-			if (peek ? fos_ring_peek(op->r) :
-				   fos_ring_wait_over(op->r, want, arg))
-				return true;
-			__builtin_ia32_pause();
+		if (fos_ring_wait_over(op->r, p->want, p->arg)) {
+			op_note(op, p, now - p->began);
+			return POLLED_FOUND;
 		}
-		if (fos_ring_wait_over(op->r, want, arg) || op_check(op) ||
-		    fos_ring_peer_dead(op->r))
-			return true;
-		if (until != FOS_DEADLINE_NONE && fos__now_ns() >= until)
-			return false;
+		if (op_check(op) || fos_ring_peer_dead(op->r))
+			return POLLED_OTHER;
+		if (until != FOS_DEADLINE_NONE && now >= until)
+			return POLLED_IN_VAIN;
 		if (!(++checks % CHECKS_PER_ATTEND) && op->ep->backend->attend)
-			op->ep->backend->attend(op->ep, op->fd, want, arg);
-		if (!op_budget(op))
-			return false;
+			op->ep->backend->attend(op->ep, op->fd, p->want, p->arg);
+		s = op_sample(op, true);
+		if (!fos_spin_may_poll(&op->ep->spin, &s))
+			return POLLED_ROBBED;
+		i = op_look(op, p, POLLS_PER_CHECK);
+		if (i) {
+			op_note(op, p, now - p->began + i * look_ns);
+			return POLLED_FOUND;
+		}
+		before = now;
+		now = fos__now_ns();
+		if (!op_time_looks(op, now - before))
+			return POLLED_ROBBED;
 	}
+}
+
+static __attribute__((noinline)) bool op_poll_on(struct op *op,
+						 struct polling *p,
+						 unsigned int looks)
+{
+	const uint64_t now = fos__now_ns();
+	enum polled how;
+
+	p->began = now - looks * __atomic_load_n(&look_ns, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&pollers, 1, __ATOMIC_RELAXED);
+	how = op_look_on(op, p, now);
+	__atomic_fetch_sub(&pollers, 1, __ATOMIC_RELAXED);
+	if (how == POLLED_IN_VAIN)
+		op_sleeps(op, p);
+	return how == POLLED_FOUND || how == POLLED_OTHER;
+}
+
+/* The first looks need no clock, if they find something. */
+static bool op_poll_for(struct op *op, struct polling *p)
+{
+	const uint64_t ns = __atomic_load_n(&look_ns, __ATOMIC_RELAXED);
+	const unsigned int looks = earlier(p->budget_ns / ns + 1,
+					   POLLS_PER_CHECK);
+	const unsigned int i = op_look(op, p, looks);
+
+	if (!i)
+		return op_poll_on(op, p, looks);
+	op_note(op, p, i * ns);
+	return true;
+}
+
+/* Poll until it may be over; false: time to sleep. */
+static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want,
+					      uint64_t arg)
+{
+	struct fos_spin *spin = &op->ep->spin;
+	struct fos_spin_sample s = op_sample(op, false);
+	const bool beside = !fos_spin_may_poll(spin, &s);
+	struct polling p = { .want = want, .arg = arg };
+
+	op->slept_from = 0;
+	if (__atomic_load_n(&op->ep->beside, __ATOMIC_RELAXED) != beside)
+		__atomic_store_n(&op->ep->beside, beside, __ATOMIC_RELAXED);
+	if (beside)
+		return false;
+	if (spin->share)
+		s.now_ns = fos__now_ns();
+	p.budget_ns = fos_spin_decide(spin, &s);
+	p.turn_ns = s.peer_turn_ns;
+	if (p.budget_ns) {
+		op_ring(op);
+		/* Unless one lies there that is not for us. */
+		p.peek = (want & FOS_WANT_PUBLISHED) && !fos_ring_peek(op->r);
+		return op_poll_for(op, &p);
+	}
+	if (fos_spin_is_timed(spin)) {
+		p.began = fos__now_ns();
+		op_sleeps(op, &p);
+	}
+	return false;
+}
+
+FOS_COLD void op_learn(struct op *op, uint64_t posted_at)
+{
+	const uint64_t began = op->slept_from, wake_ns = op->ep->spin.wake_ns;
+	const uint64_t now = fos__now_ns();
+
+	op->slept_from = 0;
+	if (!posted_at)
+		posted_at = now - began > wake_ns ? now - wake_ns : began;
+	/* What he says is no more than a hint. */
+	posted_at = later(began, earlier(posted_at, now));
+	op->slept.ns = posted_at - began;
+	fos_spin_note(&op->ep->spin, &op->slept);
 }
 
 /* A peer that keeps us busy with nothing does not stop the clock. */
@@ -191,6 +362,10 @@ int op_wait(struct op *op, uint32_t want, uint64_t arg)
 					 op->deadline_ns);
 	if (fos_unlikely(ret == -EBADF))
 		op->bell |= bell;
+	if (ret)
+		op->slept_from = 0;
+	else if (!(want & WANT_POSTED))
+		op_found(op, 0);
 	return ret;
 }
 
@@ -223,7 +398,7 @@ __attribute__((noinline)) uint64_t op_end_turn(struct op *op)
 void op_begin_turn(struct op *op)
 {
 	op_hint(op);
-	if (fos_spin_is_timed(&op->ep->spin))
+	if (op_is_timed(op))
 		__atomic_store_n(&op->ep->picked_at, fos__now_ns(),
 				 __ATOMIC_RELAXED);
 }

@@ -20,6 +20,8 @@
  * @delivered: the request was taken though the call fails
  * @state: of my side when @fd was last known to be @ep
  * @deadline_ns: absolute CLOCK_MONOTONIC or FOS_DEADLINE_NONE
+ * @slept_from: when a wait began that has slept and is to be learnt from; 0: none
+ * @slept: what was decided for it
  */
 struct op {
 	struct fos_ep *ep;
@@ -30,6 +32,8 @@ struct op {
 	bool delivered;
 	uint64_t state;
 	uint64_t deadline_ns;
+	uint64_t slept_from;
+	struct fos_spin_wait slept;
 };
 
 int op_begin(struct op *op, int fd, const struct timespec *deadline);
@@ -58,6 +62,25 @@ static inline int op_fd(struct op *op)
 static inline bool op_polls(const struct op *op)
 {
 	return op->ep->spin.mode != FOS_SPIN_BLOCK;
+}
+
+/*
+ * Is the clock read for the policy?  Not while nobody may poll, and nothing is
+ * learnt.
+ */
+static inline bool op_is_timed(const struct op *op)
+{
+	return fos_spin_is_timed(&op->ep->spin) &&
+	       !__atomic_load_n(&op->ep->beside, __ATOMIC_RELAXED);
+}
+
+/* What was waited for was found: it was posted then, 0: not known. */
+void op_learn(struct op *op, uint64_t posted_at);
+
+static inline void op_found(struct op *op, uint64_t posted_at)
+{
+	if (fos_unlikely(op->slept_from))
+		op_learn(op, posted_at);
 }
 
 /* Ring the peer for what is owed; or leave that to the endpoint's next call. */

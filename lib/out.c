@@ -224,7 +224,7 @@ static inline void fill(struct op *op, const struct out *out,
 	e->len = out->len;
 	e->meta = out->meta;
 	e->posted_at = 0;
-	if (fos_spin_is_timed(&op->ep->spin))
+	if (op_is_timed(op))
 		e->posted_at = op_end_turn(op);
 	if (fos_unlikely(out->msg)) {
 		fill_msg(op, out, e->body);

@@ -185,6 +185,7 @@ bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq);
  * @token: of a request, checked to be of this entry
  * @len: bytes; checked to lie in the entry or the area
  * @meta: FOS_META_*; checked
+ * @posted_at: as the peer says, 0: he does not
  * @body: in shared memory: may change under the reader, and until the claim
  *	may be another message's
  * @lent: checked copies of the buffers lent, fos_buffers() of them
@@ -195,6 +196,7 @@ struct fos_found {
 	uint64_t token;
 	uint32_t len;
 	uint32_t meta;
+	uint64_t posted_at;
 	const unsigned char *body;
 	struct fos_lent lent[FOS_LENT_MAX];
 	struct fos_sent sent;

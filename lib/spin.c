@@ -6,9 +6,34 @@
 #define MODE_SHIFT	48
 #define NS_MASK		((1ULL << MODE_SHIFT) - 1)
 
-uint64_t fos_spin_pack(uint32_t mode, uint64_t spin_ns)
+/* Of a share, so much may be saved up. */
+#define GRANT_MAX_NS	10000000
+
+/* What an expert paid counts less and less: 256 waits weigh most. */
+#define PAID_SHIFT	8
+
+/* "past" looks back each 32 waits, and then forgets an eighth: 256, too. */
+#define LOOK_BACK	32
+#define FORGET_SHIFT	3
+#define ONE_WAIT	(1U << 16)
+#define SUM_SHIFT	8
+
+/* In sleeps: at first, and at most. */
+#define CREDIT		8
+#define CREDIT_MAX	64
+
+/* How many waits are not polled for when the CPU was taken away. */
+#define REST_MIN	8
+#define REST_MAX	1024
+
+#define LOAD(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
+#define STORE(p, x)	__atomic_store_n((p), (x), __ATOMIC_RELAXED)
+
+/* The learning mode has no time of its own, and the others no share. */
+uint64_t fos_spin_pack(uint32_t mode, uint64_t spin_ns, uint32_t share)
 {
-	return (uint64_t)mode << MODE_SHIFT | (spin_ns & NS_MASK);
+	return (uint64_t)mode << MODE_SHIFT |
+	       ((mode == FOS_SPIN_DEFAULT ? share : spin_ns) & NS_MASK);
 }
 
 bool fos_spin_is_default(uint64_t word)
@@ -21,34 +46,276 @@ bool fos_spin_is_default(uint64_t word)
 
 void fos_spin_unpack(struct fos_spin *s, uint64_t word, uint64_t wake_ns)
 {
-	s->mode = word >> MODE_SHIFT;
-	s->budget_ns = word & NS_MASK;
-	s->turn_ns = 0;
-	if (fos_spin_is_default(word)) {
-		s->mode = FOS_SPIN_FIXED;
-		s->budget_ns = wake_ns;
-	}
+	*s = (struct fos_spin) {
+		.mode = fos_spin_is_default(word) ? FOS_SPIN_DEFAULT :
+						    word >> MODE_SHIFT,
+		.budget_ns = word & NS_MASK,
+		.wake_ns = wake_ns,
+		.scored = true,
+		.past_ns = wake_ns,
+		.credit = CREDIT * wake_ns,
+		.past.waits = LOOK_BACK,
+	};
+	if (s->mode == FOS_SPIN_DEFAULT && (word & NS_MASK) < 100)
+		s->share = word & NS_MASK;
 }
 
 bool fos_spin_is_timed(const struct fos_spin *s)
 {
-	return s->mode == FOS_SPIN_FIXED;
+	return s->mode == FOS_SPIN_DEFAULT;
 }
 
 void fos_spin_turn(struct fos_spin *s, uint64_t ns)
 {
-	uint64_t old = __atomic_load_n(&s->turn_ns, __ATOMIC_RELAXED);
+	uint64_t old = LOAD(&s->turn_ns);
 
 	/* Gain 1/8: follows a change within a dozen turns. */
-	__atomic_store_n(&s->turn_ns, old ? old - old / 8 + ns / 8 : ns,
-			 __ATOMIC_RELAXED);
+	STORE(&s->turn_ns, old ? old - old / 8 + ns / 8 : ns);
 }
 
-uint64_t fos_spin_decide(const struct fos_spin *s,
-			 const struct fos_spin_sample *sample)
+bool fos_spin_may_poll(const struct fos_spin *s,
+		       const struct fos_spin_sample *sample)
 {
 	if (s->mode == FOS_SPIN_BLOCK || sample->online_cpus < 2 ||
 	    !sample->peer_cpu || sample->peer_cpu == sample->my_cpu)
+		return false;
+	return s->mode != FOS_SPIN_DEFAULT ||
+	       sample->pollers + 1 < sample->online_cpus;
+}
+
+/* ---- what is learnt --------------------------------------------------- */
+
+static bool begin(struct fos_spin *s)
+{
+	return !__atomic_exchange_n(&s->busy, true, __ATOMIC_ACQUIRE);
+}
+
+static void end(struct fos_spin *s)
+{
+	__atomic_store_n(&s->busy, false, __ATOMIC_RELEASE);
+}
+
+static uint64_t says(const struct fos_spin *s, uint32_t expert,
+		     uint64_t peer_turn_ns)
+{
+	switch (expert) {
+	case FOS_SPIN_TURN:
+		return peer_turn_ns > s->wake_ns ? 0 : s->wake_ns;
+	case FOS_SPIN_LAST:
+		return s->last_ns > s->wake_ns ? 0 : s->wake_ns;
+	case FOS_SPIN_PAST:
+		return s->past_ns;
+	default:
+		return s->wake_ns;
+	}
+}
+
+static uint64_t cost(const struct fos_spin *s, uint64_t ns, uint64_t budget_ns)
+{
+	return ns <= budget_ns ? ns : budget_ns + s->wake_ns;
+}
+
+/* 0, B / 64, and on by a third of an octave, in ns. */
+static uint64_t threshold(const struct fos_spin *s, unsigned int step)
+{
+	static const uint64_t third[3] = { 65536, 82570, 104032 };
+
+	if (!step)
 		return 0;
-	return s->mode == FOS_SPIN_ALWAYS ? FOS_SPIN_FOREVER : s->budget_ns;
+	step--;
+	return (s->wake_ns * third[step % 3] << step / 3) >> (16 + 6);
+}
+
+/* The first that is long enough. */
+static unsigned int step_of(const struct fos_spin *s, uint64_t ns)
+{
+	unsigned int step = 0;
+
+	while (step < FOS_SPIN_STEPS && threshold(s, step) < ns)
+		step++;
+	return step;
+}
+
+/* What each threshold would have cost; the cheapest, and of equals the least. */
+static uint64_t look_back(struct fos_spin *s)
+{
+	struct fos_spin_past *p = &s->past;
+	uint64_t longer = 0, polled = 0, best = UINT64_MAX, best_ns = 0, ns, sum;
+	unsigned int i;
+
+	for (i = 0; i <= FOS_SPIN_STEPS; i++)
+		longer += p->count[i];
+	for (i = 0; i < FOS_SPIN_STEPS; i++) {
+		longer -= p->count[i];
+		polled += p->sum[i];
+		ns = threshold(s, i);
+		sum = polled + (longer * (ns + s->wake_ns) >> (16 - SUM_SHIFT));
+		if (sum < best) {
+			best = sum;
+			best_ns = ns;
+		}
+		p->sum[i] -= p->sum[i] >> FORGET_SHIFT;
+	}
+	for (i = 0; i <= FOS_SPIN_STEPS; i++)
+		p->count[i] -= p->count[i] >> FORGET_SHIFT;
+	return best_ns;
+}
+
+static void add_to_past(struct fos_spin *s, uint64_t ns)
+{
+	struct fos_spin_past *p = &s->past;
+	const unsigned int step = step_of(s, ns);
+
+	p->count[step] += ONE_WAIT;
+	if (step < FOS_SPIN_STEPS)
+		p->sum[step] += ns << SUM_SHIFT;
+	if (!--p->waits) {
+		p->waits = LOOK_BACK;
+		s->past_ns = look_back(s);
+	}
+}
+
+static void charge_experts(struct fos_spin *s, const struct fos_spin_wait *w)
+{
+	uint32_t i, leader = 0;
+
+	for (i = 0; i < FOS_SPIN_EXPERTS; i++) {
+		s->paid[i] -= s->paid[i] >> PAID_SHIFT;
+		s->paid[i] += cost(s, w->ns, says(s, i, w->turn_ns));
+		if (s->paid[i] < s->paid[leader])
+			leader = i;
+	}
+	s->leader = leader;
+}
+
+static void charge_us(struct fos_spin *s, const struct fos_spin_wait *w)
+{
+	const uint64_t best = w->ns < s->wake_ns ? w->ns : s->wake_ns;
+	int64_t credit = s->credit + 2 * best + best / 10 -
+			 cost(s, w->ns, w->budget_ns);
+
+	if (credit > CREDIT_MAX * (int64_t)s->wake_ns)
+		credit = CREDIT_MAX * (int64_t)s->wake_ns;
+	s->credit = credit;
+}
+
+static void count(struct fos_spin *s, const struct fos_spin_wait *w)
+{
+	const uint64_t polled = w->ns < w->budget_ns ? w->ns : w->budget_ns;
+
+	s->counts.found += w->ns <= w->budget_ns;
+	s->counts.missed += w->ns > w->budget_ns && w->budget_ns;
+	s->counts.slept += w->ns > w->budget_ns && !w->budget_ns;
+	s->counts.polled_ns += polled;
+	if (s->share)
+		s->granted -= polled;
+}
+
+static void score(struct fos_spin *s, const struct fos_spin_wait *w)
+{
+	count(s, w);
+	/* Who rests does not do so by what was learnt. */
+	if (s->rest) {
+		s->rest--;
+	} else {
+		charge_us(s, w);
+		s->since++;
+	}
+	charge_experts(s, w);
+	add_to_past(s, w->ns);
+	s->last_ns = w->ns;
+	s->scored = true;
+}
+
+void fos_spin_note(struct fos_spin *s, const struct fos_spin_wait *wait)
+{
+	if (!begin(s))
+		return;
+	if (!s->scored)
+		score(s, &s->wait);
+	s->wait = *wait;
+	s->scored = false;
+	end(s);
+}
+
+/* Longer and longer, if it happens again before as much polling was let be. */
+void fos_spin_robbed(struct fos_spin *s)
+{
+	if (!begin(s))
+		return;
+	if (s->since > REST_MAX || s->strike < REST_MIN)
+		s->strike = REST_MIN;
+	else if (s->strike < REST_MAX)
+		s->strike *= 2;
+	s->since = 0;
+	s->counts.robbed++;
+	s->rest = s->strike;
+	end(s);
+}
+
+void fos_spin_count(struct fos_spin *s, struct fos_spin_counts *counts)
+{
+	while (!begin(s))
+		__builtin_ia32_pause();
+	if (!s->scored)
+		score(s, &s->wait);
+	*counts = s->counts;
+	end(s);
+}
+
+/* ---- decisions -------------------------------------------------------- */
+
+/* What the share allows by now. */
+static uint64_t granted(struct fos_spin *s, uint64_t now_ns)
+{
+	int64_t ns = s->granted;
+
+	if (s->granted_at && now_ns > s->granted_at)
+		ns += (now_ns - s->granted_at) / 100 * s->share;
+	if (ns > GRANT_MAX_NS)
+		ns = GRANT_MAX_NS;
+	s->granted = ns;
+	s->granted_at = now_ns;
+	return ns > 0 ? ns : 0;
+}
+
+static uint64_t learnt(const struct fos_spin *s, uint64_t peer_turn_ns)
+{
+	if (s->rest)
+		return 0;
+	/* A wait costs B more than it should at most: on credit, then. */
+	if (s->credit < (int64_t)s->wake_ns)
+		return s->wake_ns;
+	return says(s, s->leader, peer_turn_ns);
+}
+
+static uint64_t learn(struct fos_spin *s, const struct fos_spin_sample *sample)
+{
+	uint64_t ns, most = UINT64_MAX;
+
+	/* Two threads at a time learn nothing from each other. */
+	if (!begin(s))
+		return s->wake_ns;
+	if (!s->scored)
+		score(s, &s->wait);
+	ns = learnt(s, sample->peer_turn_ns);
+	if (s->share)
+		most = granted(s, sample->now_ns);
+	end(s);
+	return ns < most ? ns : most;
+}
+
+uint64_t fos_spin_decide(struct fos_spin *s,
+			 const struct fos_spin_sample *sample)
+{
+	if (!fos_spin_may_poll(s, sample))
+		return 0;
+	switch (s->mode) {
+	case FOS_SPIN_ALWAYS:
+		return FOS_SPIN_FOREVER;
+	case FOS_SPIN_FIXED:
+		return s->budget_ns;
+	default:
+		return learn(s, sample);
+	}
 }

@@ -1,7 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * spin: the one waiting policy, how long to poll before sleeping.  Pure: the
- * same state and sample give the same decision, so a recorded trace replays.
+ * same waits give the same decisions, so a recorded trace replays.
+ *
+ * A wait that ends after w costs w if it was polled for, and if it was polled
+ * for t in vain t + B, where B is what a sleep and a wake-up cost here.  Who
+ * knew w would pay min(w, B); polling for B pays twice that at most (Karlin and
+ * others, "Competitive snoopy caching", 1988), whatever comes.  To do better
+ * than that where waits can be foreseen, four experts say how long to poll:
+ *
+ *	turn	B, or not at all if the peer's turns have lately been over B
+ *	last	B, or not at all if the last wait was over B
+ *	past	what would have been cheapest over the last few hundred waits
+ *	plain	B
+ *
+ * Each wait is charged to all of them, and the cheapest so far is followed.
+ * That can be wrong: so it is done on credit, which what we pay below 2.1 times
+ * the price of who knew earns and what we pay above it uses up; without credit
+ * it is plain, which earns.  A sleeper is charged for the wait, not for its own
+ * wake-up: so a policy that sleeps sees when polling would pay again.
  */
 #ifndef FOS_SPIN_H
 #define FOS_SPIN_H
@@ -11,16 +28,101 @@
 
 #define FOS_SPIN_FOREVER	UINT64_MAX
 
+/* Thresholds of "past": none, then from B / 64 to 2 B, three an octave. */
+#define FOS_SPIN_STEPS		23
+
+enum fos_spin_expert {
+	FOS_SPIN_TURN,
+	FOS_SPIN_LAST,
+	FOS_SPIN_PAST,
+	FOS_SPIN_PLAIN,
+	FOS_SPIN_EXPERTS
+};
+
 /**
- * struct fos_spin - what is decided once
- * @mode: FOS_SPIN_BLOCK, _ALWAYS or _FIXED
+ * struct fos_spin_past - the waits of late, by length
+ * @count: of each length, up to the threshold of that number; 1 << 16 is one
+ * @sum: of their lengths, ns, times 256
+ * @waits: until it is looked at again
+ */
+struct fos_spin_past {
+	uint32_t count[FOS_SPIN_STEPS + 1];
+	uint64_t sum[FOS_SPIN_STEPS];
+	uint32_t waits;
+};
+
+/**
+ * struct fos_spin_wait - a wait that is over
+ * @ns: how long it was, without the wake-up
+ * @budget_ns: as decided
+ * @turn_ns: the peer's, as sampled
+ */
+struct fos_spin_wait {
+	uint64_t ns;
+	uint64_t budget_ns;
+	uint64_t turn_ns;
+};
+
+/**
+ * struct fos_spin_counts - what came of it
+ * @found: waits that polling ended
+ * @missed: that were polled for in vain, and then slept
+ * @slept: that slept at once
+ * @robbed: polls in which the CPU was taken away
+ * @polled_ns: what all polling has taken
+ */
+struct fos_spin_counts {
+	uint64_t found;
+	uint64_t missed;
+	uint64_t slept;
+	uint64_t robbed;
+	uint64_t polled_ns;
+};
+
+/**
+ * struct fos_spin - what is decided once, and what is learnt
+ * @mode: FOS_SPIN_BLOCK, _ALWAYS, _FIXED or _DEFAULT
  * @budget_ns: of FOS_SPIN_FIXED
  * @turn_ns: how long this side takes for a turn, a moving average
+ * @wake_ns: B
+ * @share: polling may take so many percent of the time; 0: any
+ * @busy: a thread is at what follows; another one's wait is not scored then
+ * @scored: @wait has been
+ * @wait: the last one
+ * @leader: the cheapest expert
+ * @rest: so many waits are not polled for, for the CPU was taken away
+ * @strike: how many that were the last time
+ * @since: waits that were polled for since then
+ * @last_ns: the last wait
+ * @past_ns: what @past says
+ * @paid: by each expert, ns of late
+ * @credit: ns
+ * @past: of the expert
+ * @granted_at: when the share was last added to @granted, ns
+ * @granted: what may be polled, ns
+ * @counts: since the endpoint was attached
  */
 struct fos_spin {
 	uint32_t mode;
 	uint64_t budget_ns;
 	uint64_t turn_ns;
+	uint64_t wake_ns;
+	uint32_t share;
+	bool busy;
+	bool scored;
+	struct fos_spin_wait wait;
+	uint32_t leader;
+	uint32_t rest;
+	uint32_t strike;
+	uint32_t since;
+	uint64_t last_ns;
+	uint64_t past_ns;
+	uint64_t paid[FOS_SPIN_EXPERTS];
+	int64_t credit;
+	struct fos_spin_past past;
+	uint64_t granted_at;
+	int64_t granted;
+	struct fos_spin_counts counts;
 };
 
 /**
@@ -28,20 +130,23 @@ struct fos_spin {
  * @my_cpu: plus one
  * @peer_cpu: plus one; 0: not known
  * @online_cpus: of this machine
+ * @pollers: threads of this process that poll already
  * @peer_turn_ns: how long the peer takes for a turn, 0: not known
+ * @now_ns: the clock, if there is a share
  */
 struct fos_spin_sample {
 	uint32_t my_cpu;
 	uint32_t peer_cpu;
 	uint32_t online_cpus;
+	uint32_t pollers;
 	uint64_t peer_turn_ns;
+	uint64_t now_ns;
 };
 
 /* The word that travels with a channel and tells both ends the mode. */
-uint64_t fos_spin_pack(uint32_t mode, uint64_t spin_ns);
+uint64_t fos_spin_pack(uint32_t mode, uint64_t spin_ns, uint32_t share);
 /* Is @wake_ns needed to know what it means? */
 bool fos_spin_is_default(uint64_t word);
-/* FOS_SPIN_DEFAULT becomes FIXED at @wake_ns: never over twice the optimum. */
 void fos_spin_unpack(struct fos_spin *s, uint64_t word, uint64_t wake_ns);
 
 /* Does the mode look at clocks and turns? */
@@ -50,15 +155,26 @@ bool fos_spin_is_timed(const struct fos_spin *s);
 /* A turn of mine took this long. */
 void fos_spin_turn(struct fos_spin *s, uint64_t ns);
 
+/* Never against oneself: beside the peer on one CPU, or where all CPUs poll. */
+bool fos_spin_may_poll(const struct fos_spin *s,
+		       const struct fos_spin_sample *sample);
+
 /**
- * fos_spin_decide() - how long to poll
+ * fos_spin_decide() - how long to poll, where that may be
  *
- * Never against oneself: beside the peer on one CPU polling only keeps it from
- * answering.
+ * Learns from the wait before: then there is nothing better to do.
  *
  * Return: ns; 0: sleep at once; FOS_SPIN_FOREVER.
  */
-uint64_t fos_spin_decide(const struct fos_spin *s,
+uint64_t fos_spin_decide(struct fos_spin *s,
 			 const struct fos_spin_sample *sample);
+
+/* A wait that might have been polled for is over. */
+void fos_spin_note(struct fos_spin *s, const struct fos_spin_wait *wait);
+
+/* The CPU was taken away from one who polled: somebody needs it. */
+void fos_spin_robbed(struct fos_spin *s);
+
+void fos_spin_count(struct fos_spin *s, struct fos_spin_counts *counts);
 
 #endif

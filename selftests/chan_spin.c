@@ -269,7 +269,10 @@ TEST(attributes_out_of_range_are_einval)
 		{ .depth = ~0u },
 		{ .area_bytes = (64ULL << 20) + 1 }, { .area_bytes = ~0ULL },
 		{ .spin = FOS_SPIN_FIXED + 1 }, { .spin = ~0u },
-		{ .resv0 = 1 },
+		{ .spin_share = 100 }, { .spin_share = ~0u },
+		{ .spin = FOS_SPIN_BLOCK, .spin_share = 1 },
+		{ .spin = FOS_SPIN_FIXED, .spin_share = 1 },
+		{ .spin_ns = 1 },
 		{ .spin = FOS_SPIN_FIXED, .spin_ns = 1ULL << 48 },
 		{ .spin = FOS_SPIN_FIXED, .spin_ns = ~0ULL },
 		{ .resv = { 1 } }, { .resv = { 0, 1 } },
@@ -290,6 +293,7 @@ TEST(attributes_in_range_make_a_channel)
 		{ .spin = FOS_SPIN_BLOCK }, { .spin = FOS_SPIN_ALWAYS },
 		{ .spin = FOS_SPIN_FIXED },
 		{ .spin = FOS_SPIN_FIXED, .spin_ns = (1ULL << 48) - 1 },
+		{ .spin_share = 1 }, { .spin_share = 99 },
 	};
 	size_t i;
 

@@ -213,7 +213,7 @@ TEST_F(name, bad_arguments_are_refused)
 	static const struct fos_chan_attr bad[] = {
 		{ .flags = 1 }, { .depth = 3 }, { .depth = 512 },
 		{ .area_bytes = (64 << 20) + 1 }, { .spin = 4 },
-		{ .spin_ns = 5 }, { .resv0 = 1 }, { .resv = { 0, 0, 0, 1 } },
+		{ .spin_ns = 5 }, { .spin_share = 100 }, { .resv = { 0, 0, 0, 1 } },
 		{ .spin = FOS_SPIN_FIXED, .spin_ns = 1ULL << 48 },
 	};
 	struct fos_peer peer;

@@ -21,13 +21,15 @@ int fuzz_sched_getcpu(void)
 
 static bool is_valid(const struct fos_chan_attr *a)
 {
-	if (a->flags || a->resv0 || a->resv[0] || a->resv[1] || a->resv[2] ||
+	if (a->flags || a->resv[0] || a->resv[1] || a->resv[2] ||
 	    a->resv[3])
 		return false;
 	if (a->depth && (a->depth < 2 || a->depth > 256 ||
 			 (a->depth & (a->depth - 1))))
 		return false;
 	if (a->area_bytes > 64ULL << 20 || a->spin > FOS_SPIN_FIXED)
+		return false;
+	if (a->spin_share > (a->spin == FOS_SPIN_DEFAULT ? 99 : 0))
 		return false;
 	return a->spin == FOS_SPIN_FIXED ? a->spin_ns < 1ULL << 48 :
 					   !a->spin_ns;
@@ -163,22 +165,39 @@ static void try_query(void)
 
 /* ---- the policy ------------------------------------------------------- */
 
-static void try_decide(const struct fos_spin *s)
+static void try_decide(struct fos_spin *s)
 {
 	const struct fos_spin_sample sample = {
 		.my_cpu = take8() & 3,
 		.peer_cpu = take8() & 1 ? take(4) : take8() & 3,
 		.online_cpus = take8() & 3,
 		.peer_turn_ns = take(8),
+		.now_ns = take(8),
 	};
 	const uint64_t ns = fos_spin_decide(s, &sample);
 
-	if (s->mode == FOS_SPIN_BLOCK || sample.online_cpus < 2 ||
-	    !sample.peer_cpu || sample.peer_cpu == sample.my_cpu)
+	if (!fos_spin_may_poll(s, &sample))
 		CHECK(!ns);
+	else if (s->mode == FOS_SPIN_DEFAULT)
+		CHECK(ns <= 2 * s->wake_ns);
 	else
 		CHECK(ns == (s->mode == FOS_SPIN_ALWAYS ? FOS_SPIN_FOREVER :
 							  s->budget_ns));
+}
+
+/* Whatever is learnt from, also what a peer makes up. */
+static void try_learn(struct fos_spin *s)
+{
+	const struct fos_spin_wait wait = {
+		.ns = take8() & 1 ? take(8) : take(4),
+		.budget_ns = take8() & 1 ? take(4) : s->wake_ns,
+		.turn_ns = take(8),
+	};
+
+	fos_spin_note(s, &wait);
+	if (take8() & 1)
+		fos_spin_robbed(s);
+	try_decide(s);
 }
 
 static void try_spin(void)
@@ -191,15 +210,17 @@ static void try_spin(void)
 	int i;
 
 	fos_spin_unpack(&s, word, wake_ns);
-	CHECK(s.mode == FOS_SPIN_BLOCK || s.mode == FOS_SPIN_ALWAYS ||
-	      s.mode == FOS_SPIN_FIXED);
+	CHECK(s.mode <= FOS_SPIN_FIXED);
+	CHECK(s.share < 100);
 	CHECK(s.budget_ns < 1ULL << 48);
 	try_decide(&s);
-	fos_spin_unpack(&s, fos_spin_pack(mode, budget), wake_ns);
-	CHECK(s.mode == (mode ? mode : FOS_SPIN_FIXED));
-	CHECK(s.budget_ns == (mode ? budget : wake_ns));
-	CHECK(fos_spin_is_default(fos_spin_pack(mode, budget)) == !mode);
-	try_decide(&s);
+	fos_spin_unpack(&s, fos_spin_pack(mode, budget, budget % 100), wake_ns);
+	CHECK(s.mode == mode);
+	CHECK(s.budget_ns == (mode ? budget : budget % 100));
+	CHECK(s.share == (mode ? 0 : budget % 100));
+	CHECK(fos_spin_is_default(fos_spin_pack(mode, budget, 0)) == !mode);
+	for (i = 0; i < 8; i++)
+		try_learn(&s);
 	for (i = 0; i < 4; i++) {
 		turn = take(8);
 		longest = turn > longest ? turn : longest;

@@ -197,8 +197,8 @@ static void begin(void)
 		.depth = 2U << (how >> 1 & 3),
 		.area_bytes = areas[how >> 3 & 3],
 		/* Mostly without polling: there is little to it. */
-		.cookie = spin & 0xf0 ? fos_spin_pack(FOS_SPIN_BLOCK, 0) :
-			  fos_spin_pack(spin & 3, 1000 * (spin >> 2 & 3)),
+		.cookie = spin & 0xf0 ? fos_spin_pack(FOS_SPIN_BLOCK, 0, 0) :
+			  fos_spin_pack(spin & 3, 1000 * (spin >> 2 & 3), 0),
 	};
 	fuzz_now = 1000000000;
 	token = 0;

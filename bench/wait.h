@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* fosbench wait: how long to poll before sleeping, replayed over waits. */
+#ifndef FOSBENCH_WAIT_H
+#define FOSBENCH_WAIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "spin.h"
+
+/**
+ * struct wait_plan - what a policy does when a wait begins
+ * @nap_ns: sleep so long by the clock first
+ * @poll_ns: then poll so long, before it sleeps until it is woken
+ */
+struct wait_plan {
+	uint64_t nap_ns;
+	uint64_t poll_ns;
+};
+
+/**
+ * struct wait_state - of a policy; each uses what it needs
+ * @wake_ns: what a sleep and its wake-up cost
+ */
+struct wait_state {
+	uint64_t wake_ns;
+	uint64_t limit_ns;
+	double mean;
+	uint64_t turn_ns;
+	struct fos_spin spin;
+};
+
+/**
+ * struct wait_policy - one way to wait
+ * @seen: the wait took @ns, as who waited saw it; @true_ns: without wake-ups
+ */
+struct wait_policy {
+	const char *name;
+	const char *what;
+	void (*begin)(struct wait_state *s);
+	struct wait_plan (*plan)(struct wait_state *s);
+	void (*seen)(struct wait_state *s, struct wait_plan plan, uint64_t ns,
+		     uint64_t true_ns);
+};
+
+#define WAIT_POLICIES	9
+
+/* fastos is the first. */
+extern const struct wait_policy wait_policies[WAIT_POLICIES];
+
+/**
+ * struct wait_bill - what a policy paid for a trace
+ * @cost: ns: CPU time polled away, and a sleep's price for each sleep
+ * @polled: ns of that which were polled
+ * @slept: waits that slept
+ */
+struct wait_bill {
+	double cost;
+	double polled;
+	size_t slept;
+};
+
+void wait_begin(const struct wait_policy *p, struct wait_state *s,
+		uint64_t wake_ns);
+/* One wait by the policy; what it did is added to the bill. */
+struct wait_plan wait_one(const struct wait_policy *p, struct wait_state *s,
+			  uint64_t ns, struct wait_bill *bill);
+
+/**
+ * struct wait_trace - waits, and what they cost those who know more
+ * @name: of the shape or the file
+ * @stationary: each wait is drawn like the ones before
+ * @own: made against fastos: nothing is promised but its bound
+ * @clairvoyant: who knows each wait when it begins
+ * @fixed: the best threshold that does not change, in hindsight: @fixed_ns
+ */
+struct wait_trace {
+	const char *name;
+	const char *what;
+	bool stationary;
+	bool own;
+	uint64_t *ns;
+	size_t n;
+	double clairvoyant;
+	double fixed;
+	uint64_t fixed_ns;
+};
+
+struct wait_shape {
+	const char *name;
+	const char *what;
+	bool stationary;
+	bool own;
+	void (*fill)(uint64_t *ns, size_t n, uint64_t wake_ns);
+};
+
+#define WAIT_SHAPES	14
+
+extern const struct wait_shape wait_shapes[WAIT_SHAPES];
+
+/* Real ones, of a client that polls for a server: 0, or -1 and errno. */
+int wait_record(const char *path, size_t n, const int cpu[2],
+		const uint64_t *service_ns, size_t services);
+
+#endif

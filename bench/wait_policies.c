@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The policies that are compared: ours is the library's own code, the others are
+ * as their sources have them, on the same waits.  Who sleeps sees the wait and
+ * his own wake-up, as it is for them; only ours is told when the message was
+ * posted.
+ */
+#include "wait.h"
+
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+static struct wait_plan poll_for(uint64_t ns)
+{
+	return (struct wait_plan) { .poll_ns = ns };
+}
+
+static void no_state(struct wait_state *s)
+{
+	(void)s;
+}
+
+static void learns_nothing(struct wait_state *s, struct wait_plan plan,
+			   uint64_t ns, uint64_t true_ns)
+{
+	(void)s;
+	(void)plan;
+	(void)ns;
+	(void)true_ns;
+}
+
+/* ---- fastos ----------------------------------------------------------- */
+
+static void fastos_begin(struct wait_state *s)
+{
+	fos_spin_unpack(&s->spin, 0, s->wake_ns);
+}
+
+/* On another CPU than the peer, whose turns are the waits. */
+static struct wait_plan fastos_plan(struct wait_state *s)
+{
+	const struct fos_spin_sample sample = {
+		.my_cpu = 1,
+		.peer_cpu = 2,
+		.online_cpus = 2,
+		.peer_turn_ns = s->spin.turn_ns,
+	};
+
+	return poll_for(fos_spin_decide(&s->spin, &sample));
+}
+
+static void fastos_seen(struct wait_state *s, struct wait_plan plan,
+			uint64_t ns, uint64_t true_ns)
+{
+	const struct fos_spin_wait wait = {
+		.ns = true_ns,
+		.budget_ns = plan.poll_ns,
+		.turn_ns = s->spin.turn_ns,
+	};
+
+	(void)ns;
+	fos_spin_note(&s->spin, &wait);
+	fos_spin_turn(&s->spin, true_ns);
+}
+
+/* ---- always the same -------------------------------------------------- */
+
+static struct wait_plan block_plan(struct wait_state *s)
+{
+	(void)s;
+	return poll_for(0);
+}
+
+static struct wait_plan spin_plan(struct wait_state *s)
+{
+	(void)s;
+	return poll_for(UINT64_MAX);
+}
+
+static struct wait_plan fixed_plan(struct wait_state *s)
+{
+	return poll_for(s->wake_ns);
+}
+
+/* ---- the limit grows and shrinks: cpuidle's haltpoll governor --------- */
+
+#define HALT_MAX	200000
+#define HALT_START	50000
+
+static struct wait_plan limit_plan(struct wait_state *s)
+{
+	return poll_for(s->limit_ns);
+}
+
+static void halt_seen(struct wait_state *s, struct wait_plan plan, uint64_t ns,
+		      uint64_t true_ns)
+{
+	(void)plan;
+	(void)true_ns;
+	if (ns > s->limit_ns && ns <= HALT_MAX) {
+		s->limit_ns *= 2;
+		if (s->limit_ns < HALT_START)
+			s->limit_ns = HALT_START;
+		if (s->limit_ns > HALT_MAX)
+			s->limit_ns = HALT_MAX;
+	} else if (ns > HALT_MAX) {
+		s->limit_ns /= 2;
+	}
+}
+
+/* ---- a moving average of the wait ------------------------------------- */
+
+static struct wait_plan mean_plan(struct wait_state *s)
+{
+	return poll_for(s->mean < s->wake_ns ? s->wake_ns : 0);
+}
+
+static void mean_seen(struct wait_state *s, struct wait_plan plan, uint64_t ns,
+		      uint64_t true_ns)
+{
+	(void)plan;
+	(void)true_ns;
+	s->mean += (ns - s->mean) / 8;
+}
+
+/* ---- io_uring's IORING_SETUP_HYBRID_IOPOLL ---------------------------- */
+
+static struct wait_plan hybrid_plan(struct wait_state *s)
+{
+	return (struct wait_plan) {
+		.nap_ns = s->limit_ns / 2,
+		.poll_ns = UINT64_MAX,
+	};
+}
+
+/* The shortest ever; the nap is not part of what it measures. */
+static void hybrid_seen(struct wait_state *s, struct wait_plan plan,
+			uint64_t ns, uint64_t true_ns)
+{
+	const uint64_t ran = ns - plan.nap_ns;
+
+	(void)true_ns;
+	if (!s->limit_ns || ran < s->limit_ns)
+		s->limit_ns = ran;
+}
+
+/* ---- glibc's PTHREAD_MUTEX_ADAPTIVE_NP -------------------------------- */
+
+#define TRIES_MAX	100
+/* A try is a pause: 40 to 140 cycles. */
+#define TRY_NS		30
+
+static double tries(const struct wait_state *s)
+{
+	const double n = 2 * s->mean + 10;
+
+	return n < TRIES_MAX ? n : TRIES_MAX;
+}
+
+static struct wait_plan mutex_plan(struct wait_state *s)
+{
+	return poll_for(tries(s) * TRY_NS);
+}
+
+static void mutex_seen(struct wait_state *s, struct wait_plan plan, uint64_t ns,
+		       uint64_t true_ns)
+{
+	double n = tries(s);
+
+	(void)ns;
+	if (true_ns <= plan.poll_ns)
+		n = true_ns / TRY_NS;
+	s->mean += (n - s->mean) / 8;
+}
+
+/* ---- as NAPI suspends interrupts: on while it pays -------------------- */
+
+#define BUSY_NS		64000
+
+static void napi_begin(struct wait_state *s)
+{
+	s->limit_ns = BUSY_NS;
+}
+
+/* What polling found, or came as fast, keeps it polling; else it arms. */
+static void napi_seen(struct wait_state *s, struct wait_plan plan, uint64_t ns,
+		      uint64_t true_ns)
+{
+	(void)plan;
+	(void)true_ns;
+	s->limit_ns = ns <= BUSY_NS ? BUSY_NS : 0;
+}
+
+const struct wait_policy wait_policies[WAIT_POLICIES] = {
+	{ "fastos", "FOS_SPIN_DEFAULT, the library's own code",
+	  fastos_begin, fastos_plan, fastos_seen },
+	{ "block", "sleep at once", no_state, block_plan, learns_nothing },
+	{ "spin", "poll for ever", no_state, spin_plan, learns_nothing },
+	{ "fixed", "poll for what a sleep costs",
+	  no_state, fixed_plan, learns_nothing },
+	{ "haltpoll", "Linux' cpuidle governor, 50 to 200 us",
+	  no_state, limit_plan, halt_seen },
+	{ "ewma", "a moving average of the wait, as seen",
+	  no_state, mean_plan, mean_seen },
+	{ "hybrid", "io_uring: nap half the shortest, then poll",
+	  no_state, hybrid_plan, hybrid_seen },
+	{ "mutex", "glibc's adaptive mutex, 100 tries of 30 ns",
+	  no_state, mutex_plan, mutex_seen },
+	{ "napi", "poll for 64 us while that finds something",
+	  napi_begin, limit_plan, napi_seen },
+};
+
+/* ---- what it costs ---------------------------------------------------- */
+
+void wait_begin(const struct wait_policy *p, struct wait_state *s,
+		uint64_t wake_ns)
+{
+	*s = (struct wait_state) { .wake_ns = wake_ns };
+	p->begin(s);
+}
+
+struct wait_plan wait_one(const struct wait_policy *p, struct wait_state *s,
+			  uint64_t ns, struct wait_bill *bill)
+{
+	const struct wait_plan plan = p->plan(s);
+	uint64_t seen = ns > plan.nap_ns ? ns : plan.nap_ns;
+	const uint64_t rest = seen - plan.nap_ns;
+	const bool late = rest > plan.poll_ns;
+
+	if (plan.nap_ns) {
+		bill->slept++;
+		/* As dear as another sleep; and the message may be there early. */
+		bill->cost += s->wake_ns + (seen - ns);
+	}
+	bill->polled += late ? plan.poll_ns : rest;
+	bill->cost += late ? plan.poll_ns + s->wake_ns : rest;
+	bill->slept += late;
+	if (late)
+		seen += s->wake_ns;
+	p->seen(s, plan, seen, ns);
+	return plan;
+}
