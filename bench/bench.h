@@ -116,6 +116,16 @@ struct ipc_engine {
 	void (*close)(struct ipc *c);
 };
 
+#define MAX_SERVICES	16
+
+/* How long the server works for a request: one of these, in no pattern. */
+struct services {
+	uint64_t ns[MAX_SERVICES];
+	unsigned int n;		/* 0: not at all */
+};
+
+void serve_for(const struct services *s, uint64_t turn);
+
 /* An engine at work. */
 struct ipc {
 	const struct ipc_engine *e;
@@ -135,6 +145,7 @@ struct ipc {
 	uint64_t base;			/* their sum, without the number */
 	uint64_t numbered;		/* words to which that is added */
 	bool produce;			/* write all of it each time */
+	const struct services *services;
 	bool check;			/* the peer's body is what comes */
 	volatile uint64_t *progress;	/* shared: seq of the client */
 	char *why;			/* WHY_LEN bytes, shared */
@@ -156,10 +167,12 @@ int ipc_skip(struct ipc *c, const char *what);	/* IPC_SKIP */
 
 extern const struct ipc_engine ipc_fastos_spin;
 extern const struct ipc_engine ipc_fastos_block;
+extern const struct ipc_engine ipc_fastos;
 extern const struct ipc_engine ipc_fastos_fixed;
 extern const struct ipc_engine ipc_fastos_block_deadline;
 extern const struct ipc_engine ipc_posix_spin;
 extern const struct ipc_engine ipc_posix_block;
+extern const struct ipc_engine ipc_posix;
 extern const struct ipc_engine ipc_posix_fixed;
 extern const struct ipc_engine ipc_pipe;
 extern const struct ipc_engine ipc_unix_stream;
@@ -265,6 +278,7 @@ struct run {
 	bool oneway;		/* the answer has 8 bytes */
 	bool header;		/* only the first line of a body is read */
 	bool produce;		/* the sender writes all of it each time */
+	const struct services *services;
 };
 
 enum run_status { RUN_OK, RUN_SKIPPED, RUN_FAILED };
@@ -391,6 +405,7 @@ struct ipc_options {
 	bool icount;
 	bool counts;		/* show no times */
 	bool hog;
+	struct services services;
 	bool require_fastos;
 	bool tlb;		/* not ipc: pages made read-only */
 	bool bulk;		/* not ipc: hand-overs, and these three */
@@ -488,6 +503,8 @@ void progress_end(void);
 uint64_t parse_number(struct argp_state *state, const char *arg,
 		      const char *what, uint64_t min, uint64_t max);
 void parse_pair(struct argp_state *state, const char *arg, int cpu[SIDES]);
+void parse_services(struct argp_state *state, const char *arg,
+		    struct services *s);
 /* The first CPUs that we may use; how many, @most at most. */
 unsigned int first_cpus(int *cpu, unsigned int most);
 /* The first two; twice the first if there is no second. */

@@ -9,7 +9,7 @@
 
 #define ICOUNT_ITERS	300
 
-enum { O_COUNTS = 256, O_HOG, O_ICOUNT, O_LEAD, O_LIST, O_PLOT, O_REQUIRE, O_TIME };
+enum { O_COUNTS = 256, O_HOG, O_ICOUNT, O_LEAD, O_SERVICE, O_LIST, O_PLOT, O_REQUIRE, O_TIME };
 
 static const struct argp_option options[] = {
 	{ "engines", 'e', "NAME,...", 0, "only these (default: all)", 0 },
@@ -37,6 +37,9 @@ static const struct argp_option sides_options[] = {
 	  "may be repeated (default: both of these)", 0 },
 	{ "hog", O_HOG, NULL, 0, "beside a process that never sleeps, on the "
 	  "client's CPU; what passes counts, not what is used", 0 },
+	{ "service", O_SERVICE, "US,...", 0, "the server works so long for "
+	  "each request, one of these in no pattern; part of the figures "
+	  "(default: not at all)", 0 },
 	{ "lead", O_LEAD, "MS", 0, "CPU time that the server has used before "
 	  "it serves, in ms; 0 makes twins, which Linux before 6.6 treats "
 	  "unlike other pairs (default: 2 on one CPU, 4 on two, 8 on 8)", 0 },
@@ -198,6 +201,9 @@ static error_t parse_sides(int key, char *arg, struct argp_state *state)
 		break;
 	case O_HOG:
 		opt->hog = true;
+		break;
+	case O_SERVICE:
+		parse_services(state, arg, &opt->services);
 		break;
 	case O_LEAD:
 		opt->lead_ms = parse_number(state, arg, "--lead", 0, 1000);

@@ -9,8 +9,8 @@
 
 /* Also the order in which they run. */
 static const struct ipc_engine *const engines[] = {
-	&ipc_fastos_spin, &ipc_fastos_fixed, &ipc_fastos_block,
-	&ipc_fastos_block_deadline, &ipc_posix_spin, &ipc_posix_fixed,
+	&ipc_fastos, &ipc_fastos_spin, &ipc_fastos_fixed, &ipc_fastos_block,
+	&ipc_fastos_block_deadline, &ipc_posix, &ipc_posix_spin, &ipc_posix_fixed,
 	&ipc_posix_block, &ipc_pipe, &ipc_unix_stream, &ipc_unix_seqpacket,
 	&ipc_mq, &ipc_futex, &ipc_sem, &ipc_eventfd, &ipc_spin_shm, &ipc_null,
 	NULL

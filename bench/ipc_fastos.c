@@ -137,6 +137,15 @@ const struct ipc_engine ipc_fastos_spin = {
 	CHAN_OPERATIONS,
 };
 
+const struct ipc_engine ipc_fastos = {
+	.name = "fastos",
+	.what = "channel as it is by default: polls while that has paid",
+	.flags = IPC_FASTOS | IPC_TOKENS | IPC_MODULE | IPC_POLLS,
+	.arg = FOS_SPIN_DEFAULT,
+	.call = chan_call,
+	CHAN_OPERATIONS,
+};
+
 const struct ipc_engine ipc_fastos_fixed = {
 	.name = "fastos-fixed",
 	.what = "channel that polls for the cost of one sleep, then sleeps",
@@ -190,6 +199,15 @@ const struct ipc_engine ipc_posix_spin = {
 	.what = "fastos-spin without the module, by FOS_BACKEND=posix",
 	.flags = IPC_FASTOS | IPC_TOKENS | IPC_POLLS,
 	.arg = FOS_SPIN_ALWAYS,
+	.call = chan_call,
+	CHAN_OPERATIONS,
+};
+
+const struct ipc_engine ipc_posix = {
+	.name = "fastos-posix",
+	.what = "fastos without the module",
+	.flags = IPC_FASTOS | IPC_TOKENS | IPC_POLLS,
+	.arg = FOS_SPIN_DEFAULT,
 	.call = chan_call,
 	CHAN_OPERATIONS,
 };

@@ -46,6 +46,26 @@ void parse_pair(struct argp_state *state, const char *arg, int cpu[SIDES])
 	}
 }
 
+void parse_services(struct argp_state *state, const char *arg,
+		    struct services *s)
+{
+	const char *at = arg;
+	char *end;
+
+	s->n = 0;
+	do {
+		const double us = strtod(at, &end);
+
+		if (end == at || (*end && *end != ',') || !(us >= 0) ||
+		    us > 1e6 || s->n == MAX_SERVICES)
+			argp_error(state, "--service: %s is not up to %d "
+				   "numbers from 0 to 1000000, with commas "
+				   "between", arg, MAX_SERVICES);
+		s->ns[s->n++] = us * 1e3;
+		at = end + 1;
+	} while (*end);
+}
+
 unsigned int first_cpus(int *cpu, unsigned int most)
 {
 	unsigned int n = 0;

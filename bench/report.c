@@ -191,6 +191,11 @@ static void print_legend(const struct report *rep)
 		     "The engines took turns in %u round%s",
 		     (unsigned long long)opt->lead_ms, opt->rounds,
 		     opt->rounds == 1 ? "" : "s");
+	for (unsigned int i = 0; i < opt->services.n; i++)
+		n += snprintf(par + n, sizeof(par) - n, "%s%.1f",
+			      i ? ", " : "; for each request the server worked "
+			      "for one of these, in us: ",
+			      opt->services.ns[i] / 1e3);
 	if (opt->hog)
 		n += snprintf(par + n, sizeof(par) - n,
 			      ", beside a process that never sleeps on the "

@@ -10,7 +10,6 @@
 #include "wait.h"
 
 #define MAX_TRACES	64
-#define MAX_SERVICES	16
 
 struct wait_options {
 	const char *trace[MAX_TRACES];
@@ -20,8 +19,7 @@ struct wait_options {
 	const char *json;
 	const char *record;
 	int cpu[SIDES];
-	uint64_t service_ns[MAX_SERVICES];
-	size_t services;
+	struct services services;
 };
 
 /* ---- options ---------------------------------------------------------- */
@@ -60,31 +58,12 @@ static _Noreturn void list(void)
 	exit(0);
 }
 
-static void parse_services(struct argp_state *state, const char *arg,
-			   struct wait_options *opt)
-{
-	const char *at = arg;
-	char *end;
-
-	do {
-		const double us = strtod(at, &end);
-
-		if (end == at || (*end && *end != ',') || !(us >= 0) ||
-		    us > 1e6 || opt->services == MAX_SERVICES)
-			argp_error(state, "--service: %s is not up to %d "
-				   "numbers from 0 to 1000000, with commas "
-				   "between", arg, MAX_SERVICES);
-		opt->service_ns[opt->services++] = us * 1e3;
-		at = end + 1;
-	} while (*end);
-}
-
 static void complete(struct argp_state *state, struct wait_options *opt)
 {
-	if (!opt->record && (opt->services || opt->cpu[CLIENT] >= 0))
+	if (!opt->record && (opt->services.n || opt->cpu[CLIENT] >= 0))
 		argp_error(state, "--service and --cpus go with --record");
-	if (!opt->services)
-		opt->service_ns[opt->services++] = 2000;
+	if (!opt->services.n)
+		opt->services = (struct services) { .ns = { 2000 }, .n = 1 };
 	if (opt->cpu[CLIENT] < 0)
 		first_pair(opt->cpu);
 	if (opt->record && opt->cpu[CLIENT] == opt->cpu[SERVER])
@@ -120,7 +99,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opt->record = arg;
 		break;
 	case O_SERVICE:
-		parse_services(state, arg, opt);
+		parse_services(state, arg, &opt->services);
 		break;
 	case 'c':
 		parse_pair(state, arg, opt->cpu);
@@ -409,8 +388,7 @@ static int run_wait(const struct wait_options *opt, FILE *json)
 
 static int run_record(const struct wait_options *opt)
 {
-	if (wait_record(opt->record, opt->waits, opt->cpu, opt->service_ns,
-			opt->services)) {
+	if (wait_record(opt->record, opt->waits, opt->cpu, &opt->services)) {
 		perror(opt->record);
 		return 1;
 	}

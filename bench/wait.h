@@ -27,7 +27,6 @@ struct wait_state {
 	uint64_t wake_ns;
 	uint64_t limit_ns;
 	double mean;
-	uint64_t turn_ns;
 	struct fos_spin spin;
 };
 
@@ -100,7 +99,8 @@ struct wait_shape {
 extern const struct wait_shape wait_shapes[WAIT_SHAPES];
 
 /* Real ones, of a client that polls for a server: 0, or -1 and errno. */
+struct services;
 int wait_record(const char *path, size_t n, const int cpu[2],
-		const uint64_t *service_ns, size_t services);
+		const struct services *services);
 
 #endif

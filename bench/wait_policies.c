@@ -35,14 +35,13 @@ static void fastos_begin(struct wait_state *s)
 	fos_spin_unpack(&s->spin, 0, s->wake_ns);
 }
 
-/* On another CPU than the peer, whose turns are the waits. */
+/* On another CPU than the peer. */
 static struct wait_plan fastos_plan(struct wait_state *s)
 {
 	const struct fos_spin_sample sample = {
 		.my_cpu = 1,
 		.peer_cpu = 2,
 		.online_cpus = 2,
-		.peer_turn_ns = s->spin.turn_ns,
 	};
 
 	return poll_for(fos_spin_decide(&s->spin, &sample));
@@ -54,12 +53,10 @@ static void fastos_seen(struct wait_state *s, struct wait_plan plan,
 	const struct fos_spin_wait wait = {
 		.ns = true_ns,
 		.budget_ns = plan.poll_ns,
-		.turn_ns = s->spin.turn_ns,
 	};
 
 	(void)ns;
 	fos_spin_note(&s->spin, &wait);
-	fos_spin_turn(&s->spin, true_ns);
 }
 
 /* ---- always the same -------------------------------------------------- */

@@ -17,16 +17,8 @@ struct record {
 	_Alignas(64) atomic_ulong answer;
 };
 
-static void work_for(uint64_t ns)
-{
-	const uint64_t until = now_ns() + ns;
-
-	while (ns && now_ns() < until)
-		;
-}
-
 static _Noreturn void serve(struct record *r, int cpu, pid_t parent,
-			    const uint64_t *service_ns, size_t services)
+			    const struct services *services)
 {
 	unsigned long turn = 0;
 
@@ -37,8 +29,7 @@ static _Noreturn void serve(struct record *r, int cpu, pid_t parent,
 		while (atomic_load_explicit(&r->question,
 					    memory_order_acquire) == turn)
 			__builtin_ia32_pause();
-		/* In an order that is no pattern, and the same each time. */
-		work_for(service_ns[(turn * 2654435761U >> 16) % services]);
+		serve_for(services, turn);
 		atomic_store_explicit(&r->answer, ++turn, memory_order_release);
 	}
 }
@@ -54,12 +45,12 @@ static uint64_t ask(struct record *r, unsigned long turn)
 }
 
 static int write_waits(FILE *f, struct record *r, size_t n,
-		       const uint64_t *service_ns, size_t services)
+		       const struct services *services)
 {
 	fprintf(f, "# ns; a client polls on one CPU for a server on another "
 		"that works for");
-	for (size_t i = 0; i < services; i++)
-		fprintf(f, "%s %.1f", i ? "," : "", service_ns[i] / 1e3);
+	for (unsigned int i = 0; i < services->n; i++)
+		fprintf(f, "%s %.1f", i ? "," : "", services->ns[i] / 1e3);
 	fprintf(f, " us\n");
 	for (size_t i = 1; i <= n; i++)
 		fprintf(f, "%llu\n", (unsigned long long)ask(r, i));
@@ -67,7 +58,7 @@ static int write_waits(FILE *f, struct record *r, size_t n,
 }
 
 int wait_record(const char *path, size_t n, const int cpu[SIDES],
-		const uint64_t *service_ns, size_t services)
+		const struct services *services)
 {
 	struct record *r = mmap(NULL, sizeof(*r), PROT_READ | PROT_WRITE,
 				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -83,9 +74,9 @@ int wait_record(const char *path, size_t n, const int cpu[SIDES],
 		goto out;
 	pid = fork();
 	if (!pid)
-		serve(r, cpu[SERVER], parent, service_ns, services);
+		serve(r, cpu[SERVER], parent, services);
 	if (pid > 0 && !pin(cpu[CLIENT]))
-		ret = write_waits(f, r, n, service_ns, services);
+		ret = write_waits(f, r, n, services);
 	else
 		fclose(f);
 	err = errno;

@@ -358,7 +358,7 @@ static ssize_t call(struct op *op, struct out *out, struct in *rsp)
 		out_publish(op, out);
 		ret = call_wait(op, out, rsp);
 		if (op_polls(op))
-			op_begin_turn(op);
+			op_tell_cpu(op);
 	}
 	fos__call_end(&op->ep->calls, slot);
 	return ret;

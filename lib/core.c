@@ -164,7 +164,7 @@ static int map_checked(int fd, struct fos_core_query *q, struct fos_ep *ep)
 
 static void ep_set_up(struct fos_ep *ep, const struct fos_core_query *q)
 {
-	ep->picked_at = 0;
+	ep->late_ns = 0;
 	ep->beside = false;
 	ep->owed_bell = 0;
 	ep->stuck = false;

@@ -207,9 +207,9 @@ static ssize_t take_next(struct op *op, struct in *in, uint64_t seen)
 			return ret;
 		if (!ret)
 			continue;
-		op_found(op, f.posted_at);
+		op_found(op, f.hint);
 		if (op_polls(op))
-			op_begin_turn(op);
+			op_tell_cpu(op);
 		return f.len;
 	}
 	return -EAGAIN;
@@ -387,7 +387,7 @@ ssize_t in_reply(struct op *op, uint64_t token, struct in *in)
 
 	if (!fos_ring_read_reply(op->r, token, &f))
 		return -EPROTO;
-	op_found(op, f.posted_at);
+	op_found(op, f.hint);
 	if (f.meta & FOS_META_REFUSED)
 		return -E2BIG;
 	ok = fits(in, &f);

@@ -97,7 +97,7 @@ static inline int fos__close_fd(int fd)
  * @beside: when it was last asked, nobody might poll
  * @owed_bell: what a call could not ring because its descriptor was closed
  * @stuck: a reply has waited in vain, see out_place_reply()
- * @picked_at: when the last message was picked up, ns, if the policy is timed
+ * @late_ns: how long I took to wake up for the last message, which I have not told
  * @calls: reply slots of my calls
  * @owed: requests taken and not answered
  * @comp: by which descriptors come and go
@@ -121,7 +121,7 @@ struct fos_ep {
 	bool beside;
 	uint32_t owed_bell;
 	bool stuck;
-	uint64_t picked_at;
+	uint64_t late_ns;
 	struct fos_calls calls;
 	struct fos_owed owed;
 	struct fos_comp comp;

@@ -108,14 +108,6 @@ ssize_t op_end(struct op *op, ssize_t ret)
 	return fos__ret(ret);
 }
 
-/* Tell the peer where we run: it does not poll beside us. */
-static void op_hint(struct op *op)
-{
-	fos_ring_set_hints(op->r, sched_getcpu(),
-			   __atomic_load_n(&op->ep->spin.turn_ns,
-					   __ATOMIC_RELAXED));
-}
-
 /* ---- polling ---------------------------------------------------------- */
 
 /* How long a look takes here; learnt from looking. */
@@ -142,7 +134,6 @@ static struct fos_spin_sample op_sample(const struct op *op, bool me)
 		.peer_cpu = fos_ring_peer_cpu(op->r),
 		.online_cpus = fos__online_cpus(),
 		.pollers = __atomic_load_n(&pollers, __ATOMIC_RELAXED) - me,
-		.peer_turn_ns = fos_ring_peer_turn(op->r),
 	};
 }
 
@@ -151,7 +142,6 @@ static struct fos_spin_sample op_sample(const struct op *op, bool me)
  * @want, @arg: as in op_wait()
  * @peek: a message is awaited at the head of the ring, one line
  * @budget_ns: as decided
- * @turn_ns: as sampled
  * @began: ns, known when the clock was read
  */
 struct polling {
@@ -159,7 +149,6 @@ struct polling {
 	uint64_t arg;
 	bool peek;
 	uint64_t budget_ns;
-	uint64_t turn_ns;
 	uint64_t began;
 };
 
@@ -178,28 +167,19 @@ static unsigned int op_look(const struct op *op, const struct polling *p,
 	return 0;
 }
 
-static void op_note(struct op *op, const struct polling *p, uint64_t ns)
+/* It is over, and will be learnt from when it is known what was found. */
+static void op_waited(struct op *op, const struct polling *p, uint64_t ns)
 {
-	const struct fos_spin_wait wait = {
-		.ns = ns,
-		.budget_ns = p->budget_ns,
-		.turn_ns = p->turn_ns,
-	};
-
-	if (fos_spin_is_timed(&op->ep->spin))
-		fos_spin_note(&op->ep->spin, &wait);
+	op->waited = true;
+	op->wait.ns = ns;
+	op->wait.budget_ns = p->budget_ns;
 }
 
-/* It will sleep, and be learnt from when it has found what it waits for. */
+/* The same of one that is going to sleep. */
 static void op_sleeps(struct op *op, const struct polling *p)
 {
-	if (!fos_spin_is_timed(&op->ep->spin))
-		return;
+	op_waited(op, p, 0);
 	op->slept_from = p->began;
-	op->slept = (struct fos_spin_wait) {
-		.budget_ns = p->budget_ns,
-		.turn_ns = p->turn_ns,
-	};
 }
 
 /*
@@ -236,7 +216,7 @@ static enum polled op_look_on(struct op *op, struct polling *p, uint64_t now)
 	until = earlier(until, op->deadline_ns);
 	for (;;) {
 		if (fos_ring_wait_over(op->r, p->want, p->arg)) {
-			op_note(op, p, now - p->began);
+			op_waited(op, p, now - p->began);
 			return POLLED_FOUND;
 		}
 		if (op_check(op) || fos_ring_peer_dead(op->r))
@@ -250,7 +230,7 @@ static enum polled op_look_on(struct op *op, struct polling *p, uint64_t now)
 			return POLLED_ROBBED;
 		i = op_look(op, p, POLLS_PER_CHECK);
 		if (i) {
-			op_note(op, p, now - p->began + i * look_ns);
+			op_waited(op, p, now - p->began + i * look_ns);
 			return POLLED_FOUND;
 		}
 		before = now;
@@ -286,7 +266,7 @@ static bool op_poll_for(struct op *op, struct polling *p)
 
 	if (!i)
 		return op_poll_on(op, p, looks);
-	op_note(op, p, i * ns);
+	op_waited(op, p, i * ns);
 	return true;
 }
 
@@ -299,6 +279,7 @@ static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want,
 	const bool beside = !fos_spin_may_poll(spin, &s);
 	struct polling p = { .want = want, .arg = arg };
 
+	op->waited = false;
 	op->slept_from = 0;
 	if (__atomic_load_n(&op->ep->beside, __ATOMIC_RELAXED) != beside)
 		__atomic_store_n(&op->ep->beside, beside, __ATOMIC_RELAXED);
@@ -307,7 +288,6 @@ static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want,
 	if (spin->share)
 		s.now_ns = fos__now_ns();
 	p.budget_ns = fos_spin_decide(spin, &s);
-	p.turn_ns = s.peer_turn_ns;
 	if (p.budget_ns) {
 		op_ring(op);
 		/* Unless one lies there that is not for us. */
@@ -321,18 +301,42 @@ static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want,
 	return false;
 }
 
-FOS_COLD void op_learn(struct op *op, uint64_t posted_at)
+static FOS_COLD void op_time_sleep(struct op *op, uint64_t hint)
 {
 	const uint64_t began = op->slept_from, wake_ns = op->ep->spin.wake_ns;
 	const uint64_t now = fos__now_ns();
+	uint64_t posted_at = now - wake_ns;
 
-	op->slept_from = 0;
-	if (!posted_at)
-		posted_at = now - began > wake_ns ? now - wake_ns : began;
-	/* What he says is no more than a hint. */
-	posted_at = later(began, earlier(posted_at, now));
-	op->slept.ns = posted_at - began;
-	fos_spin_note(&op->ep->spin, &op->slept);
+	if (hint)
+		posted_at = fos_spin_posted_at(hint, now);
+	posted_at = later(posted_at, began);
+	op->wait.ns = posted_at - began;
+	__atomic_store_n(&op->ep->late_ns, now - posted_at, __ATOMIC_RELAXED);
+}
+
+__attribute__((noinline)) void op_learn(struct op *op, uint64_t hint)
+{
+	struct fos_spin *spin = &op->ep->spin;
+
+	op->waited = false;
+	if (!fos_spin_is_timed(spin))
+		return;
+	op->wait.late_ns = fos_spin_late_ns(hint);
+	if (op->slept_from)
+		op_time_sleep(op, hint);
+	fos_spin_note(spin, &op->wait);
+}
+
+FOS_COLD uint64_t op_make_hint(struct op *op)
+{
+	return fos_spin_hint(fos__now_ns(),
+			     __atomic_exchange_n(&op->ep->late_ns, 0,
+						 __ATOMIC_RELAXED));
+}
+
+void op_tell_cpu(struct op *op)
+{
+	fos_ring_set_cpu(op->r, sched_getcpu());
 }
 
 /* A peer that keeps us busy with nothing does not stop the clock. */
@@ -352,9 +356,12 @@ int op_wait(struct op *op, uint32_t want, uint64_t arg)
 	if (fos_unlikely(++op->waits > MANY_WAITS) && op_is_late(op))
 		return -ETIMEDOUT;
 	if (op_polls(op)) {
-		op_hint(op);
-		if (op_poll(op, want, arg))
+		op_tell_cpu(op);
+		if (op_poll(op, want, arg)) {
+			if (!(want & WANT_POSTED))
+				op_found(op, 0);
 			return 0;
+		}
 	}
 	bell = op->bell;
 	op->bell = 0;
@@ -363,7 +370,7 @@ int op_wait(struct op *op, uint32_t want, uint64_t arg)
 	if (fos_unlikely(ret == -EBADF))
 		op->bell |= bell;
 	if (ret)
-		op->slept_from = 0;
+		op->waited = false;
 	else if (!(want & WANT_POSTED))
 		op_found(op, 0);
 	return ret;
@@ -379,27 +386,3 @@ int op_withdraw(struct op *op, uint64_t seq)
 		return ret;
 	return word == FOS_CLAIM(seq, FOS_CLAIM_WITHDRAWN);
 }
-
-/* ---- turns ------------------------------------------------------------ */
-
-/* My turn ends: how long was it? */
-__attribute__((noinline)) uint64_t op_end_turn(struct op *op)
-{
-	struct fos_ep *ep = op->ep;
-	uint64_t now = fos__now_ns();
-	uint64_t picked;
-
-	picked = __atomic_exchange_n(&ep->picked_at, 0, __ATOMIC_RELAXED);
-	if (picked)
-		fos_spin_turn(&ep->spin, now - picked);
-	return now;
-}
-
-void op_begin_turn(struct op *op)
-{
-	op_hint(op);
-	if (op_is_timed(op))
-		__atomic_store_n(&op->ep->picked_at, fos__now_ns(),
-				 __ATOMIC_RELAXED);
-}
-

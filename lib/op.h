@@ -20,8 +20,8 @@
  * @delivered: the request was taken though the call fails
  * @state: of my side when @fd was last known to be @ep
  * @deadline_ns: absolute CLOCK_MONOTONIC or FOS_DEADLINE_NONE
- * @slept_from: when a wait began that has slept and is to be learnt from; 0: none
- * @slept: what was decided for it
+ * @wait: the last one, if @waited, which is to be learnt from
+ * @slept_from: when it began, if it slept
  */
 struct op {
 	struct fos_ep *ep;
@@ -32,8 +32,9 @@ struct op {
 	bool delivered;
 	uint64_t state;
 	uint64_t deadline_ns;
+	bool waited;
+	struct fos_spin_wait wait;
 	uint64_t slept_from;
-	struct fos_spin_wait slept;
 };
 
 int op_begin(struct op *op, int fd, const struct timespec *deadline);
@@ -74,13 +75,25 @@ static inline bool op_is_timed(const struct op *op)
 	       !__atomic_load_n(&op->ep->beside, __ATOMIC_RELAXED);
 }
 
-/* What was waited for was found: it was posted then, 0: not known. */
-void op_learn(struct op *op, uint64_t posted_at);
+/* What was waited for was found; with the peer's hint, or 0. */
+void op_learn(struct op *op, uint64_t hint);
 
-static inline void op_found(struct op *op, uint64_t posted_at)
+static inline void op_found(struct op *op, uint64_t hint)
 {
-	if (fos_unlikely(op->slept_from))
-		op_learn(op, posted_at);
+	if (op->waited)
+		op_learn(op, hint);
+}
+
+uint64_t op_make_hint(struct op *op);
+
+/* For one who sleeps, or of one who slept. */
+static inline uint64_t op_hint(struct op *op)
+{
+	if (op_is_timed(op) &&
+	    fos_unlikely(fos_ring_peer_sleeps(op->r) ||
+			 __atomic_load_n(&op->ep->late_ns, __ATOMIC_RELAXED)))
+		return op_make_hint(op);
+	return 0;
 }
 
 /* Ring the peer for what is owed; or leave that to the endpoint's next call. */
@@ -103,8 +116,7 @@ int op_wait(struct op *op, uint32_t want, uint64_t arg);
  */
 int op_withdraw(struct op *op, uint64_t seq);
 
-/* A message was picked up; something was published (when, if that matters). */
-void op_begin_turn(struct op *op);
-uint64_t op_end_turn(struct op *op);
+/* A message was picked up: the peer, who may poll, is told where. */
+void op_tell_cpu(struct op *op);
 
 #endif

@@ -223,9 +223,7 @@ static inline void fill(struct op *op, const struct out *out,
 	e->token = out->token;
 	e->len = out->len;
 	e->meta = out->meta;
-	e->posted_at = 0;
-	if (op_is_timed(op))
-		e->posted_at = op_end_turn(op);
+	e->hint = op_hint(op);
 	if (fos_unlikely(out->msg)) {
 		fill_msg(op, out, e->body);
 	} else if (out->meta & FOS_META_AREA) {

@@ -426,10 +426,23 @@ static void prefer_another_cpu(pthread_attr_t *attr)
 		pthread_attr_setaffinity_np(attr, sizeof(cpus), &cpus);
 }
 
-/* Two threads wake each other; the median, for now and then one is preempted. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+/*
+ * Two threads wake each other; the median, for now and then one is preempted.  Or
+ * the CPU time that it takes, if that is more, as on virtual machines: who polls
+ * has the message sooner, and saves that.
+ */
 static uint32_t measure_wake(void)
 {
 	uint32_t word[2] = { 0, 0 }, took[ROUNDS], i;
+	uint64_t cpu;
 	pthread_attr_t attr;
 	pthread_t thread;
 	uint64_t began;
@@ -440,6 +453,7 @@ static uint32_t measure_wake(void)
 	pthread_attr_destroy(&attr);
 	if (i)
 		return 50000;
+	cpu = cpu_ns();
 	for (i = 0; i < ROUNDS; i++) {
 		began = fos__now_ns();
 		__atomic_store_n(&word[0], i + 1, __ATOMIC_SEQ_CST);
@@ -448,9 +462,12 @@ static uint32_t measure_wake(void)
 			sleep_on(&word[1], i, ~0U, FOS_DEADLINE_NONE);
 		took[i] = fos__now_ns() - began;
 	}
+	cpu = (cpu_ns() - cpu) / ROUNDS;
 	pthread_join(thread, NULL);
 	qsort(took, ROUNDS, sizeof(took[0]), by_value);
-	return took[ROUNDS / 2] / 2;
+	if (cpu < took[ROUNDS / 2])
+		cpu = took[ROUNDS / 2];
+	return cpu < UINT32_MAX ? cpu / 2 : UINT32_MAX;
 }
 
 uint32_t fos__posix_wake_ns(void)

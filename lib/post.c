@@ -191,7 +191,7 @@ ssize_t post_collect(struct op *op, struct in *in, uint64_t *token, int flags)
 				   -EPIPE : -EPROTO);
 	fos__call_end(&op->ep->calls, FOS_TOKEN_SLOT(*token));
 	if (op_polls(op))
-		op_begin_turn(op);
+		op_tell_cpu(op);
 	return chan_end_call(op, ret);
 }
 

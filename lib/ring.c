@@ -326,7 +326,7 @@ static bool copy_header(const struct fos_ring *r, const struct fos_entry *e,
 
 	f->len = LOAD(&e->len);
 	f->meta = LOAD(&e->meta);
-	f->posted_at = LOAD(&e->posted_at);
+	f->hint = LOAD(&e->hint);
 	f->body = e->body;
 	if ((f->meta & FOS_META_LENT) && !fos_lend_copy(r, f))
 		return false;

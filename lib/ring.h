@@ -185,7 +185,7 @@ bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq);
  * @token: of a request, checked to be of this entry
  * @len: bytes; checked to lie in the entry or the area
  * @meta: FOS_META_*; checked
- * @posted_at: as the peer says, 0: he does not
+ * @hint: the peer's, 0: none
  * @body: in shared memory: may change under the reader, and until the claim
  *	may be another message's
  * @lent: checked copies of the buffers lent, fos_buffers() of them
@@ -196,7 +196,7 @@ struct fos_found {
 	uint64_t token;
 	uint32_t len;
 	uint32_t meta;
-	uint64_t posted_at;
+	uint64_t hint;
 	const unsigned char *body;
 	struct fos_lent lent[FOS_LENT_MAX];
 	struct fos_sent sent;
@@ -348,13 +348,10 @@ bool fos_ring_wait_over(const struct fos_ring *r, uint32_t want, uint64_t arg);
 #define FOS_RING_STORE(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELAXED)
 
 /* CPUs are published plus one; 0 is unknown. */
-static inline void fos_ring_set_hints(struct fos_ring *r, uint32_t cpu,
-				      uint64_t turn_ns)
+static inline void fos_ring_set_cpu(struct fos_ring *r, uint32_t cpu)
 {
 	if (FOS_RING_LOAD(&r->m.my_line->cpu) != cpu + 1)
 		FOS_RING_STORE(&r->m.my_line->cpu, cpu + 1);
-	if (FOS_RING_LOAD(&r->m.my_line->turn_ns) != turn_ns)
-		FOS_RING_STORE(&r->m.my_line->turn_ns, turn_ns);
 }
 
 static inline uint32_t fos_ring_peer_cpu(const struct fos_ring *r)
@@ -362,9 +359,10 @@ static inline uint32_t fos_ring_peer_cpu(const struct fos_ring *r)
 	return FOS_RING_LOAD(&r->m.peer_line->cpu);
 }
 
-static inline uint64_t fos_ring_peer_turn(const struct fos_ring *r)
+/* Does he sleep, or poll() in the kernel?  A look before the one that counts. */
+static inline bool fos_ring_peer_sleeps(const struct fos_ring *r)
 {
-	return FOS_RING_LOAD(&r->m.peer_line->turn_ns);
+	return FOS_RING_LOAD(r->m.peer_wants);
 }
 
 static inline bool fos_ring_peer_dead(const struct fos_ring *r)

@@ -65,12 +65,30 @@ bool fos_spin_is_timed(const struct fos_spin *s)
 	return s->mode == FOS_SPIN_DEFAULT;
 }
 
-void fos_spin_turn(struct fos_spin *s, uint64_t ns)
-{
-	uint64_t old = LOAD(&s->turn_ns);
+/* 40 bits of the clock, which wrap after 18 minutes, and 24 of units of 64 ns. */
+#define HINT_SHIFT	24
+#define HINT_CLOCK	((1ULL << (64 - HINT_SHIFT)) - 1)
+#define HINT_LATE	((1ULL << HINT_SHIFT) - 1)
+#define HINT_UNIT	64
 
-	/* Gain 1/8: follows a change within a dozen turns. */
-	STORE(&s->turn_ns, old ? old - old / 8 + ns / 8 : ns);
+uint64_t fos_spin_hint(uint64_t now_ns, uint64_t late_ns)
+{
+	const uint64_t late = late_ns / HINT_UNIT;
+
+	return now_ns << HINT_SHIFT | (late < HINT_LATE ? late : HINT_LATE) |
+	       !now_ns;
+}
+
+uint64_t fos_spin_posted_at(uint64_t hint, uint64_t now_ns)
+{
+	const uint64_t ago = (now_ns - (hint >> HINT_SHIFT)) & HINT_CLOCK;
+
+	return ago < HINT_CLOCK / 2 ? now_ns - ago : now_ns;
+}
+
+uint64_t fos_spin_late_ns(uint64_t hint)
+{
+	return (hint & HINT_LATE) * HINT_UNIT;
 }
 
 bool fos_spin_may_poll(const struct fos_spin *s,
@@ -95,12 +113,11 @@ static void end(struct fos_spin *s)
 	__atomic_store_n(&s->busy, false, __ATOMIC_RELEASE);
 }
 
-static uint64_t says(const struct fos_spin *s, uint32_t expert,
-		     uint64_t peer_turn_ns)
+static uint64_t says(const struct fos_spin *s, uint32_t expert)
 {
 	switch (expert) {
-	case FOS_SPIN_TURN:
-		return peer_turn_ns > s->wake_ns ? 0 : s->wake_ns;
+	case FOS_SPIN_MEAN:
+		return s->mean_ns > s->wake_ns ? 0 : s->wake_ns;
 	case FOS_SPIN_LAST:
 		return s->last_ns > s->wake_ns ? 0 : s->wake_ns;
 	case FOS_SPIN_PAST:
@@ -175,13 +192,13 @@ static void add_to_past(struct fos_spin *s, uint64_t ns)
 	}
 }
 
-static void charge_experts(struct fos_spin *s, const struct fos_spin_wait *w)
+static void charge_experts(struct fos_spin *s, uint64_t ns)
 {
 	uint32_t i, leader = 0;
 
 	for (i = 0; i < FOS_SPIN_EXPERTS; i++) {
 		s->paid[i] -= s->paid[i] >> PAID_SHIFT;
-		s->paid[i] += cost(s, w->ns, says(s, i, w->turn_ns));
+		s->paid[i] += cost(s, ns, says(s, i));
 		if (s->paid[i] < s->paid[leader])
 			leader = i;
 	}
@@ -213,6 +230,8 @@ static void count(struct fos_spin *s, const struct fos_spin_wait *w)
 
 static void score(struct fos_spin *s, const struct fos_spin_wait *w)
 {
+	const uint64_t ns = w->ns > w->late_ns ? w->ns - w->late_ns : 0;
+
 	count(s, w);
 	/* Who rests does not do so by what was learnt. */
 	if (s->rest) {
@@ -221,9 +240,12 @@ static void score(struct fos_spin *s, const struct fos_spin_wait *w)
 		charge_us(s, w);
 		s->since++;
 	}
-	charge_experts(s, w);
-	add_to_past(s, w->ns);
-	s->last_ns = w->ns;
+	charge_experts(s, ns);
+	add_to_past(s, ns);
+	s->late_ns = w->late_ns;
+	s->last_ns = ns;
+	/* Gain 1/8: follows a change within a dozen waits. */
+	s->mean_ns += (int64_t)(ns - s->mean_ns) / 8;
 	s->scored = true;
 }
 
@@ -279,14 +301,23 @@ static uint64_t granted(struct fos_spin *s, uint64_t now_ns)
 	return ns > 0 ? ns : 0;
 }
 
-static uint64_t learnt(const struct fos_spin *s, uint64_t peer_turn_ns)
+/*
+ * A wait may cost B more than it should, or what is polled beyond B: on credit,
+ * then.
+ */
+static uint64_t learnt(const struct fos_spin *s)
 {
+	const uint64_t most = 2 * s->wake_ns;
+	uint64_t ns, risk = s->wake_ns;
+
 	if (s->rest)
 		return 0;
-	/* A wait costs B more than it should at most: on credit, then. */
-	if (s->credit < (int64_t)s->wake_ns)
-		return s->wake_ns;
-	return says(s, s->leader, peer_turn_ns);
+	ns = says(s, s->leader);
+	if (ns && s->late_ns) {
+		ns += s->late_ns < most ? s->late_ns : most;
+		risk = ns;
+	}
+	return s->credit < (int64_t)risk ? s->wake_ns : ns;
 }
 
 static uint64_t learn(struct fos_spin *s, const struct fos_spin_sample *sample)
@@ -298,7 +329,7 @@ static uint64_t learn(struct fos_spin *s, const struct fos_spin_sample *sample)
 		return s->wake_ns;
 	if (!s->scored)
 		score(s, &s->wait);
-	ns = learnt(s, sample->peer_turn_ns);
+	ns = learnt(s);
 	if (s->share)
 		most = granted(s, sample->now_ns);
 	end(s);

@@ -9,7 +9,7 @@
  * others, "Competitive snoopy caching", 1988), whatever comes.  To do better
  * than that where waits can be foreseen, four experts say how long to poll:
  *
- *	turn	B, or not at all if the peer's turns have lately been over B
+ *	mean	B, or not at all if waits have lately been over B, in the mean
  *	last	B, or not at all if the last wait was over B
  *	past	what would have been cheapest over the last few hundred waits
  *	plain	B
@@ -17,8 +17,14 @@
  * Each wait is charged to all of them, and the cheapest so far is followed.
  * That can be wrong: so it is done on credit, which what we pay below 2.1 times
  * the price of who knew earns and what we pay above it uses up; without credit
- * it is plain, which earns.  A sleeper is charged for the wait, not for its own
- * wake-up: so a policy that sleeps sees when polling would pay again.
+ * it is plain, which earns.
+ *
+ * Two who sleep make each other's waits long: each waits for the other's
+ * wake-up, and neither would find fault with it.  So a message to one who sleeps,
+ * or from one who slept, says when it was posted and how long its sender took to
+ * wake up.  A wait ends for us when that was posted, not when we have woken;
+ * experts are charged for what it would have been had the peer polled; and for
+ * one who slept the last time we poll so much longer: then both poll.
  */
 #ifndef FOS_SPIN_H
 #define FOS_SPIN_H
@@ -32,7 +38,7 @@
 #define FOS_SPIN_STEPS		23
 
 enum fos_spin_expert {
-	FOS_SPIN_TURN,
+	FOS_SPIN_MEAN,
 	FOS_SPIN_LAST,
 	FOS_SPIN_PAST,
 	FOS_SPIN_PLAIN,
@@ -53,14 +59,14 @@ struct fos_spin_past {
 
 /**
  * struct fos_spin_wait - a wait that is over
- * @ns: how long it was, without the wake-up
+ * @ns: how long it was, without my wake-up
+ * @late_ns: of that, how long the peer took to wake up
  * @budget_ns: as decided
- * @turn_ns: the peer's, as sampled
  */
 struct fos_spin_wait {
 	uint64_t ns;
+	uint64_t late_ns;
 	uint64_t budget_ns;
-	uint64_t turn_ns;
 };
 
 /**
@@ -83,7 +89,6 @@ struct fos_spin_counts {
  * struct fos_spin - what is decided once, and what is learnt
  * @mode: FOS_SPIN_BLOCK, _ALWAYS, _FIXED or _DEFAULT
  * @budget_ns: of FOS_SPIN_FIXED
- * @turn_ns: how long this side takes for a turn, a moving average
  * @wake_ns: B
  * @share: polling may take so many percent of the time; 0: any
  * @busy: a thread is at what follows; another one's wait is not scored then
@@ -93,7 +98,9 @@ struct fos_spin_counts {
  * @rest: so many waits are not polled for, for the CPU was taken away
  * @strike: how many that were the last time
  * @since: waits that were polled for since then
- * @last_ns: the last wait
+ * @late_ns: of the last wait
+ * @last_ns: the last wait, if the peer had polled; the next three, too
+ * @mean_ns: of the waits of late
  * @past_ns: what @past says
  * @paid: by each expert, ns of late
  * @credit: ns
@@ -105,7 +112,6 @@ struct fos_spin_counts {
 struct fos_spin {
 	uint32_t mode;
 	uint64_t budget_ns;
-	uint64_t turn_ns;
 	uint64_t wake_ns;
 	uint32_t share;
 	bool busy;
@@ -115,7 +121,9 @@ struct fos_spin {
 	uint32_t rest;
 	uint32_t strike;
 	uint32_t since;
+	uint64_t late_ns;
 	uint64_t last_ns;
+	uint64_t mean_ns;
 	uint64_t past_ns;
 	uint64_t paid[FOS_SPIN_EXPERTS];
 	int64_t credit;
@@ -131,7 +139,6 @@ struct fos_spin {
  * @peer_cpu: plus one; 0: not known
  * @online_cpus: of this machine
  * @pollers: threads of this process that poll already
- * @peer_turn_ns: how long the peer takes for a turn, 0: not known
  * @now_ns: the clock, if there is a share
  */
 struct fos_spin_sample {
@@ -139,7 +146,6 @@ struct fos_spin_sample {
 	uint32_t peer_cpu;
 	uint32_t online_cpus;
 	uint32_t pollers;
-	uint64_t peer_turn_ns;
 	uint64_t now_ns;
 };
 
@@ -149,11 +155,17 @@ uint64_t fos_spin_pack(uint32_t mode, uint64_t spin_ns, uint32_t share);
 bool fos_spin_is_default(uint64_t word);
 void fos_spin_unpack(struct fos_spin *s, uint64_t word, uint64_t wake_ns);
 
-/* Does the mode look at clocks and turns? */
+/* Does the mode learn from waits? */
 bool fos_spin_is_timed(const struct fos_spin *s);
 
-/* A turn of mine took this long. */
-void fos_spin_turn(struct fos_spin *s, uint64_t ns);
+/*
+ * What a message says of its sender, never 0: that it is posted now, and how long
+ * he took to wake up for the one before.  Of what a peer says, nothing is in the
+ * future, or longer than a second.
+ */
+uint64_t fos_spin_hint(uint64_t now_ns, uint64_t late_ns);
+uint64_t fos_spin_posted_at(uint64_t hint, uint64_t now_ns);
+uint64_t fos_spin_late_ns(uint64_t hint);
 
 /* Never against oneself: beside the peer on one CPU, or where all CPUs poll. */
 bool fos_spin_may_poll(const struct fos_spin *s,

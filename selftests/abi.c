@@ -40,7 +40,6 @@ OFFSET_IS(fos_chan_withdraw, word, 24);
 OFFSET_IS(fos_chan_withdraw, side, 32);
 OFFSET_IS(fos_line, receivers, 8);
 OFFSET_IS(fos_line, cpu, 64);
-OFFSET_IS(fos_line, turn_ns, 72);
 OFFSET_IS(fos_entry, token, 8);
 OFFSET_IS(fos_entry, meta, 28);
 OFFSET_IS(fos_entry, body, 32);

@@ -135,7 +135,7 @@ static inline uint32_t raw_publish(struct raw *r, uint64_t seq, uint32_t meta,
 	struct fos_entry *e = &r->entries[raw_slot(r, seq)];
 
 	e->token = 0;
-	e->posted_at = 0;
+	e->hint = 0;
 	e->len = len;
 	e->meta = meta;
 	memcpy(e->body, body, len);

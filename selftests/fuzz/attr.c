@@ -171,7 +171,6 @@ static void try_decide(struct fos_spin *s)
 		.my_cpu = take8() & 3,
 		.peer_cpu = take8() & 1 ? take(4) : take8() & 3,
 		.online_cpus = take8() & 3,
-		.peer_turn_ns = take(8),
 		.now_ns = take(8),
 	};
 	const uint64_t ns = fos_spin_decide(s, &sample);
@@ -179,7 +178,7 @@ static void try_decide(struct fos_spin *s)
 	if (!fos_spin_may_poll(s, &sample))
 		CHECK(!ns);
 	else if (s->mode == FOS_SPIN_DEFAULT)
-		CHECK(ns <= 2 * s->wake_ns);
+		CHECK(ns <= 4 * s->wake_ns);
 	else
 		CHECK(ns == (s->mode == FOS_SPIN_ALWAYS ? FOS_SPIN_FOREVER :
 							  s->budget_ns));
@@ -191,7 +190,7 @@ static void try_learn(struct fos_spin *s)
 	const struct fos_spin_wait wait = {
 		.ns = take8() & 1 ? take(8) : take(4),
 		.budget_ns = take8() & 1 ? take(4) : s->wake_ns,
-		.turn_ns = take(8),
+		.late_ns = take8() & 1 ? take(8) : take(3),
 	};
 
 	fos_spin_note(s, &wait);
@@ -200,12 +199,25 @@ static void try_learn(struct fos_spin *s)
 	try_decide(s);
 }
 
+static void try_hint(uint64_t hint, uint64_t now, uint64_t late)
+{
+	const uint64_t mine = fos_spin_hint(now, late);
+	const uint64_t told = fos_spin_late_ns(mine);
+
+	CHECK(mine);
+	CHECK(fos_spin_posted_at(mine, now) == now);
+	CHECK(fos_spin_posted_at(hint, now) - now == 0 ||
+	      now - fos_spin_posted_at(hint, now) < 1ULL << 39);
+	CHECK(fos_spin_late_ns(hint) <= 1ULL << 30);
+	CHECK(told <= late && (late - told < 64 || told > 1000000000) ||
+	      !now);
+}
+
 static void try_spin(void)
 {
 	const uint64_t word = take(8), wake_ns = take(4);
 	const uint32_t mode = take8() & 3;
 	const uint64_t budget = take(6);
-	uint64_t turn, longest = 0;
 	struct fos_spin s;
 	int i;
 
@@ -221,12 +233,7 @@ static void try_spin(void)
 	CHECK(fos_spin_is_default(fos_spin_pack(mode, budget, 0)) == !mode);
 	for (i = 0; i < 8; i++)
 		try_learn(&s);
-	for (i = 0; i < 4; i++) {
-		turn = take(8);
-		longest = turn > longest ? turn : longest;
-		fos_spin_turn(&s, turn);
-		CHECK(s.turn_ns <= longest);
-	}
+	try_hint(take(8), take(8), take(8));
 }
 
 /* ---- a run ------------------------------------------------------------ */

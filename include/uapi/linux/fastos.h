@@ -244,11 +244,11 @@ struct fos_chan_withdraw {
  * @receivers:	FOS_RECEIVERS(): threads of this side that wait for a message;
  *		FOS_SERVERS(): those of them who take requests too
  * @cpu:	CPU this side was last seen on, a hint
- * @turn_ns:	how long this side takes for a turn, a hint
  * @left_over:	packets of descriptors that this side sent in vain, a hint
  * @resv:	0
  * @resv2:	0
  * @resv3:	0
+ * @resv4:	0
  */
 struct fos_line {
 	__u64 events;
@@ -256,7 +256,7 @@ struct fos_line {
 	__u32 resv[13];
 	__u32 cpu;
 	__u32 resv2;
-	__u64 turn_ns;
+	__u64 resv4;
 	__u64 left_over;
 	__u64 resv3[5];
 };
@@ -344,7 +344,7 @@ struct fos_packet {
  * @seq:	position; stored last, with release.  Entry s lies in slot
  *		s % depth; the first one is s = depth.
  * @token:	of a FOS_META_CALL: FOS_TOKEN(); else 0
- * @posted_at:	CLOCK_MONOTONIC ns when it was published, 0 if unknown
+ * @hint:	for how the receiver waits, nobody else's business; 0: none
  * @len:	bytes of the message
  * @meta:	FOS_META_*
  * @body:	buffers that are lent, then the message, if it fits
@@ -353,7 +353,7 @@ struct fos_packet {
 struct fos_entry {
 	__u64 seq;
 	__u64 token;
-	__u64 posted_at;
+	__u64 hint;
 	__u32 len;
 	__u32 meta;
 	union {
