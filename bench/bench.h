@@ -8,7 +8,7 @@
  *   tlb.c	command "tlb": pages made read-only;  tlb_report.c
  *   limits.c	command "limits": what this machine charges
  *   wait.c	command "wait": policies of waiting, replayed;  wait_shapes.c,
- *		wait_policies.c, wait_record.c, wait.h
+ *		wait_pair.c, wait_policies.c, wait_record.c, wait.h
  *   compare.c	the course of ipc, bulk and tlb;  compare_options.c
  *   options.c	what all command lines share
  *   cell.c	which engine runs when

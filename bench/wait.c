@@ -14,6 +14,7 @@
 struct wait_options {
 	const char *trace[MAX_TRACES];
 	size_t traces;
+	bool pair;		/* the two who wait for each other, too */
 	size_t waits;
 	uint64_t wake_ns;
 	const char *json;
@@ -28,7 +29,7 @@ enum { O_RECORD = 256, O_SERVICE };
 
 static const struct argp_option options[] = {
 	{ "trace", 't', "SHAPE|FILE", 0, "replay this one; may be repeated "
-	  "(default: every shape). A file has a wait in each line, in ns", 0 },
+	  "(default: every shape, and two who wait for each other). A file has a wait in each line, in ns", 0 },
 	{ "list", 'l', NULL, 0, "shapes and policies, a line each", 0 },
 	{ "waits", 'n', "N", 0, "of a shape, or to record (default: 100000)",
 	  0 },
@@ -68,10 +69,11 @@ static void complete(struct argp_state *state, struct wait_options *opt)
 		first_pair(opt->cpu);
 	if (opt->record && opt->cpu[CLIENT] == opt->cpu[SERVER])
 		argp_error(state, "--record polls on two CPUs, and here is one");
-	while (!opt->traces && !opt->record) {
-		for (size_t i = 0; i < WAIT_SHAPES; i++)
-			opt->trace[opt->traces++] = wait_shapes[i].name;
-	}
+	if (opt->traces || opt->record)
+		return;
+	opt->pair = true;
+	for (size_t i = 0; i < WAIT_SHAPES; i++)
+		opt->trace[opt->traces++] = wait_shapes[i].name;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -250,7 +252,8 @@ static void replay(const struct wait_trace *t, uint64_t wake_ns,
 		bill[p] = (struct wait_bill) { 0 };
 		wait_begin(&wait_policies[p], &state, wake_ns);
 		for (size_t i = 0; i < t->n; i++)
-			wait_one(&wait_policies[p], &state, t->ns[i], &bill[p]);
+			wait_until(&wait_policies[p], &state, t->ns[i], 0,
+				   &bill[p]);
 	}
 }
 
@@ -319,6 +322,32 @@ static void print_short(const struct wait_trace *t,
 	       t->own ? "; made against fastos" : "");
 }
 
+/* All policies: their names, and then their figures. */
+static json_t *print_pairs(uint64_t wake_ns)
+{
+	json_t *list = json_array();
+	struct wait_pair pair;
+	text a, b;
+
+	printf("\npair: a client and a server who wait for each other; %d "
+	       "requests of 3 B, then %d of B/25; who sleeps is 1.2 B late\n",
+	       PAIR_LONG, PAIR_SHORT);
+	printf("  %-12s %10s %12s %27s\n", "us a request", "paid", "it took",
+	       "sleeps of the last 1,000");
+	for (size_t p = 0; p < WAIT_POLICIES; p++) {
+		wait_pair(&wait_policies[p], wake_ns, &pair);
+		printf("  %-12s %10s %12s %27zu\n", wait_policies[p].name,
+		       text_us(pair.bill.cost / (PAIR_LONG + PAIR_SHORT), a),
+		       text_us(pair.ns, b), pair.in_the_end);
+		json_array_append_new(list, json_pack(
+			"{s:s, s:f, s:f, s:I}", "name", wait_policies[p].name,
+			"paid", pair.bill.cost / (PAIR_LONG + PAIR_SHORT),
+			"took", pair.ns,
+			"in_the_end", (json_int_t)pair.in_the_end));
+	}
+	return list;
+}
+
 static json_t *trace_json(const struct wait_trace *t,
 			  const struct wait_bill bill[WAIT_POLICIES])
 {
@@ -350,7 +379,7 @@ static int run_wait(const struct wait_options *opt, FILE *json)
 	struct wait_bill (*bill)[WAIT_POLICIES] =
 		calloc(opt->traces, sizeof(*bill));
 	struct wait_trace *trace = calloc(opt->traces, sizeof(*trace));
-	json_t *list = json_array();
+	json_t *list = json_array(), *pairs = NULL;
 	int status = !bill || !trace;
 
 	for (size_t i = 0; i < opt->traces && !status; i++)
@@ -365,22 +394,25 @@ static int run_wait(const struct wait_options *opt, FILE *json)
 		json_array_append_new(list, trace_json(&trace[i], bill[i]));
 	}
 	progress_end();
+	if (!status && opt->pair)
+		pairs = print_pairs(opt->wake_ns);
 	if (!status)
 		print_short_head();
 	for (size_t i = 0; i < opt->traces && !status; i++)
 		print_short(&trace[i], bill[i]);
-	if (json && json_write(json_pack("{s:s, s:s, s:i, s:s, s:I, s:O}",
+	if (json && json_write(json_pack("{s:s, s:s, s:i, s:s, s:I, s:O, s:O?}",
 					 "program", argp_program_version,
 					 "command", "wait", "format", 1,
 					 "unit", "ns", "wake_ns",
 					 (json_int_t)opt->wake_ns, "traces",
-					 list), json)) {
+					 list, "pairs", pairs), json)) {
 		perror(opt->json);
 		status = 1;
 	}
 	for (size_t i = 0; trace && i < opt->traces; i++)
 		free(trace[i].ns);
 	json_decref(list);
+	json_decref(pairs);
 	free(trace);
 	free(bill);
 	return status;

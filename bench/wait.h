@@ -22,25 +22,39 @@ struct wait_plan {
 /**
  * struct wait_state - of a policy; each uses what it needs
  * @wake_ns: what a sleep and its wake-up cost
+ * @late_ns: how much later than what he waited for one who slept goes on
  */
 struct wait_state {
 	uint64_t wake_ns;
+	uint64_t late_ns;
 	uint64_t limit_ns;
 	double mean;
 	struct fos_spin spin;
 };
 
 /**
+ * struct wait_seen - a wait that is over
+ * @ns: as who waited saw it
+ * @true_ns: without his wake-up
+ * @late_ns: of that, how long the peer took to wake up
+ */
+struct wait_seen {
+	uint64_t ns;
+	uint64_t true_ns;
+	uint64_t late_ns;
+};
+
+/**
  * struct wait_policy - one way to wait
- * @seen: the wait took @ns, as who waited saw it; @true_ns: without wake-ups
+ * @seen: it is over
  */
 struct wait_policy {
 	const char *name;
 	const char *what;
 	void (*begin)(struct wait_state *s);
 	struct wait_plan (*plan)(struct wait_state *s);
-	void (*seen)(struct wait_state *s, struct wait_plan plan, uint64_t ns,
-		     uint64_t true_ns);
+	void (*seen)(struct wait_state *s, struct wait_plan plan,
+		     const struct wait_seen *w);
 };
 
 #define WAIT_POLICIES	9
@@ -62,9 +76,12 @@ struct wait_bill {
 
 void wait_begin(const struct wait_policy *p, struct wait_state *s,
 		uint64_t wake_ns);
-/* One wait by the policy; what it did is added to the bill. */
-struct wait_plan wait_one(const struct wait_policy *p, struct wait_state *s,
-			  uint64_t ns, struct wait_bill *bill);
+/*
+ * One wait by the policy, of @ns, of which the peer took @late_ns to wake up; what it
+ * did is added to the bill.  When it goes on: @ns, or later.
+ */
+uint64_t wait_until(const struct wait_policy *p, struct wait_state *s,
+		    uint64_t ns, uint64_t late_ns, struct wait_bill *bill);
 
 /**
  * struct wait_trace - waits, and what they cost those who know more
@@ -99,6 +116,27 @@ struct wait_shape {
 extern const struct wait_shape wait_shapes[WAIT_SHAPES];
 
 /* Real ones, of a client that polls for a server: 0, or -1 and errno. */
+/**
+ * struct wait_pair - two who wait for each other, both by the same policy; who
+ *	sleeps wakes up 1.2 B late
+ * @ns: until a reply is there, of all, in the mean
+ * @bill: of both
+ * @in_the_end: sleeps of both in the last PAIR_END round trips
+ */
+struct wait_pair {
+	double ns;
+	struct wait_bill bill;
+	size_t in_the_end;
+};
+
+/* So many requests that take the server 3 B, then so many of B / 25. */
+#define PAIR_LONG	100
+#define PAIR_SHORT	10000
+#define PAIR_END	1000
+
+void wait_pair(const struct wait_policy *p, uint64_t wake_ns,
+	       struct wait_pair *pair);
+
 struct services;
 int wait_record(const char *path, size_t n, const int cpu[2],
 		const struct services *services);

@@ -20,12 +20,11 @@ static void no_state(struct wait_state *s)
 }
 
 static void learns_nothing(struct wait_state *s, struct wait_plan plan,
-			   uint64_t ns, uint64_t true_ns)
+			const struct wait_seen *w)
 {
 	(void)s;
 	(void)plan;
-	(void)ns;
-	(void)true_ns;
+	(void)w;
 }
 
 /* ---- fastos ----------------------------------------------------------- */
@@ -48,14 +47,14 @@ static struct wait_plan fastos_plan(struct wait_state *s)
 }
 
 static void fastos_seen(struct wait_state *s, struct wait_plan plan,
-			uint64_t ns, uint64_t true_ns)
+			const struct wait_seen *w)
 {
 	const struct fos_spin_wait wait = {
-		.ns = true_ns,
+		.ns = w->true_ns,
+		.late_ns = w->late_ns,
 		.budget_ns = plan.poll_ns,
 	};
 
-	(void)ns;
 	fos_spin_note(&s->spin, &wait);
 }
 
@@ -88,18 +87,17 @@ static struct wait_plan limit_plan(struct wait_state *s)
 	return poll_for(s->limit_ns);
 }
 
-static void halt_seen(struct wait_state *s, struct wait_plan plan, uint64_t ns,
-		      uint64_t true_ns)
+static void halt_seen(struct wait_state *s, struct wait_plan plan,
+			const struct wait_seen *w)
 {
 	(void)plan;
-	(void)true_ns;
-	if (ns > s->limit_ns && ns <= HALT_MAX) {
+	if (w->ns > s->limit_ns && w->ns <= HALT_MAX) {
 		s->limit_ns *= 2;
 		if (s->limit_ns < HALT_START)
 			s->limit_ns = HALT_START;
 		if (s->limit_ns > HALT_MAX)
 			s->limit_ns = HALT_MAX;
-	} else if (ns > HALT_MAX) {
+	} else if (w->ns > HALT_MAX) {
 		s->limit_ns /= 2;
 	}
 }
@@ -111,12 +109,11 @@ static struct wait_plan mean_plan(struct wait_state *s)
 	return poll_for(s->mean < s->wake_ns ? s->wake_ns : 0);
 }
 
-static void mean_seen(struct wait_state *s, struct wait_plan plan, uint64_t ns,
-		      uint64_t true_ns)
+static void mean_seen(struct wait_state *s, struct wait_plan plan,
+			const struct wait_seen *w)
 {
 	(void)plan;
-	(void)true_ns;
-	s->mean += (ns - s->mean) / 8;
+	s->mean += (w->ns - s->mean) / 8;
 }
 
 /* ---- io_uring's IORING_SETUP_HYBRID_IOPOLL ---------------------------- */
@@ -131,11 +128,10 @@ static struct wait_plan hybrid_plan(struct wait_state *s)
 
 /* The shortest ever; the nap is not part of what it measures. */
 static void hybrid_seen(struct wait_state *s, struct wait_plan plan,
-			uint64_t ns, uint64_t true_ns)
+			const struct wait_seen *w)
 {
-	const uint64_t ran = ns - plan.nap_ns;
+	const uint64_t ran = w->ns - plan.nap_ns;
 
-	(void)true_ns;
 	if (!s->limit_ns || ran < s->limit_ns)
 		s->limit_ns = ran;
 }
@@ -158,14 +154,13 @@ static struct wait_plan mutex_plan(struct wait_state *s)
 	return poll_for(tries(s) * TRY_NS);
 }
 
-static void mutex_seen(struct wait_state *s, struct wait_plan plan, uint64_t ns,
-		       uint64_t true_ns)
+static void mutex_seen(struct wait_state *s, struct wait_plan plan,
+			const struct wait_seen *w)
 {
 	double n = tries(s);
 
-	(void)ns;
-	if (true_ns <= plan.poll_ns)
-		n = true_ns / TRY_NS;
+	if (w->true_ns <= plan.poll_ns)
+		n = w->true_ns / TRY_NS;
 	s->mean += (n - s->mean) / 8;
 }
 
@@ -179,12 +174,11 @@ static void napi_begin(struct wait_state *s)
 }
 
 /* What polling found, or came as fast, keeps it polling; else it arms. */
-static void napi_seen(struct wait_state *s, struct wait_plan plan, uint64_t ns,
-		      uint64_t true_ns)
+static void napi_seen(struct wait_state *s, struct wait_plan plan,
+			const struct wait_seen *w)
 {
 	(void)plan;
-	(void)true_ns;
-	s->limit_ns = ns <= BUSY_NS ? BUSY_NS : 0;
+	s->limit_ns = w->ns <= BUSY_NS ? BUSY_NS : 0;
 }
 
 const struct wait_policy wait_policies[WAIT_POLICIES] = {
@@ -211,28 +205,32 @@ const struct wait_policy wait_policies[WAIT_POLICIES] = {
 void wait_begin(const struct wait_policy *p, struct wait_state *s,
 		uint64_t wake_ns)
 {
-	*s = (struct wait_state) { .wake_ns = wake_ns };
+	*s = (struct wait_state) { .wake_ns = wake_ns, .late_ns = wake_ns };
 	p->begin(s);
 }
 
-struct wait_plan wait_one(const struct wait_policy *p, struct wait_state *s,
-			  uint64_t ns, struct wait_bill *bill)
+uint64_t wait_until(const struct wait_policy *p, struct wait_state *s,
+		    uint64_t ns, uint64_t late_ns, struct wait_bill *bill)
 {
 	const struct wait_plan plan = p->plan(s);
-	uint64_t seen = ns > plan.nap_ns ? ns : plan.nap_ns;
-	const uint64_t rest = seen - plan.nap_ns;
+	struct wait_seen seen = {
+		.ns = ns > plan.nap_ns ? ns : plan.nap_ns,
+		.true_ns = ns,
+		.late_ns = late_ns,
+	};
+	const uint64_t rest = seen.ns - plan.nap_ns;
 	const bool late = rest > plan.poll_ns;
 
 	if (plan.nap_ns) {
 		bill->slept++;
 		/* As dear as another sleep; and the message may be there early. */
-		bill->cost += s->wake_ns + (seen - ns);
+		bill->cost += s->wake_ns + (seen.ns - ns);
 	}
 	bill->polled += late ? plan.poll_ns : rest;
 	bill->cost += late ? plan.poll_ns + s->wake_ns : rest;
 	bill->slept += late;
 	if (late)
-		seen += s->wake_ns;
-	p->seen(s, plan, seen, ns);
-	return plan;
+		seen.ns += s->late_ns;
+	p->seen(s, plan, &seen);
+	return seen.ns;
 }

@@ -90,7 +90,8 @@ static void fill_against(uint64_t *ns, size_t n, uint64_t wake_ns,
 
 		ns[i] = against(&wait_policies[turn], &state[turn]);
 		for (size_t p = first; p < first + count; p++)
-			wait_one(&wait_policies[p], &state[p], ns[i], &bill);
+			wait_until(&wait_policies[p], &state[p], ns[i], 0,
+				   &bill);
 	}
 }
 
