@@ -29,7 +29,8 @@ enum { O_RECORD = 256, O_SERVICE };
 
 static const struct argp_option options[] = {
 	{ "trace", 't', "SHAPE|FILE", 0, "replay this one; may be repeated "
-	  "(default: every shape, and two who wait for each other). A file has a wait in each line, in ns", 0 },
+	  "(default: every shape, and two who wait for each other). A file has "
+	  "a wait in each line, in ns", 0 },
 	{ "list", 'l', NULL, 0, "shapes and policies, a line each", 0 },
 	{ "waits", 'n', "N", 0, "of a shape, or to record (default: 100000)",
 	  0 },

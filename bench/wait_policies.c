@@ -20,7 +20,7 @@ static void no_state(struct wait_state *s)
 }
 
 static void learns_nothing(struct wait_state *s, struct wait_plan plan,
-			const struct wait_seen *w)
+			   const struct wait_seen *w)
 {
 	(void)s;
 	(void)plan;
@@ -88,7 +88,7 @@ static struct wait_plan limit_plan(struct wait_state *s)
 }
 
 static void halt_seen(struct wait_state *s, struct wait_plan plan,
-			const struct wait_seen *w)
+		      const struct wait_seen *w)
 {
 	(void)plan;
 	if (w->ns > s->limit_ns && w->ns <= HALT_MAX) {
@@ -110,7 +110,7 @@ static struct wait_plan mean_plan(struct wait_state *s)
 }
 
 static void mean_seen(struct wait_state *s, struct wait_plan plan,
-			const struct wait_seen *w)
+		      const struct wait_seen *w)
 {
 	(void)plan;
 	s->mean += (w->ns - s->mean) / 8;
@@ -155,7 +155,7 @@ static struct wait_plan mutex_plan(struct wait_state *s)
 }
 
 static void mutex_seen(struct wait_state *s, struct wait_plan plan,
-			const struct wait_seen *w)
+		       const struct wait_seen *w)
 {
 	double n = tries(s);
 
@@ -175,7 +175,7 @@ static void napi_begin(struct wait_state *s)
 
 /* What polling found, or came as fast, keeps it polling; else it arms. */
 static void napi_seen(struct wait_state *s, struct wait_plan plan,
-			const struct wait_seen *w)
+		      const struct wait_seen *w)
 {
 	(void)plan;
 	s->limit_ns = w->ns <= BUSY_NS ? BUSY_NS : 0;

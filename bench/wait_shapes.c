@@ -11,9 +11,10 @@
 
 #define SEED	20261126
 
-/* The next wait, in multiples of B, given how many there were of how many. */
-static void draw(uint64_t *ns, size_t n, uint64_t wake_ns,
-		 double (*next)(gsl_rng *rng, size_t i, size_t n))
+/* In multiples of B, given how many there were of how many. */
+typedef double next_wait(gsl_rng *rng, size_t i, size_t n);
+
+static void draw(uint64_t *ns, size_t n, uint64_t wake_ns, next_wait *next)
 {
 	gsl_rng *rng = gsl_rng_alloc(gsl_rng_mt19937);
 

@@ -216,10 +216,9 @@ int fos_ring_withdraw(struct fos_ring *r, uint64_t seq, uint64_t *word)
 uint64_t fos_ring_claims_sum(const struct fos_ring *r)
 {
 	uint64_t sum = 0;
-	uint32_t slot;
 
 	/* Relaxed: whoever waits for another sum looks at the words again. */
-	for (slot = 0; slot < r->m.depth; slot++)
+	for (uint32_t slot = 0; slot < r->m.depth; slot++)
 		sum += LOAD(&r->m.peer_claims[slot]) +
 		       LOAD(&r->m.peer_released[slot]) +
 		       LOAD(&r->m.peer_returned[slot]);

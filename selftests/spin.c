@@ -41,20 +41,22 @@ static int serve_at_leisure(int fd, const uint32_t *nap)
 }
 
 /* A server on the nth CPU; this process on the first. */
-static pid_t serve_on(FIXTURE_DATA(learn) *self, unsigned int nth,
+static pid_t serve_on(int fd[2], const uint32_t *nap, unsigned int nth,
 		      const struct fos_chan_attr *attr)
 {
-	if (fos_channel(self->fd, attr))
+	pid_t pid;
+
+	if (fos_channel(fd, attr))
 		return -1;
-	self->server = spawn();
-	if (!self->server) {
+	pid = spawn();
+	if (!pid) {
 		if (pin_to(nth))
 			_exit(98);
-		fos_close(self->fd[0]);
-		_exit(serve_at_leisure(self->fd[1], self->nap));
+		fos_close(fd[0]);
+		_exit(serve_at_leisure(fd[1], nap));
 	}
-	fos_close(self->fd[1]);
-	return pin_to(0) ? -1 : self->server;
+	fos_close(fd[1]);
+	return pin_to(0) ? -1 : pid;
 }
 
 static long failed_calls(int fd, long n)
@@ -91,7 +93,8 @@ TEST_F_TIMEOUT(learn, what_takes_long_is_not_polled_for, 150)
 	if (usable_cpus() < 2)
 		SKIP(return, "one CPU");
 	*self->nap = 20000;
-	ASSERT_LT(0, serve_on(self, 1, NULL));
+	self->server = serve_on(self->fd, self->nap, 1, NULL);
+	ASSERT_LT(0, self->server);
 	EXPECT_EQ(0, failed_calls(self->fd[0], CALLS / 2));
 	s = since(self->fd[0], &s);
 	EXPECT_EQ(FOS_SPIN_DEFAULT, s.spin);
@@ -112,7 +115,8 @@ TEST_F_TIMEOUT(learn, two_who_slept_come_to_poll_again, 150)
 	if (usable_cpus() < 2)
 		SKIP(return, "one CPU");
 	*self->nap = 20000;
-	ASSERT_LT(0, serve_on(self, 1, NULL));
+	self->server = serve_on(self->fd, self->nap, 1, NULL);
+	ASSERT_LT(0, self->server);
 	EXPECT_EQ(0, failed_calls(self->fd[0], CALLS / 4));
 	since(self->fd[0], &was);
 	__atomic_store_n(self->nap, 0, __ATOMIC_RELAXED);
@@ -127,7 +131,8 @@ TEST_F_TIMEOUT(learn, beside_the_peer_nothing_is_polled, 150)
 {
 	struct fos_spin_stats s = { 0 };
 
-	ASSERT_LT(0, serve_on(self, 0, NULL));
+	self->server = serve_on(self->fd, self->nap, 0, NULL);
+	ASSERT_LT(0, self->server);
 	EXPECT_EQ(0, failed_calls(self->fd[0], CALLS));
 	s = since(self->fd[0], &s);
 	EXPECT_EQ(0, s.found + s.missed + s.slept + s.polled_ns);
@@ -142,7 +147,8 @@ TEST_F_TIMEOUT(learn, a_share_of_the_time_is_kept, 150)
 
 	if (usable_cpus() < 2)
 		SKIP(return, "one CPU");
-	ASSERT_LT(0, serve_on(self, 1, &attr));
+	self->server = serve_on(self->fd, self->nap, 1, &attr);
+	ASSERT_LT(0, self->server);
 	began = now_ns();
 	do {
 		EXPECT_EQ(0, failed_calls(self->fd[0], CALLS));

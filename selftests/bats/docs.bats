@@ -167,7 +167,7 @@ meet() {
 @test "fosbench(1) has the options that fosbench has" {
 	local c o
 
-	for c in ipc bulk tlb limits; do
+	for c in ipc bulk tlb limits wait; do
 		for o in $("$build/bin/fosbench" "$c" --help |
 			grep -oE -- '--[a-z]+[a-z-]*' | sort -u); do
 			grep -qE "Fl ${o#-}( |\$)" man/fosbench.1 ||
