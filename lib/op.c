@@ -189,10 +189,13 @@ static void op_sleeps(struct op *op, const struct polling *p)
 static bool op_time_looks(struct op *op, uint64_t took_ns)
 {
 	const uint64_t old = __atomic_load_n(&look_ns, __ATOMIC_RELAXED);
+	struct fos_spin *spin = &op->ep->spin;
 	uint64_t ns = took_ns / POLLS_PER_CHECK;
 
-	if (took_ns > later(op->ep->spin.wake_ns, 16 * POLLS_PER_CHECK * old)) {
-		fos_spin_robbed(&op->ep->spin);
+	if (took_ns > later(spin->wake_ns, 16 * POLLS_PER_CHECK * old)) {
+		if (!fos_spin_is_timed(spin))
+			return true;
+		fos_spin_robbed(spin);
 		return false;
 	}
 	/* A disturbance is no look. */
