@@ -170,7 +170,7 @@ static unsigned int op_look(const struct op *op, const struct polling *p,
 /* It is over, and will be learnt from when it is known what was found. */
 static void op_waited(struct op *op, const struct polling *p, uint64_t ns)
 {
-	op->waited = true;
+	op->waited = fos_spin_is_timed(&op->ep->spin);
 	op->wait.ns = ns;
 	op->wait.budget_ns = p->budget_ns;
 }
@@ -319,15 +319,11 @@ static FOS_COLD void op_time_sleep(struct op *op, uint64_t hint)
 
 __attribute__((noinline)) void op_learn(struct op *op, uint64_t hint)
 {
-	struct fos_spin *spin = &op->ep->spin;
-
 	op->waited = false;
-	if (!fos_spin_is_timed(spin))
-		return;
 	op->wait.late_ns = fos_spin_late_ns(hint);
 	if (op->slept_from)
 		op_time_sleep(op, hint);
-	fos_spin_note(spin, &op->wait);
+	fos_spin_note(&op->ep->spin, &op->wait);
 }
 
 FOS_COLD uint64_t op_make_hint(struct op *op)

@@ -80,7 +80,7 @@ void op_learn(struct op *op, uint64_t hint);
 
 static inline void op_found(struct op *op, uint64_t hint)
 {
-	if (op->waited)
+	if (fos_unlikely(op->waited))
 		op_learn(op, hint);
 }
 
