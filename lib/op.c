@@ -62,7 +62,7 @@ int op_begin(struct op *op, int fd, const struct timespec *deadline)
 		op->bell = __atomic_exchange_n(&op->ep->owed_bell, 0,
 					       __ATOMIC_RELAXED);
 	op->waits = 0;
-	op->slept_from = 0;
+	op->waited = false;
 	op->delivered = false;
 	return 0;
 }

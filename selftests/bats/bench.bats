@@ -186,6 +186,7 @@ with_fault() {
 		[[ $f == "${1%.c}" ]] || objects+=("$build/bench/$f.o")
 	done
 	gcc -static -pthread -o spoilt fault.o "${objects[@]}" \
+		"$build/bench/lib_spin.o" \
 		"$build/lib/libfastos.a" -lgsl -lgslcblas -lm -ljansson -luring
 	bench=./spoilt
 }
