@@ -72,6 +72,7 @@ static void forget_everything(void)
 			memset(table[i], 0, CHUNK * sizeof(*table[i]));
 	registry = NULL;
 	pool = NULL;
+	fos__op_forget();
 	fos__posix_forget_watcher();
 	fos__name_forget();
 	fos__region_forget();

@@ -159,6 +159,8 @@ const struct fos_backend *fos__backend_of(int fd, struct fos_core_query *q);
 
 uint32_t fos__online_cpus(void);
 uint64_t fos__now_ns(void);
+/* In a child no thread polls. */
+void fos__op_forget(void);
 /* FOS_DEADLINE_NONE for NULL; -EINVAL. */
 int fos__deadline(const struct timespec *ts, uint64_t *ns);
 /* Let another thread of mine go on; no cancellation point. */

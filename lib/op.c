@@ -116,6 +116,16 @@ static uint32_t look_ns = 30;
 /* Threads of this process that poll for longer than a few looks. */
 static uint32_t pollers;
 
+void fos__op_forget(void)
+{
+	__atomic_store_n(&pollers, 0, __ATOMIC_RELAXED);
+}
+
+static uint64_t time_of_looks(unsigned int looks)
+{
+	return looks * (uint64_t)__atomic_load_n(&look_ns, __ATOMIC_RELAXED);
+}
+
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -233,7 +243,7 @@ static enum polled op_look_on(struct op *op, struct polling *p, uint64_t now)
 			return POLLED_ROBBED;
 		i = op_look(op, p, POLLS_PER_CHECK);
 		if (i) {
-			op_waited(op, p, now - p->began + i * look_ns);
+			op_waited(op, p, now - p->began + time_of_looks(i));
 			return POLLED_FOUND;
 		}
 		before = now;
@@ -250,7 +260,7 @@ static __attribute__((noinline)) bool op_poll_on(struct op *op,
 	const uint64_t now = fos__now_ns();
 	enum polled how;
 
-	p->began = now - looks * __atomic_load_n(&look_ns, __ATOMIC_RELAXED);
+	p->began = now - time_of_looks(looks);
 	__atomic_fetch_add(&pollers, 1, __ATOMIC_RELAXED);
 	how = op_look_on(op, p, now);
 	__atomic_fetch_sub(&pollers, 1, __ATOMIC_RELAXED);
@@ -262,14 +272,13 @@ static __attribute__((noinline)) bool op_poll_on(struct op *op,
 /* The first looks need no clock, if they find something. */
 static bool op_poll_for(struct op *op, struct polling *p)
 {
-	const uint64_t ns = __atomic_load_n(&look_ns, __ATOMIC_RELAXED);
-	const unsigned int looks = earlier(p->budget_ns / ns + 1,
+	const unsigned int looks = earlier(p->budget_ns / time_of_looks(1) + 1,
 					   POLLS_PER_CHECK);
 	const unsigned int i = op_look(op, p, looks);
 
 	if (!i)
 		return op_poll_on(op, p, looks);
-	op_waited(op, p, i * ns);
+	op_waited(op, p, time_of_looks(i));
 	return true;
 }
 
@@ -323,6 +332,8 @@ __attribute__((noinline)) void op_learn(struct op *op, uint64_t hint)
 	op->wait.late_ns = fos_spin_late_ns(hint);
 	if (op->slept_from)
 		op_time_sleep(op, hint);
+	else if (__atomic_load_n(&op->ep->late_ns, __ATOMIC_RELAXED))
+		__atomic_store_n(&op->ep->late_ns, 0, __ATOMIC_RELAXED);
 	fos_spin_note(&op->ep->spin, &op->wait);
 }
 

@@ -224,8 +224,9 @@ static void count(struct fos_spin *s, const struct fos_spin_wait *w)
 	s->counts.missed += w->ns > w->budget_ns && w->budget_ns;
 	s->counts.slept += w->ns > w->budget_ns && !w->budget_ns;
 	s->counts.polled_ns += polled;
+	/* The rest of what was given for it. */
 	if (s->share)
-		s->granted -= polled;
+		s->granted += w->budget_ns - polled;
 }
 
 static void score(struct fos_spin *s, const struct fos_spin_wait *w)
@@ -322,18 +323,21 @@ static uint64_t learnt(const struct fos_spin *s)
 
 static uint64_t learn(struct fos_spin *s, const struct fos_spin_sample *sample)
 {
-	uint64_t ns, most = UINT64_MAX;
+	uint64_t ns, most;
 
 	/* Two threads at a time learn nothing from each other. */
 	if (!begin(s))
-		return s->wake_ns;
+		return s->share ? 0 : s->wake_ns;
 	if (!s->scored)
 		score(s, &s->wait);
 	ns = learnt(s);
-	if (s->share)
+	if (s->share) {
 		most = granted(s, sample->now_ns);
+		ns = ns < most ? ns : most;
+		s->granted -= ns;
+	}
 	end(s);
-	return ns < most ? ns : most;
+	return ns;
 }
 
 uint64_t fos_spin_decide(struct fos_spin *s,

@@ -4,6 +4,8 @@
  * does neither for ever; its share of the time; and what it tells of it.
  *
  * gates: asan tsan
+ * not under asan: a_child_has_no_pollers (it forks beside a thread)
+ * not under tsan: a_child_has_no_pollers (the same)
  */
 #include "peers.h"
 #include "kselftest_harness.h"
@@ -159,6 +161,57 @@ TEST_F_TIMEOUT(learn, a_share_of_the_time_is_kept, 150)
 	EXPECT_LT(0, s.found);
 	EXPECT_LT(0, s.slept);
 	EXPECT_GE(took / 100 + 10000000 + 4 * s.wake_ns, s.polled_ns);
+}
+
+static void *receive_for_ever(void *fd)
+{
+	char buf[8];
+
+	pin_to(0);
+	while (fos_recv(*(int *)fd, buf, sizeof(buf), 0) == 8)
+		;
+	return NULL;
+}
+
+/* Did one of them count? */
+static int waits_of_a_child(int fd[2], const uint32_t *nap)
+{
+	struct fos_spin_stats s = { 0 };
+	pid_t pid = serve_on(fd, nap, 1, NULL);
+
+	if (pid < 0 || failed_calls(fd[0], CALLS))
+		return 99;
+	s = since(fd[0], &s);
+	fos_close(fd[0]);
+	return reap(pid) ? 98 : !!(s.found + s.missed + s.slept);
+}
+
+TEST_F_TIMEOUT(learn, a_child_has_no_pollers, 150)
+{
+	pthread_t thread;
+	pid_t sender, child;
+	int fd[2];
+
+	if (usable_cpus() < 2)
+		SKIP(return, "one CPU");
+	ASSERT_EQ(0, channel_with(fd, FOS_SPIN_ALWAYS, 0, 0));
+	sender = spawn();
+	if (!sender) {
+		fos_close(fd[0]);
+		_exit(pin_to(1) || fos_send(fd[1], "one CPU ", 8, 0) < 0 ||
+		      pause());
+	}
+	fos_close(fd[1]);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, receive_for_ever, &fd[0]));
+	nap_us(50000);
+	child = spawn();
+	if (!child)
+		_exit(waits_of_a_child(self->fd, self->nap));
+	EXPECT_EQ(1, reap(child));
+	kill(sender, SIGKILL);
+	EXPECT_EQ(REAP_SIGNAL(SIGKILL), reap(sender));
+	pthread_join(thread, NULL);
+	fos_close(fd[0]);
 }
 
 TEST(other_modes_learn_nothing)
