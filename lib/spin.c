@@ -213,7 +213,8 @@ static void charge_us(struct fos_spin *s, const struct fos_spin_wait *w)
 
 	if (credit > CREDIT_MAX * (int64_t)s->wake_ns)
 		credit = CREDIT_MAX * (int64_t)s->wake_ns;
-	s->credit = credit;
+	/* Below 0 only what was not decided here brings it: a share, a race. */
+	s->credit = credit > 0 ? credit : 0;
 }
 
 static void count(struct fos_spin *s, const struct fos_spin_wait *w)
