@@ -323,20 +323,19 @@ static void print_short(const struct wait_trace *t,
 	       t->own ? "; made against fastos" : "");
 }
 
-/* All policies: their names, and then their figures. */
-static json_t *print_pairs(uint64_t wake_ns)
+static json_t *print_pair(const struct wait_kind *kind, uint64_t wake_ns)
 {
 	json_t *list = json_array();
 	struct wait_pair pair;
 	text a, b;
 
-	printf("\npair: a client and a server who wait for each other; %d "
-	       "requests of 3 B, then %d of B/25; who sleeps is 1.2 B late\n",
-	       PAIR_LONG, PAIR_SHORT);
+	printf("\n%s: a client and a server who wait for each other; %d requests "
+	       "of 3 B, then %d of B/25;\n  %s\n", kind->name, PAIR_LONG,
+	       PAIR_SHORT, kind->what);
 	printf("  %-12s %10s %12s %27s\n", "us a request", "paid", "it took",
 	       "sleeps of the last 1,000");
 	for (size_t p = 0; p < WAIT_POLICIES; p++) {
-		wait_pair(&wait_policies[p], wake_ns, &pair);
+		wait_pair(&wait_policies[p], kind, wake_ns, &pair);
 		printf("  %-12s %10s %12s %27zu\n", wait_policies[p].name,
 		       text_us(pair.bill.cost / (PAIR_LONG + PAIR_SHORT), a),
 		       text_us(pair.ns, b), pair.in_the_end);
@@ -346,6 +345,17 @@ static json_t *print_pairs(uint64_t wake_ns)
 			"took", pair.ns,
 			"in_the_end", (json_int_t)pair.in_the_end));
 	}
+	return json_pack("{s:s, s:s, s:o}", "name", kind->name, "what",
+			 kind->what, "policies", list);
+}
+
+static json_t *print_pairs(uint64_t wake_ns)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < WAIT_KINDS; i++)
+		json_array_append_new(list, print_pair(&wait_kinds[i],
+						       wake_ns));
 	return list;
 }
 

@@ -117,8 +117,23 @@ extern const struct wait_shape wait_shapes[WAIT_SHAPES];
 
 /* Real ones, of a client that polls for a server: 0, or -1 and errno. */
 /**
- * struct wait_pair - two who wait for each other, both by the same policy; who
- *	sleeps wakes up 1.2 B late
+ * struct wait_kind - two who wait for each other
+ * @late: how late who sleeps wakes up, in B
+ * @think: how long the client takes between two requests, in B
+ */
+struct wait_kind {
+	const char *name;
+	const char *what;
+	double late;
+	double think;
+};
+
+#define WAIT_KINDS	3
+
+extern const struct wait_kind wait_kinds[WAIT_KINDS];
+
+/**
+ * struct wait_pair - what comes of it, by the same policy on both sides
  * @ns: until a reply is there, of all, in the mean
  * @bill: of both
  * @in_the_end: sleeps of both in the last PAIR_END round trips
@@ -134,8 +149,8 @@ struct wait_pair {
 #define PAIR_SHORT	10000
 #define PAIR_END	1000
 
-void wait_pair(const struct wait_policy *p, uint64_t wake_ns,
-	       struct wait_pair *pair);
+void wait_pair(const struct wait_policy *p, const struct wait_kind *kind,
+	       uint64_t wake_ns, struct wait_pair *pair);
 
 struct services;
 int wait_record(const char *path, size_t n, const int cpu[2],

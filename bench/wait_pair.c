@@ -24,8 +24,16 @@ static uint64_t side_waits(const struct wait_policy *p, struct side *side,
 	return woken;
 }
 
-void wait_pair(const struct wait_policy *p, uint64_t wake_ns,
-	       struct wait_pair *pair)
+const struct wait_kind wait_kinds[WAIT_KINDS] = {
+	{ "pair", "who sleeps is 1.2 B late", 1.2, 0 },
+	{ "pair-thinks", "the same; between two requests the client takes 10 B",
+	  1.2, 10 },
+	{ "pair-late", "who sleeps is 8 B late, as beside others who want the "
+	  "CPU; the client takes 10 B", 8, 10 },
+};
+
+void wait_pair(const struct wait_policy *p, const struct wait_kind *kind,
+	       uint64_t wake_ns, struct wait_pair *pair)
 {
 	struct side client = { .began = 0 }, server = { .began = 0 };
 	uint64_t now = 0, asked;
@@ -34,8 +42,8 @@ void wait_pair(const struct wait_policy *p, uint64_t wake_ns,
 	*pair = (struct wait_pair) { 0 };
 	wait_begin(p, &client.state, wake_ns);
 	wait_begin(p, &server.state, wake_ns);
-	client.state.late_ns = 6 * wake_ns / 5;
-	server.state.late_ns = 6 * wake_ns / 5;
+	client.state.late_ns = kind->late * wake_ns;
+	server.state.late_ns = client.state.late_ns;
 	for (size_t i = 0; i < PAIR_LONG + PAIR_SHORT; i++) {
 		if (i == PAIR_LONG + PAIR_SHORT - PAIR_END)
 			slept = pair->bill.slept;
@@ -46,6 +54,7 @@ void wait_pair(const struct wait_policy *p, uint64_t wake_ns,
 		server.began = now;
 		now = side_waits(p, &client, &server, now, &pair->bill);
 		pair->ns += now - asked;
+		now += kind->think * wake_ns;
 	}
 	pair->ns /= PAIR_LONG + PAIR_SHORT;
 	pair->in_the_end = pair->bill.slept - slept;

@@ -232,7 +232,9 @@ static void count(struct fos_spin *s, const struct fos_spin_wait *w)
 
 static void score(struct fos_spin *s, const struct fos_spin_wait *w)
 {
-	const uint64_t ns = w->ns > w->late_ns ? w->ns - w->late_ns : 0;
+	/* A wake-up that is too long to poll for is part of the wait. */
+	const uint64_t late = w->late_ns <= 2 * s->wake_ns ? w->late_ns : 0;
+	const uint64_t ns = w->ns > late ? w->ns - late : 0;
 
 	count(s, w);
 	/* Who rests does not do so by what was learnt. */
@@ -244,7 +246,7 @@ static void score(struct fos_spin *s, const struct fos_spin_wait *w)
 	}
 	charge_experts(s, ns);
 	add_to_past(s, ns);
-	s->late_ns = w->late_ns;
+	s->late_ns = late;
 	s->last_ns = ns;
 	/* Gain 1/8: follows a change within a dozen waits. */
 	s->mean_ns += (int64_t)(ns - s->mean_ns) / 8;
@@ -309,14 +311,13 @@ static uint64_t granted(struct fos_spin *s, uint64_t now_ns)
  */
 static uint64_t learnt(const struct fos_spin *s)
 {
-	const uint64_t most = 2 * s->wake_ns;
 	uint64_t ns, risk = s->wake_ns;
 
 	if (s->rest)
 		return 0;
 	ns = says(s, s->leader);
 	if (ns && s->late_ns) {
-		ns += s->late_ns < most ? s->late_ns : most;
+		ns += s->late_ns;
 		risk = ns;
 	}
 	return s->credit < (int64_t)risk ? s->wake_ns : ns;

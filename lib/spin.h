@@ -24,7 +24,8 @@
  * or from one who slept, says when it was posted and how long its sender took to
  * wake up.  A wait ends for us when that was posted, not when we have woken;
  * experts are charged for what it would have been had the peer polled; and for
- * one who slept the last time we poll so much longer: then both poll.
+ * one who slept the last time we poll so much longer: then both poll.  Unless it
+ * took him over 2 B: he is in want of a CPU, and it is part of the wait.
  */
 #ifndef FOS_SPIN_H
 #define FOS_SPIN_H

@@ -3,7 +3,7 @@
 # fosbench wait: the policy of lib/spin.c, replayed. Its figures are the same each
 # time, so that they are judged here; and each rule of the policy is broken on
 # purpose, which they must tell.
-# budget: 300 s
+# budget: 600 s
 
 load helper
 
@@ -16,7 +16,8 @@ setup() {
 # What is promised of out.json: at most 1.1 times the best fixed threshold where
 # waits are all alike, and 1.1 times who knows each of them where they change and
 # stay so for a while; everywhere 2.1 times him, and eight sleeps; best, or within
-# 5 %, of all policies; and no two who sleep for ever.
+# 5 %, of all policies; no two who sleep for ever; and where they should, because one
+# takes his time, or wakes up late, no more than 1.15 times what sleeping costs.
 keeps() {
 	jq -e --argjson slack 8 '
 		.wake_ns as $b | [.traces[] |
@@ -26,8 +27,10 @@ keeps() {
 		.name != "on-off-fast" or .policies[0].x_clairvoyant <= 1.1,
 		.own or .policies[0].paid <=
 			1.05 * ([.policies[1:][].paid] | min)] +
-		[.pairs[0].in_the_end == 0] |
-		length == 57 and all' "${1:-out.json}" >/dev/null
+		[.pairs[0].policies[0].in_the_end == 0] +
+		[.pairs[1:][].policies | .[0].paid <=
+			1.15 * (map(select(.name == "block"))[0].paid)] |
+		length == 59 and all' "${1:-out.json}" >/dev/null
 }
 
 @test "what is promised of the default is kept, whatever a sleep costs" {
@@ -50,7 +53,7 @@ keeps() {
 @test "others do not keep it" {
 	"$bench" wait --json out.json >/dev/null
 	for p in block spin fixed haltpoll ewma hybrid mutex napi; do
-		jq --arg p "$p" '(.traces[].policies, .pairs) |=
+		jq --arg p "$p" '(.traces[], .pairs[]).policies |=
 			map(select(.name == $p)) + .' out.json >"$p.json"
 		! keeps "$p.json" || { echo "$p does"; return 1; }
 	done
@@ -83,10 +86,11 @@ keeps() {
 		the past is not looked at|s/return s->past_ns;/return s->wake_ns;/
 		the last wait is not looked at|s/return s->last_ns > .*/return s->wake_ns;/
 		the first expert is followed|s/s->leader = leader;/s->leader = 0;/
-		for one who slept nobody polls longer|s/ns += s->late_ns.*/(void)most;/
-		the peer's wake-up is part of the wait|s/w->ns > w->late_ns ? .*/w->ns;/
+		for one who slept nobody polls longer|s/ns += s->late_ns;/ns += 0;/
+		a wake-up may be as long as it likes|s/w->late_ns <= 2 \* s->wake_ns/true/
+		the peer's wake-up is part of the wait|s/w->ns > late ? .*/w->ns;/
 	END
-	[[ $n == 8 ]]
+	[[ $n == 9 ]]
 }
 
 @test "a recorded trace is replayed" {
