@@ -128,7 +128,7 @@ struct wait_kind {
 	double think;
 };
 
-#define WAIT_KINDS	3
+#define WAIT_KINDS	4
 
 extern const struct wait_kind wait_kinds[WAIT_KINDS];
 

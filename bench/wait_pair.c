@@ -28,6 +28,7 @@ const struct wait_kind wait_kinds[WAIT_KINDS] = {
 	{ "pair", "who sleeps is 1.2 B late", 1.2, 0 },
 	{ "pair-thinks", "the same; between two requests the client takes 10 B",
 	  1.2, 10 },
+	{ "pair-slow", "the same, and who sleeps is 2 B late", 2, 10 },
 	{ "pair-late", "who sleeps is 8 B late, as beside others who want the "
 	  "CPU; the client takes 10 B", 8, 10 },
 };

@@ -392,17 +392,66 @@ int fos__posix_bell_wait(struct fos_ep *ep, int fd, uint32_t bell,
 
 #define ROUNDS	24
 
-static void *answer(void *words)
+/**
+ * struct wake_probe - two threads that wake each other
+ * @word: of each: how often it has been woken
+ * @took: round trips, ns
+ * @cpu_ns: CPU time of each
+ */
+struct wake_probe {
+	uint32_t word[2];
+	uint32_t took[ROUNDS];
+	uint64_t cpu_ns[2];
+};
+
+static uint64_t my_cpu_ns(void)
 {
-	uint32_t *word = words;
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static void wake_other(uint32_t *word, uint32_t turn)
+{
+	__atomic_store_n(word, turn, __ATOMIC_SEQ_CST);
+	wake(word, 1, ~0U);
+}
+
+static void wait_turn(uint32_t *word, uint32_t before)
+{
+	while (LOAD_ACQ(word) == before)
+		sleep_on(word, before, ~0U, FOS_DEADLINE_NONE);
+}
+
+static void *answer(void *probe)
+{
+	struct wake_probe *p = probe;
+	const uint64_t began = my_cpu_ns();
 	uint32_t i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		while (LOAD_ACQ(&word[0]) == i)
-			sleep_on(&word[0], i, ~0U, FOS_DEADLINE_NONE);
-		__atomic_store_n(&word[1], i + 1, __ATOMIC_SEQ_CST);
-		wake(&word[1], 1, ~0U);
+		wait_turn(&p->word[0], i);
+		wake_other(&p->word[1], i + 1);
 	}
+	p->cpu_ns[1] = my_cpu_ns() - began;
+	return NULL;
+}
+
+static void *ask(void *probe)
+{
+	struct wake_probe *p = probe;
+	const uint64_t began = my_cpu_ns();
+	uint64_t asked;
+	uint32_t i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		asked = fos__now_ns();
+		wake_other(&p->word[0], i + 1);
+		wait_turn(&p->word[1], i);
+		p->took[i] = fos__now_ns() - asked;
+	}
+	p->cpu_ns[0] = my_cpu_ns() - began;
 	return NULL;
 }
 
@@ -413,61 +462,55 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Beside us a wake-up is cheap, but then nobody polls. */
-static void prefer_another_cpu(pthread_attr_t *attr)
+/* Beside each other a wake-up is cheap, but then nobody polls: here, or not here. */
+static bool start_on(pthread_t *thread, bool here, void *(*run)(void *),
+		     struct wake_probe *p)
 {
-	const int here = sched_getcpu();
+	const int cpu = sched_getcpu();
+	pthread_attr_t attr;
 	cpu_set_t cpus;
+	bool started;
 
-	if (here < 0 || sched_getaffinity(0, sizeof(cpus), &cpus))
-		return;
-	CPU_CLR(here, &cpus);
-	if (CPU_COUNT(&cpus))
-		pthread_attr_setaffinity_np(attr, sizeof(cpus), &cpus);
-}
-
-static uint64_t cpu_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+	pthread_attr_init(&attr);
+	if (cpu >= 0 && !sched_getaffinity(0, sizeof(cpus), &cpus)) {
+		if (!here) {
+			CPU_CLR(cpu, &cpus);
+		} else {
+			CPU_ZERO(&cpus);
+			CPU_SET(cpu, &cpus);
+		}
+		if (CPU_COUNT(&cpus))
+			pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
+	}
+	started = !pthread_create(thread, &attr, run, p);
+	pthread_attr_destroy(&attr);
+	return started;
 }
 
 /*
- * Two threads wake each other; the median, for now and then one is preempted.  Or
- * the CPU time that it takes, if that is more, as on virtual machines: who polls
- * has the message sooner, and saves that.
+ * The median, for now and then one is preempted.  Or the CPU time that it takes, if
+ * that is more, as on virtual machines: who polls has the message sooner, and saves
+ * that.
  */
 static uint32_t measure_wake(void)
 {
-	uint32_t word[2] = { 0, 0 }, took[ROUNDS], i;
-	uint64_t cpu;
-	pthread_attr_t attr;
-	pthread_t thread;
-	uint64_t began;
+	struct wake_probe p = { .word = { 0 } };
+	pthread_t asker, answerer;
+	uint64_t ns;
 
-	pthread_attr_init(&attr);
-	prefer_another_cpu(&attr);
-	i = pthread_create(&thread, &attr, answer, word);
-	pthread_attr_destroy(&attr);
-	if (i)
+	if (!start_on(&answerer, false, answer, &p))
 		return 50000;
-	cpu = cpu_ns();
-	for (i = 0; i < ROUNDS; i++) {
-		began = fos__now_ns();
-		__atomic_store_n(&word[0], i + 1, __ATOMIC_SEQ_CST);
-		wake(&word[0], 1, ~0U);
-		while (LOAD_ACQ(&word[1]) == i)
-			sleep_on(&word[1], i, ~0U, FOS_DEADLINE_NONE);
-		took[i] = fos__now_ns() - began;
-	}
-	cpu = (cpu_ns() - cpu) / ROUNDS;
-	pthread_join(thread, NULL);
-	qsort(took, ROUNDS, sizeof(took[0]), by_value);
-	if (cpu < took[ROUNDS / 2])
-		cpu = took[ROUNDS / 2];
-	return cpu < UINT32_MAX ? cpu / 2 : UINT32_MAX;
+	/* Who is asked must be answered, and by whom hardly matters. */
+	if (start_on(&asker, true, ask, &p))
+		pthread_join(asker, NULL);
+	else
+		ask(&p);
+	pthread_join(answerer, NULL);
+	qsort(p.took, ROUNDS, sizeof(p.took[0]), by_value);
+	ns = (p.cpu_ns[0] + p.cpu_ns[1]) / ROUNDS;
+	if (ns < p.took[ROUNDS / 2])
+		ns = p.took[ROUNDS / 2];
+	return ns < UINT32_MAX ? ns / 2 : UINT32_MAX;
 }
 
 uint32_t fos__posix_wake_ns(void)

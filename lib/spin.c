@@ -26,6 +26,14 @@
 #define REST_MIN	8
 #define REST_MAX	1024
 
+/*
+ * For one who sleeps so often in turn we do not poll longer; but of so many waits,
+ * so many times we do: both find out that they need not sleep in three.
+ */
+#define PATIENCE	8
+#define TRY_AGAIN	128
+#define TRIES		4
+
 #define LOAD(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
 #define STORE(p, x)	__atomic_store_n((p), (x), __ATOMIC_RELAXED)
 
@@ -230,10 +238,24 @@ static void count(struct fos_spin *s, const struct fos_spin_wait *w)
 		s->granted += w->budget_ns - polled;
 }
 
+/* Is he to find us polling, though that was in vain before? */
+static bool tries_again(const struct fos_spin *s)
+{
+	return s->asleep >= PATIENCE && s->asleep % TRY_AGAIN < TRIES;
+}
+
+/* How much of the wait is none, for it would not be if we polled. */
+static uint64_t late_of(struct fos_spin *s, const struct fos_spin_wait *w)
+{
+	s->asleep = w->late_ns ? s->asleep + 1 : 0;
+	if (s->asleep >= PATIENCE && !tries_again(s))
+		return 0;
+	return w->late_ns <= 2 * s->wake_ns ? w->late_ns : 0;
+}
+
 static void score(struct fos_spin *s, const struct fos_spin_wait *w)
 {
-	/* A wake-up that is too long to poll for is part of the wait. */
-	const uint64_t late = w->late_ns <= 2 * s->wake_ns ? w->late_ns : 0;
+	const uint64_t late = late_of(s, w);
 	const uint64_t ns = w->ns > late ? w->ns - late : 0;
 
 	count(s, w);
@@ -316,6 +338,8 @@ static uint64_t learnt(const struct fos_spin *s)
 	if (s->rest)
 		return 0;
 	ns = says(s, s->leader);
+	if (!ns && s->late_ns && tries_again(s))
+		ns = s->wake_ns;
 	if (ns && s->late_ns) {
 		ns += s->late_ns;
 		risk = ns;

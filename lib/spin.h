@@ -24,8 +24,9 @@
  * or from one who slept, says when it was posted and how long its sender took to
  * wake up.  A wait ends for us when that was posted, not when we have woken;
  * experts are charged for what it would have been had the peer polled; and for
- * one who slept the last time we poll so much longer: then both poll.  Unless it
- * took him over 2 B: he is in want of a CPU, and it is part of the wait.
+ * one who slept the last time we poll so much longer: then both poll.  If he goes
+ * on to sleep he has his reasons, and it is part of the wait; now and then it is
+ * tried again.  So it is if it took him over 2 B: he is in want of a CPU.
  */
 #ifndef FOS_SPIN_H
 #define FOS_SPIN_H
@@ -99,7 +100,8 @@ struct fos_spin_counts {
  * @rest: so many waits are not polled for, for the CPU was taken away
  * @strike: how many that were the last time
  * @since: waits that were polled for since then
- * @late_ns: of the last wait
+ * @late_ns: of the last wait, if it is not part of it
+ * @asleep: for so many waits the peer has slept
  * @last_ns: the last wait, if the peer had polled; the next three, too
  * @mean_ns: of the waits of late
  * @past_ns: what @past says
@@ -123,6 +125,7 @@ struct fos_spin {
 	uint32_t strike;
 	uint32_t since;
 	uint64_t late_ns;
+	uint32_t asleep;
 	uint64_t last_ns;
 	uint64_t mean_ns;
 	uint64_t past_ns;
