@@ -61,17 +61,6 @@ static pid_t apart(int fd, unsigned int cpus)
 	return pin_to(0) ? -1 : pid;
 }
 
-static long failed_calls(int fd, long n)
-{
-	uint64_t in;
-	long bad = 0;
-
-	for (; n; n--)
-		bad += fos_call(fd, &n, 8, &in, 8, NULL) != 8 ||
-		       in != (uint64_t)n;
-	return bad;
-}
-
 TEST_F_TIMEOUT(spin, calls_come_back, 120)
 {
 	pid_t pid = apart(self->fd[1], variant->cpus);

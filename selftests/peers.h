@@ -301,6 +301,18 @@ static inline pid_t spawn_echo(int fd, size_t cap)
 	return pid;
 }
 
+/* Of so many calls to an echo server. */
+static inline long failed_calls(int fd, long n)
+{
+	uint64_t in;
+	long bad = 0;
+
+	for (; n; n--)
+		bad += fos_call(fd, &n, 8, &in, 8, NULL) != 8 ||
+		       in != (uint64_t)n;
+	return bad;
+}
+
 static inline int channel_with(int fd[2], uint32_t spin, uint32_t depth,
 			       uint64_t area_bytes)
 {

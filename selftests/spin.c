@@ -61,17 +61,6 @@ static pid_t serve_on(int fd[2], const uint32_t *nap, unsigned int nth,
 	return pin_to(0) ? -1 : pid;
 }
 
-static long failed_calls(int fd, long n)
-{
-	uint64_t in;
-	long bad = 0;
-
-	for (; n; n--)
-		bad += fos_call(fd, &n, 8, &in, 8, NULL) != 8 ||
-		       in != (uint64_t)n;
-	return bad;
-}
-
 /* What the calls since @was came to. */
 static struct fos_spin_stats since(int fd, struct fos_spin_stats *was)
 {
