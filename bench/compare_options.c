@@ -9,7 +9,10 @@
 
 #define ICOUNT_ITERS	300
 
-enum { O_COUNTS = 256, O_HOG, O_ICOUNT, O_LEAD, O_SERVICE, O_LIST, O_PLOT, O_REQUIRE, O_TIME };
+enum {
+	O_COUNTS = 256, O_HOG, O_ICOUNT, O_LEAD, O_LIST, O_PLOT, O_REQUIRE,
+	O_SERVICE, O_TIME
+};
 
 static const struct argp_option options[] = {
 	{ "engines", 'e', "NAME,...", 0, "only these (default: all)", 0 },

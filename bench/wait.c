@@ -227,21 +227,27 @@ static int price(struct wait_trace *t, uint64_t wake_ns)
 	return 0;
 }
 
+static const struct wait_shape *shape_named(const char *name)
+{
+	for (size_t i = 0; i < WAIT_SHAPES; i++) {
+		if (!strcmp(name, wait_shapes[i].name))
+			return &wait_shapes[i];
+	}
+	return NULL;
+}
+
 static int get_trace(struct wait_trace *t, const char *name,
 		     const struct wait_options *opt)
 {
-	int ret = -2;
+	const struct wait_shape *shape = shape_named(name);
 
 	*t = (struct wait_trace) { .name = name };
-	for (size_t i = 0; i < WAIT_SHAPES; i++) {
-		if (!strcmp(name, wait_shapes[i].name))
-			ret = fill_from_shape(t, &wait_shapes[i], opt);
-	}
-	if (ret == -2)
+	if (!shape)
 		return fill_from_file(t, name) ? -1 : price(t, opt->wake_ns);
-	if (ret)
-		fprintf(stderr, "fosbench: no memory\n");
-	return ret ? ret : price(t, opt->wake_ns);
+	if (!fill_from_shape(t, shape, opt))
+		return price(t, opt->wake_ns);
+	fprintf(stderr, "fosbench: no memory\n");
+	return -1;
 }
 
 static void replay(const struct wait_trace *t, uint64_t wake_ns,

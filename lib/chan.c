@@ -413,13 +413,11 @@ FOS_API int fos_delivered(void)
 	return last_delivered;
 }
 
-/* ---- creation --------------------------------------------------------- */
+/* ---- waiting ---------------------------------------------------------- */
 
 FOS_API int fos_spin_stats(int fd, struct fos_spin_stats *stats, size_t size)
 {
-	struct fos_spin_counts n;
 	struct fos_spin_stats s;
-	struct fos_spin *spin;
 	struct op op;
 	int ret;
 
@@ -428,22 +426,12 @@ FOS_API int fos_spin_stats(int fd, struct fos_spin_stats *stats, size_t size)
 	ret = op_begin(&op, fd, NULL);
 	if (ret)
 		return fos__ret(ret);
-	spin = &op.ep->spin;
-	fos_spin_count(spin, &n);
-	s = (struct fos_spin_stats) {
-		.spin = spin->mode,
-		.spin_share = spin->share,
-		.wake_ns = spin->wake_ns,
-		.found = n.found,
-		.missed = n.missed,
-		.slept = n.slept,
-		.robbed = n.robbed,
-		.polled_ns = n.polled_ns,
-	};
-	memset(stats, 0, size);
-	memcpy(stats, &s, size < sizeof(s) ? size : sizeof(s));
+	fos_spin_count(&op.ep->spin, &s);
+	fos__tell(stats, size, &s, sizeof(s));
 	return op_end(&op, 0);
 }
+
+/* ---- creation --------------------------------------------------------- */
 
 FOS_API int fos_channel(int fd[2], const struct fos_chan_attr *attr)
 {

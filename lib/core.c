@@ -574,7 +574,6 @@ FOS_API int fos_query(struct fos_caps *caps, size_t size)
 	if (!caps || !size)
 		return fos__ret(-EINVAL);
 	probe(&c);
-	memset(caps, 0, size);
-	memcpy(caps, &c, size < sizeof(c) ? size : sizeof(c));
+	fos__tell(caps, size, &c, sizeof(c));
 	return 0;
 }

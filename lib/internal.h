@@ -74,6 +74,13 @@ static inline ssize_t fos__ret(ssize_t ret)
 	return -1;
 }
 
+/* As much as a caller of another version has room for, and zeroes behind it. */
+static inline void fos__tell(void *to, size_t room, const void *from, size_t n)
+{
+	memset(to, 0, room);
+	memcpy(to, from, room < n ? room : n);
+}
+
 /* By system call: close() of libc is a cancellation point. */
 static inline int fos__close_fd(int fd)
 {

@@ -215,10 +215,8 @@ static bool op_time_looks(struct op *op, uint64_t took_ns)
 	return true;
 }
 
-enum polled { POLLED_FOUND, POLLED_OTHER, POLLED_IN_VAIN, POLLED_ROBBED };
-
-/* Beyond the first looks; @now is after those.  POLLED_OTHER: somebody died. */
-static enum polled op_look_on(struct op *op, struct polling *p, uint64_t now)
+/* Beyond the first looks; @now is after those.  False: time to sleep. */
+static bool op_look_on(struct op *op, struct polling *p, uint64_t now)
 {
 	uint64_t until = FOS_DEADLINE_NONE, before;
 	unsigned int i, checks = 0;
@@ -230,26 +228,28 @@ static enum polled op_look_on(struct op *op, struct polling *p, uint64_t now)
 	for (;;) {
 		if (fos_ring_wait_over(op->r, p->want, p->arg)) {
 			op_waited(op, p, now - p->began);
-			return POLLED_FOUND;
+			return true;
 		}
 		if (op_check(op) || fos_ring_peer_dead(op->r))
-			return POLLED_OTHER;
-		if (until != FOS_DEADLINE_NONE && now >= until)
-			return POLLED_IN_VAIN;
+			return true;
+		if (until != FOS_DEADLINE_NONE && now >= until) {
+			op_sleeps(op, p);
+			return false;
+		}
 		if (!(++checks % CHECKS_PER_ATTEND) && op->ep->backend->attend)
 			op->ep->backend->attend(op->ep, op->fd, p->want, p->arg);
 		s = op_sample(op, true);
 		if (!fos_spin_may_poll(&op->ep->spin, &s))
-			return POLLED_ROBBED;
+			return false;
 		i = op_look(op, p, POLLS_PER_CHECK);
 		if (i) {
 			op_waited(op, p, now - p->began + time_of_looks(i));
-			return POLLED_FOUND;
+			return true;
 		}
 		before = now;
 		now = fos__now_ns();
 		if (!op_time_looks(op, now - before))
-			return POLLED_ROBBED;
+			return false;
 	}
 }
 
@@ -258,15 +258,13 @@ static __attribute__((noinline)) bool op_poll_on(struct op *op,
 						 unsigned int looks)
 {
 	const uint64_t now = fos__now_ns();
-	enum polled how;
+	bool over;
 
 	p->began = now - time_of_looks(looks);
 	__atomic_fetch_add(&pollers, 1, __ATOMIC_RELAXED);
-	how = op_look_on(op, p, now);
+	over = op_look_on(op, p, now);
 	__atomic_fetch_sub(&pollers, 1, __ATOMIC_RELAXED);
-	if (how == POLLED_IN_VAIN)
-		op_sleeps(op, p);
-	return how == POLLED_FOUND || how == POLLED_OTHER;
+	return over;
 }
 
 /* The first looks need no clock, if they find something. */

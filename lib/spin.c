@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "spin.h"
 
-#include "fastos.h"
-
 #define MODE_SHIFT	48
 #define NS_MASK		((1ULL << MODE_SHIFT) - 1)
 
@@ -301,14 +299,17 @@ void fos_spin_robbed(struct fos_spin *s)
 	end(s);
 }
 
-void fos_spin_count(struct fos_spin *s, struct fos_spin_counts *counts)
+void fos_spin_count(struct fos_spin *s, struct fos_spin_stats *stats)
 {
 	while (!begin(s))
 		__builtin_ia32_pause();
 	if (!s->scored)
 		score(s, &s->wait);
-	*counts = s->counts;
+	*stats = s->counts;
 	end(s);
+	stats->spin = s->mode;
+	stats->spin_share = s->share;
+	stats->wake_ns = s->wake_ns;
 }
 
 /* ---- decisions -------------------------------------------------------- */

@@ -34,6 +34,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fastos.h"
+
 #define FOS_SPIN_FOREVER	UINT64_MAX
 
 /* Thresholds of "past": none, then from B / 64 to 2 B, three an octave. */
@@ -69,22 +71,6 @@ struct fos_spin_wait {
 	uint64_t ns;
 	uint64_t late_ns;
 	uint64_t budget_ns;
-};
-
-/**
- * struct fos_spin_counts - what came of it
- * @found: waits that polling ended
- * @missed: that were polled for in vain, and then slept
- * @slept: that slept at once
- * @robbed: polls in which the CPU was taken away
- * @polled_ns: what all polling has taken
- */
-struct fos_spin_counts {
-	uint64_t found;
-	uint64_t missed;
-	uint64_t slept;
-	uint64_t robbed;
-	uint64_t polled_ns;
 };
 
 /**
@@ -134,7 +120,7 @@ struct fos_spin {
 	struct fos_spin_past past;
 	uint64_t granted_at;
 	int64_t granted;
-	struct fos_spin_counts counts;
+	struct fos_spin_stats counts;
 };
 
 /**
@@ -191,6 +177,6 @@ void fos_spin_note(struct fos_spin *s, const struct fos_spin_wait *wait);
 /* The CPU was taken away from one who polled: somebody needs it. */
 void fos_spin_robbed(struct fos_spin *s);
 
-void fos_spin_count(struct fos_spin *s, struct fos_spin_counts *counts);
+void fos_spin_count(struct fos_spin *s, struct fos_spin_stats *stats);
 
 #endif
