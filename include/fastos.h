@@ -21,6 +21,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <time.h>
+#include "fastos_cq.h"
 #include "fastos_region.h"
 #include "fastos_wait.h"
 

@@ -16,6 +16,7 @@
 #define FOS_BREAK_noclean	7	/* read-only PTEs stay dirty */
 #define FOS_BREAK_nolockflush	8	/* shootdown later, without mmap_lock */
 #define FOS_BREAK_early		10	/* tickets are applied before they are */
+#define FOS_BREAK_cqlost		11	/* a queue is told once of each endpoint */
 /* Not broken, but with time between PTEs and shootdown, for whoever races. */
 #define FOS_BREAK_slowflush	9
 

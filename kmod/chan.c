@@ -20,6 +20,7 @@ static_assert(sizeof(struct fos_chan_create) == FOS_CHAN_CREATE_SIZE_VER0);
 static_assert(sizeof(struct fos_chan_bell_wait) ==
 	      FOS_CHAN_BELL_WAIT_SIZE_VER0);
 static_assert(sizeof(struct fos_chan_withdraw) == FOS_CHAN_WITHDRAW_SIZE_VER0);
+static_assert(sizeof(struct fos_chan_cq) == FOS_CHAN_CQ_SIZE_VER0);
 static_assert(sizeof(struct fos_line) == 128);
 static_assert(sizeof(struct fos_entry) == 128);
 static_assert(sizeof(struct fos_kside) == 128);
@@ -44,6 +45,7 @@ static void fos_ep_set_state(struct fos_ep *ep, u64 state)
 
 static void fos_ep_die(struct fos_ep *ep)
 {
+	struct file *cq;
 	bool was_dead;
 
 	spin_lock(&ep->lock);
@@ -56,6 +58,9 @@ static void fos_ep_die(struct fos_ep *ep)
 	trace_chan_dead(ep->chan->region.obj.id, ep->side);
 	fos_ep_wake_all(ep);
 	fos_ep_wake_all(fos_ep_peer(ep));
+	cq = fos_ep_set_cq(ep, NULL, 0);
+	if (cq)
+		fput(cq);
 }
 
 static int fos_is_file(const void *file, struct file *other, unsigned int fd)
@@ -349,6 +354,38 @@ static long fos_chan_withdraw(struct fos_ep *ep, unsigned int cmd,
 	return fos_args_put(&a, sizeof(a), cmd, uargs);
 }
 
+static long fos_chan_cq(struct fos_ep *ep, unsigned int cmd,
+			void __user *uargs)
+{
+	struct fos_cq_source cq;
+	struct fos_chan_cq a;
+	struct file *old;
+	int ret;
+
+	ret = fos_args_get(&a, sizeof(a), FOS_CHAN_CQ_SIZE_VER0, cmd, uargs);
+	if (ret)
+		return ret;
+	if (a.flags || a.resv || (a.want & ~FOS_WANT_ALL))
+		return -EINVAL;
+	if (!fos_ep_is_mine(ep))
+		return -EPERM;
+	if (a.fd != ~0U) {
+		ret = fos_cq_join(&cq, a.fd, a.user_data);
+		if (ret)
+			return ret;
+		old = fos_ep_set_cq(ep, &cq, a.want);
+		if (IS_ERR(old))
+			fput(fos_cq_part(&cq));
+	} else {
+		old = fos_ep_set_cq(ep, NULL, 0);
+	}
+	if (IS_ERR(old))
+		return PTR_ERR(old);
+	if (old)
+		fput(old);
+	return 0;
+}
+
 static long fos_chan_ioctl(struct file *file, unsigned int cmd,
 			   unsigned long arg)
 {
@@ -360,6 +397,8 @@ static long fos_chan_ioctl(struct file *file, unsigned int cmd,
 		return fos_chan_bell_wait(ep, cmd, uargs);
 	case FOS_IOC_ID(FOS_IOC_CHAN_WITHDRAW):
 		return fos_chan_withdraw(ep, cmd, uargs);
+	case FOS_IOC_ID(FOS_IOC_CHAN_CQ):
+		return fos_chan_cq(ep, cmd, uargs);
 	case FOS_IOC_ID(FOS_IOC_CORE_QUERY):
 		return fos_chan_query(ep, cmd, uargs);
 	}
@@ -379,11 +418,12 @@ static void fos_ep_show(struct seq_file *m, struct fos_ep *ep)
 	spin_lock(&ep->lock);
 	hlist_for_each(pos, &ep->waiters)
 		waiters++;
-	seq_printf(m, "side%u:\t%s closes=%llu waiters=%u wants=0x%x polled=0x%x\n",
+	seq_printf(m, "side%u:\t%s closes=%llu waiters=%u wants=0x%x polled=0x%x cq=0x%x\n",
 		   ep->side,
 		   ep->state & FOS_STATE_DEAD ? "dead" :
 		   ep->mm ? "attached" : "unattached",
-		   ep->state >> 1, waiters, ep->wants, ep->armed);
+		   ep->state >> 1, waiters, ep->wants, ep->armed,
+		   ep->cq_want);
 	spin_unlock(&ep->lock);
 }
 

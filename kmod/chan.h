@@ -30,6 +30,7 @@
 #include <linux/wait.h>
 #include <linux/fastos.h>
 
+#include "cq.h"
 #include "region.h"
 
 struct fos_chan;
@@ -46,6 +47,8 @@ struct fos_user;
  * @state: FOS_STATE_DEAD and the count of closes, as published
  * @tag: FOS_ADVICE_TAG()
  * @pollq: poll and epoll
+ * @cq: a queue that is told
+ * @cq_want: of which FOS_WANT_*
  * @control: where its control block lies in the region
  * @line: its line, in the control pages
  * @kside: its part of the kernel page
@@ -68,6 +71,8 @@ struct fos_ep {
 	struct fos_kside *kside;
 	u64 *claims;
 	wait_queue_head_t pollq;
+	struct fos_cq_source cq;
+	u32 cq_want;
 	struct mm_struct *mm;
 	void *files;
 	unsigned int maps;
@@ -175,6 +180,8 @@ struct fos_waiter {
 };
 
 void fos_ep_init_wait(struct fos_ep *ep);
+struct file *fos_ep_set_cq(struct fos_ep *ep, const struct fos_cq_source *cq,
+			   u32 want);
 bool fos_ep_bell(struct fos_ep *ep, u32 what);
 void fos_ep_wake_sleepers(struct fos_ep *ep);
 void fos_ep_wake_all(struct fos_ep *ep);

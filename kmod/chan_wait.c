@@ -37,7 +37,7 @@ void fos_ep_init_wait(struct fos_ep *ep)
 static void fos_ep_update_wants(struct fos_ep *ep)
 {
 	struct fos_waiter *w;
-	u32 wants = ep->armed;
+	u32 wants = ep->armed | ep->cq_want;
 
 	lockdep_assert_held(&ep->lock);
 	hlist_for_each_entry(w, &ep->waiters, node)
@@ -148,6 +148,20 @@ static __poll_t fos_poll_key(u32 what)
 	return key;
 }
 
+/* Does anybody wait for messages who is in no call? */
+static bool fos_ep_is_polled(const struct fos_ep *ep)
+{
+	return (READ_ONCE(ep->armed) | READ_ONCE(ep->cq_want)) &
+	       FOS_WANT_PUBLISHED;
+}
+
+static void fos_ep_set_armed(struct fos_ep *ep, u32 armed)
+{
+	lockdep_assert_held(&ep->lock);
+	WRITE_ONCE(ep->armed, armed);
+	WRITE_ONCE(ep->kside->armed, fos_ep_is_polled(ep));
+}
+
 /* Pollers to wake for @what; nobody queues any more: disarm instead. */
 static __poll_t fos_ep_poll_wakes(struct fos_ep *ep, u32 what)
 {
@@ -156,11 +170,17 @@ static __poll_t fos_ep_poll_wakes(struct fos_ep *ep, u32 what)
 		return 0;
 	/* Who queues meanwhile arms after us: fos_ep_poll() queues first. */
 	if (!waitqueue_active(&ep->pollq)) {
-		ep->armed = 0;
-		WRITE_ONCE(ep->kside->armed, 0);
+		fos_ep_set_armed(ep, 0);
 		return 0;
 	}
 	return fos_poll_key(what);
+}
+
+static void fos_ep_tell_cq(struct fos_ep *ep, u32 what)
+{
+	lockdep_assert_held(&ep->lock);
+	if (ep->cq.file && (ep->cq_want & what))
+		fos_cq_post(&ep->cq, 0);
 }
 
 /**
@@ -198,6 +218,7 @@ bool fos_ep_bell(struct fos_ep *ep, u32 what)
 			break;
 	}
 	key = fos_ep_poll_wakes(ep, what);
+	fos_ep_tell_cq(ep, what);
 	fos_ep_update_wants(ep);
 	spin_unlock(&ep->lock);
 	if (key) {
@@ -224,7 +245,7 @@ void fos_ep_wake_sleepers(struct fos_ep *ep)
 }
 
 /**
- * fos_ep_wake_all() - wake every sleeper and poller of a side
+ * fos_ep_wake_all() - wake every sleeper and poller of a side, tell its queue
  * @ep: the side; it or its peer has just died
  *
  * io_uring takes what pollers are told for the result of its poll: nothing less
@@ -233,6 +254,10 @@ void fos_ep_wake_sleepers(struct fos_ep *ep)
 void fos_ep_wake_all(struct fos_ep *ep)
 {
 	fos_ep_wake_sleepers(ep);
+	spin_lock(&ep->lock);
+	if (ep->cq.file)
+		fos_cq_post(&ep->cq, 0);
+	spin_unlock(&ep->lock);
 	/* All of them, the exclusive ones too: nothing comes after this. */
 	__wake_up(&ep->pollq, TASK_NORMAL, 0,
 		  poll_to_key(EPOLLHUP | EPOLLERR | EPOLLIN | EPOLLOUT));
@@ -385,15 +410,50 @@ static void fos_ep_arm(struct fos_ep *ep, u32 wants)
 
 	spin_lock(&ep->lock);
 	fresh = wants & ~ep->armed;
-	ep->armed |= wants;
-	if (fresh & FOS_WANT_PUBLISHED)
-		WRITE_ONCE(ep->kside->armed, 1);
+	fos_ep_set_armed(ep, ep->armed | wants);
 	fos_ep_update_wants(ep);
 	spin_unlock(&ep->lock);
 	/* Pairs with the fence between publishing and need_wakeup. */
 	smp_mb();
 	if (fresh & FOS_WANT_PUBLISHED)
 		fos_ep_bell(fos_ep_peer(ep), FOS_WANT_RECEIVER);
+}
+
+/**
+ * fos_ep_set_cq() - tell another queue, or none
+ * @ep: the side
+ * @cq: joined; from here on @ep's; or NULL
+ * @want: FOS_WANT_* to tell of
+ *
+ * What is there already is told at once.
+ *
+ * Return: the file of the queue before, for fput(); ERR_PTR(-ESHUTDOWN): the side
+ * is dead, @cq is the caller's.
+ */
+struct file *fos_ep_set_cq(struct fos_ep *ep, const struct fos_cq_source *cq,
+			   u32 want)
+{
+	struct file *old;
+
+	spin_lock(&ep->lock);
+	if (cq && fos_ep_dead(ep)) {
+		spin_unlock(&ep->lock);
+		return ERR_PTR(-ESHUTDOWN);
+	}
+	old = fos_cq_part(&ep->cq);
+	if (cq)
+		ep->cq = *cq;
+	WRITE_ONCE(ep->cq_want, want);
+	fos_ep_set_armed(ep, ep->armed);
+	fos_ep_update_wants(ep);
+	/* Wants before the look; pairs with the fence of who publishes. */
+	smp_mb();
+	if (cq)
+		fos_cq_post(&ep->cq, 0);
+	spin_unlock(&ep->lock);
+	if (want & FOS_WANT_PUBLISHED)
+		fos_ep_bell(fos_ep_peer(ep), FOS_WANT_RECEIVER);
+	return old;
 }
 
 /*
@@ -427,7 +487,7 @@ static bool fos_ep_writable(struct fos_ep *ep)
 	u32 depth = ep->chan->depth;
 	u64 last, word;
 
-	if (READ_ONCE(peer->armed) & FOS_WANT_PUBLISHED)
+	if (fos_ep_is_polled(peer))
 		takers += depth;
 	if (fos_ep_undecided(ep, &last) >= min_t(u64, takers, depth))
 		return false;

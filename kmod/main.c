@@ -6,6 +6,7 @@
 
 #include "chan.h"
 #include "core.h"
+#include "cq.h"
 #include "region_fd.h"
 #include "stats.h"
 #include "tlb_queue.h"
@@ -26,6 +27,8 @@ static long fos_node_ioctl(struct file *file, unsigned int cmd,
 		return fos_core_query(cmd, uargs, &node);
 	case FOS_IOC_ID(FOS_IOC_CHAN_CREATE):
 		return fos_chan_create(cmd, uargs);
+	case FOS_IOC_ID(FOS_IOC_CQ_CREATE):
+		return fos_cq_create(cmd, uargs);
 	case FOS_IOC_ID(FOS_IOC_REGION_CREATE):
 		return fos_region_create(cmd, uargs);
 	}

@@ -9,6 +9,8 @@
 #include <linux/workqueue.h>
 #include <linux/fastos.h>
 
+#include "cq.h"
+
 struct eventfd_ctx;
 struct file;
 
@@ -24,6 +26,7 @@ struct file;
  * @canceled: taken back, but to be applied
  * @bytes: how long its ranges are together
  * @ticket: of it
+ * @cq: a queue that is told; only in the background
  */
 struct fos_tlb_op {
 	struct list_head node;
@@ -36,6 +39,7 @@ struct fos_tlb_op {
 	bool canceled;
 	u64 bytes;
 	u64 ticket;
+	struct fos_cq_source cq;
 };
 
 /**

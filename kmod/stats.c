@@ -8,6 +8,7 @@
 
 DEFINE_PER_CPU(struct fos_stats, fos_stats);
 atomic_long_t fos_live_chans;
+atomic_long_t fos_live_cqs;
 atomic_long_t fos_live_pages;
 atomic_long_t fos_live_regions;
 atomic_long_t fos_live_users;
@@ -33,6 +34,7 @@ DEFINE_SHOW_ATTRIBUTE(stats);
 static int objects_show(struct seq_file *m, void *unused)
 {
 	seq_printf(m, "chans:\t%ld\n", atomic_long_read(&fos_live_chans));
+	seq_printf(m, "cqs:\t%ld\n", atomic_long_read(&fos_live_cqs));
 	seq_printf(m, "pages:\t%ld\n", atomic_long_read(&fos_live_pages));
 	seq_printf(m, "regions:\t%ld\n", atomic_long_read(&fos_live_regions));
 	seq_printf(m, "users:\t%ld\n", atomic_long_read(&fos_live_users));

@@ -35,7 +35,12 @@
 	x(tlb_unlocked)		/* ... so without their mmap_lock */ \
 	x(tlb_submits)		/* batches in the background */	\
 	x(tlb_fences)		/* fences that had to wait, or to work */ \
-	x(tlb_busy)		/* ranges with foreign references */
+	x(tlb_busy)		/* ranges with foreign references */ \
+	x(cq_creates)		/* queues made */		\
+	x(cq_posts)		/* entries that queues were told */ \
+	x(cq_coalesced)		/* ... and those that an unread one tells */ \
+	x(cq_wakes)		/* times that somebody slept there */ \
+	x(cq_sleeps)		/* sleeps there */
 
 #define FOS_STAT_FIELD(name) u64 name;
 struct fos_stats {
@@ -48,6 +53,7 @@ DECLARE_PER_CPU(struct fos_stats, fos_stats);
 
 /* What lives right now; all zero means that nothing was leaked. */
 extern atomic_long_t fos_live_chans;
+extern atomic_long_t fos_live_cqs;
 extern atomic_long_t fos_live_pages;
 extern atomic_long_t fos_live_regions;
 extern atomic_long_t fos_live_users;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/eventfd.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -11,7 +13,9 @@
 
 static_assert(sizeof(struct fos_tlb_range) == 24);
 static_assert(sizeof(struct fos_tlb_protectv) == FOS_TLB_PROTECTV_SIZE_VER0);
-static_assert(sizeof(struct fos_tlb_submit) == FOS_TLB_SUBMIT_SIZE_VER0);
+static_assert(offsetof(struct fos_tlb_submit, user_data) ==
+	      FOS_TLB_SUBMIT_SIZE_VER0);
+static_assert(sizeof(struct fos_tlb_notify) == FOS_TLB_NOTIFY_SIZE_VER0);
 static_assert(sizeof(struct fos_tlb_scan) == FOS_TLB_SCAN_SIZE_VER0);
 
 /* ---- ranges ----------------------------------------------------------- */
@@ -163,7 +167,8 @@ static long fos_tlb_submit(struct file *file, unsigned int cmd,
 	ret = fos_args_get(&a, sizeof(a), FOS_TLB_SUBMIT_SIZE_VER0, cmd, uargs);
 	if (ret)
 		return ret;
-	if (a.flags || a.resv)
+	if ((a.flags & ~FOS_TLB_SUBMIT_CQ) ||
+	    (!a.flags && (a.cq || a.user_data)))
 		return -EINVAL;
 	ret = fos_tlb_count_ok(a.count);
 	if (ret)
@@ -172,6 +177,8 @@ static long fos_tlb_submit(struct file *file, unsigned int cmd,
 	if (!op)
 		return -ENOMEM;
 	ret = fos_tlb_fill(fos_owned_of(file), op, &a);
+	if (!ret && a.flags)
+		ret = fos_cq_join(&op->cq, a.cq, a.user_data);
 	if (ret) {
 		kvfree(op->ranges);
 		kfree(op);
@@ -179,6 +186,32 @@ static long fos_tlb_submit(struct file *file, unsigned int cmd,
 	}
 	a.ticket = fos_tlb_apply_later(file, op, a.within_ns);
 	return fos_args_put(&a, sizeof(a), cmd, uargs);
+}
+
+/* ---- who is told ------------------------------------------------------ */
+
+static long fos_tlb_notify(struct fos_owned *o, unsigned int cmd,
+			   void __user *uargs)
+{
+	struct eventfd_ctx *ctx = NULL;
+	struct fos_tlb_notify a;
+	int ret;
+
+	ret = fos_args_get(&a, sizeof(a), FOS_TLB_NOTIFY_SIZE_VER0, cmd, uargs);
+	if (ret)
+		return ret;
+	if (a.flags || a.resv)
+		return -EINVAL;
+	if (a.fd != ~0U)
+		ctx = eventfd_ctx_fdget(a.fd);
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
+	mutex_lock(&o->queue.lock);
+	swap(o->queue.notify, ctx);
+	mutex_unlock(&o->queue.lock);
+	if (ctx)
+		eventfd_ctx_put(ctx);
+	return 0;
 }
 
 /* ---- what was written ------------------------------------------------- */

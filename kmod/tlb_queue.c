@@ -17,7 +17,6 @@
 
 static_assert(sizeof(struct fos_tlb_fence) == FOS_TLB_FENCE_SIZE_VER0);
 static_assert(sizeof(struct fos_tlb_cancel) == FOS_TLB_CANCEL_SIZE_VER0);
-static_assert(sizeof(struct fos_tlb_notify) == FOS_TLB_NOTIFY_SIZE_VER0);
 
 static struct workqueue_struct *fos_tlb_workers;
 
@@ -91,15 +90,24 @@ static void fos_tlb_op_free(struct fos_tlb_op *op)
 	kfree(op);
 }
 
-/* Its caller may go from here on. */
-static void fos_tlb_finish(struct fos_tlb_queue *q, struct fos_tlb_op *op)
+static void fos_tlb_tell_cq(struct fos_tlb_op *op, int result)
+{
+	if (!op->cq.file)
+		return;
+	fos_cq_post(&op->cq, result);
+	fput(fos_cq_part(&op->cq));
+}
+
+/* @told: those in the background; the callers of the others may go from here on. */
+static void fos_tlb_finish(struct fos_tlb_queue *q, struct fos_tlb_op *op,
+			   struct list_head *told)
 {
 	list_del_init(&op->node);
 	if (!op->in_background)
 		return;
 	if (op->result && !op->canceled)
 		fos_tlb_tell(q, op->ticket, op->result);
-	fos_tlb_op_free(op);
+	list_add_tail(&op->node, told);
 }
 
 /* With fos_owned.batch: all that is queued, at one price. */
@@ -108,6 +116,7 @@ static void fos_tlb_drain(struct fos_owned *o)
 	struct fos_tlb_queue *q = &o->queue;
 	struct fos_tlb_op *op, *next;
 	LIST_HEAD(ops);
+	LIST_HEAD(told);
 	unsigned int waiting;
 	u64 last;
 
@@ -129,9 +138,13 @@ static void fos_tlb_drain(struct fos_owned *o)
 
 	mutex_lock(&q->lock);
 	list_for_each_entry_safe(op, next, &ops, node)
-		fos_tlb_finish(q, op);
+		fos_tlb_finish(q, op, &told);
 	/* What it did comes first for those who read it without a lock. */
 	smp_store_release(&q->applied, last);
+	list_for_each_entry_safe(op, next, &told, node) {
+		fos_tlb_tell_cq(op, op->result);
+		fos_tlb_op_free(op);
+	}
 	if (waiting && q->notify)
 		fos_eventfd_signal(q->notify);
 	mutex_unlock(&q->lock);
@@ -437,6 +450,7 @@ static int fos_tlb_take_back(struct fos_owned *o, u64 ticket)
 		return -EALREADY;
 	op->canceled = true;
 	fos_tlb_tell(q, ticket, -ECANCELED);
+	fos_tlb_tell_cq(op, -ECANCELED);
 	if (fos_tlb_undo(o, op)) {
 		list_del(&op->node);
 		q->waiting--;
@@ -473,37 +487,6 @@ long fos_tlb_cancel(struct fos_owned *o, unsigned int cmd, void __user *uargs)
 	if (ret <= 0)
 		return ret;
 	fos_tlb_apply_to(o, a.ticket);
-	return 0;
-}
-
-/**
- * fos_tlb_notify() - FOS_IOC_TLB_NOTIFY
- * @o: the region; the caller has the right
- * @cmd: the ioctl
- * @uargs: the caller's struct fos_tlb_notify
- *
- * Return: as struct fos_tlb_notify says.
- */
-long fos_tlb_notify(struct fos_owned *o, unsigned int cmd, void __user *uargs)
-{
-	struct eventfd_ctx *ctx = NULL;
-	struct fos_tlb_notify a;
-	int ret;
-
-	ret = fos_args_get(&a, sizeof(a), FOS_TLB_NOTIFY_SIZE_VER0, cmd, uargs);
-	if (ret)
-		return ret;
-	if (a.flags || a.resv)
-		return -EINVAL;
-	if (a.fd != ~0U)
-		ctx = eventfd_ctx_fdget(a.fd);
-	if (IS_ERR(ctx))
-		return PTR_ERR(ctx);
-	mutex_lock(&o->queue.lock);
-	swap(o->queue.notify, ctx);
-	mutex_unlock(&o->queue.lock);
-	if (ctx)
-		eventfd_ctx_put(ctx);
 	return 0;
 }
 

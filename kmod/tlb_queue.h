@@ -37,7 +37,6 @@ int fos_tlb_scan_pages(struct fos_owned *o, struct fos_tlb_op *op, u32 max,
 		       pgoff_t *idx, pgoff_t end);
 long fos_tlb_fence(struct fos_owned *o, unsigned int cmd, void __user *uargs);
 long fos_tlb_cancel(struct fos_owned *o, unsigned int cmd, void __user *uargs);
-long fos_tlb_notify(struct fos_owned *o, unsigned int cmd, void __user *uargs);
 
 int fos_tlb_queue_start(void);
 void fos_tlb_queue_stop(void);

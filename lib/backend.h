@@ -11,6 +11,8 @@
 #include "fastos.h"
 #include "ring.h"
 
+struct fos_cq;
+struct fos_cq_news;
 struct fos_ep;
 
 /* An attached endpoint's memory. */
@@ -51,6 +53,15 @@ struct fos_mapping {
  * @region_cancel: FOS_IOC_TLB_CANCEL
  * @region_notify: FOS_IOC_TLB_NOTIFY
  * @region_scan: FOS_IOC_TLB_SCAN; -EBUSY: it is complete
+ * @cq_create: a queue of @entries places, in what it has of the backend; fd too
+ * @cq_destroy: undo that
+ * @cq_join: there is to be news of @name when @ep has something for @fd; what is there
+ *	already need not be told
+ * @cq_part: no more
+ * @cq_news: what there is, at most @max
+ * @cq_peek: have so many entries been posted?  NULL: only the kernel can tell
+ * @cq_sleep: until so many were; out: when the last one was, or 0
+ * @cq_submit: FOS_IOC_TLB_SUBMIT, with news of @name
  */
 struct fos_backend {
 	const char *name;
@@ -85,6 +96,19 @@ struct fos_backend {
 	int (*region_cancel)(int fd, uint64_t ticket);
 	int (*region_notify)(int fd, int efd);
 	int (*region_scan)(int fd, struct fos_tlb_scan *scan);
+	int (*cq_create)(struct fos_cq *cq);
+	void (*cq_destroy)(struct fos_cq *cq);
+	int (*cq_join)(struct fos_cq *cq, struct fos_ep *ep, int fd,
+		       uint64_t name);
+	void (*cq_part)(struct fos_cq *cq, struct fos_ep *ep, int fd);
+	unsigned int (*cq_news)(struct fos_cq *cq, struct fos_cq_news *news,
+				unsigned int max);
+	bool (*cq_peek)(const struct fos_cq *cq, uint64_t tail);
+	int (*cq_sleep)(struct fos_cq *cq, uint64_t tail, uint64_t deadline_ns,
+			uint64_t *posted_ns);
+	int (*cq_submit)(struct fos_cq *cq, uint64_t name, int rfd,
+			 struct fos_range *ranges, unsigned int n,
+			 uint64_t within_ns, uint64_t *ticket);
 };
 
 extern const struct fos_backend fos__backend_kernel, fos__backend_posix;

@@ -321,6 +321,142 @@ static int kernel_region_scan(int fd, struct fos_tlb_scan *scan)
 	return do_ioctl(fd, FOS_IOC_TLB_SCAN, scan);
 }
 
+/* ---- queues ----------------------------------------------------------- */
+
+static struct fos_cq_head *cq_head(const struct fos_cq *cq)
+{
+	return cq->base;
+}
+
+static struct fos_cq_entry *cq_entry(const struct fos_cq *cq, uint64_t pos)
+{
+	struct fos_cq_entry *entries =
+		(void *)((char *)cq->base + FOS_CQ_OFF_ENTRIES);
+
+	return &entries[pos & (cq->entries - 1)];
+}
+
+static bool is_posted(const struct fos_cq *cq, uint64_t pos)
+{
+	return __atomic_load_n(&cq_entry(cq, pos)->seq, __ATOMIC_ACQUIRE) ==
+	       pos + 1;
+}
+
+static int map_cq(struct fos_cq *cq)
+{
+	struct fos_core_query q = { 0 };
+	int ret = do_ioctl(cq->fd, FOS_IOC_CORE_QUERY, &q);
+
+	if (ret)
+		return ret;
+	cq->wake_ns = q.wake_ns;
+	cq->base = mmap(NULL, FOS_CQ_MAP_BYTES(cq->entries),
+			PROT_READ | PROT_WRITE, MAP_SHARED, cq->fd, 0);
+	return cq->base == MAP_FAILED ? -errno : 0;
+}
+
+static int kernel_cq_create(struct fos_cq *cq)
+{
+	struct fos_cq_create a = { .entries = cq->entries };
+	int node = open_node();
+	int ret;
+
+	if (node < 0)
+		return node;
+	ret = do_ioctl(node, FOS_IOC_CQ_CREATE, &a);
+	fos__close_fd(node);
+	/* A module that is older than queues: for them there is none. */
+	if (ret)
+		return ret == -ENOTTY ? -ENOENT : ret;
+	cq->fd = a.fd;
+	ret = map_cq(cq);
+	if (ret)
+		fos__close_fd(cq->fd);
+	return ret;
+}
+
+static void kernel_cq_destroy(struct fos_cq *cq)
+{
+	munmap(cq->base, FOS_CQ_MAP_BYTES(cq->entries));
+	fos__close_fd(cq->fd);
+}
+
+static int kernel_cq_join(struct fos_cq *cq, struct fos_ep *ep, int fd,
+			  uint64_t name)
+{
+	struct fos_chan_cq a = {
+		.fd = cq->fd,
+		.want = FOS_WANT_PUBLISHED,
+		.user_data = name,
+	};
+
+	if (ep->backend != &fos__backend_kernel)
+		return -EOPNOTSUPP;
+	return do_ioctl(fd, FOS_IOC_CHAN_CQ, &a);
+}
+
+static void kernel_cq_part(struct fos_cq *cq, struct fos_ep *ep, int fd)
+{
+	struct fos_chan_cq a = { .fd = ~0U };
+
+	(void)cq;
+	(void)ep;
+	do_ioctl(fd, FOS_IOC_CHAN_CQ, &a);
+}
+
+static unsigned int kernel_cq_news(struct fos_cq *cq, struct fos_cq_news *news,
+				   unsigned int max)
+{
+	const struct fos_cq_entry *e;
+	unsigned int n;
+
+	for (n = 0; n < max && is_posted(cq, cq->read); n++, cq->read++) {
+		e = cq_entry(cq, cq->read);
+		news[n] = (struct fos_cq_news) { e->user_data, e->res };
+	}
+	/* A full fence too: what these tell of is looked at after. */
+	if (n)
+		__atomic_exchange_n(&cq_head(cq)->head, cq->read,
+				    __ATOMIC_SEQ_CST);
+	return n;
+}
+
+static bool kernel_cq_peek(const struct fos_cq *cq, uint64_t tail)
+{
+	return is_posted(cq, tail - 1);
+}
+
+static int kernel_cq_sleep(struct fos_cq *cq, uint64_t tail,
+			   uint64_t deadline_ns, uint64_t *posted_ns)
+{
+	struct fos_cq_wait a = { .tail = tail, .deadline_ns = deadline_ns };
+	const int ret = do_ioctl(cq->fd, FOS_IOC_CQ_WAIT, &a);
+
+	if (!ret)
+		*posted_ns = __atomic_load_n(&cq_entry(cq, tail - 1)->posted_ns,
+					     __ATOMIC_RELAXED);
+	return ret;
+}
+
+static int kernel_cq_submit(struct fos_cq *cq, uint64_t name, int rfd,
+			    struct fos_range *ranges, unsigned int n,
+			    uint64_t within_ns, uint64_t *ticket)
+{
+	struct fos_tlb_submit a = {
+		.flags = FOS_TLB_SUBMIT_CQ,
+		.ranges = (uintptr_t)ranges,
+		.count = n,
+		.cq = cq->fd,
+		.within_ns = within_ns,
+		.user_data = name,
+	};
+	const int ret = do_ioctl(rfd, FOS_IOC_TLB_SUBMIT, &a);
+
+	if (!ret)
+		*ticket = a.ticket;
+	return ret;
+}
+
 const struct fos_backend fos__backend_kernel = {
 	.name		= "kernel",
 	.probe		= kernel_probe,
@@ -343,4 +479,12 @@ const struct fos_backend fos__backend_kernel = {
 	.region_cancel	= kernel_region_cancel,
 	.region_notify	= kernel_region_notify,
 	.region_scan	= kernel_region_scan,
+	.cq_create	= kernel_cq_create,
+	.cq_destroy	= kernel_cq_destroy,
+	.cq_join	= kernel_cq_join,
+	.cq_part	= kernel_cq_part,
+	.cq_news	= kernel_cq_news,
+	.cq_peek	= kernel_cq_peek,
+	.cq_sleep	= kernel_cq_sleep,
+	.cq_submit	= kernel_cq_submit,
 };

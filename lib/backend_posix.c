@@ -345,4 +345,11 @@ const struct fos_backend fos__backend_posix = {
 	.region_cancel	= fos__posix_region_cancel,
 	.region_notify	= fos__posix_region_notify,
 	.region_scan	= fos__posix_region_scan,
+	.cq_create	= fos__posix_cq_create,
+	.cq_destroy	= fos__posix_cq_destroy,
+	.cq_join	= fos__posix_cq_join,
+	.cq_part	= fos__posix_cq_part,
+	.cq_news	= fos__posix_cq_news,
+	.cq_sleep	= fos__posix_cq_sleep,
+	.cq_submit	= fos__posix_cq_submit,
 };

@@ -76,6 +76,7 @@ static void forget_everything(void)
 	fos__posix_forget_watcher();
 	fos__name_forget();
 	fos__region_forget();
+	fos__cq_forget();
 }
 
 static inline bool is_entered(void)
@@ -166,6 +167,7 @@ static int map_checked(int fd, struct fos_core_query *q, struct fos_ep *ep)
 static void ep_set_up(struct fos_ep *ep, const struct fos_core_query *q)
 {
 	ep->late_ns = 0;
+	ep->cq = NULL;
 	ep->beside = false;
 	ep->owed_bell = 0;
 	ep->stuck = false;
@@ -422,6 +424,41 @@ int fos__ep_get(int fd, struct fos_ep **out, uint64_t *state)
 	return 0;
 }
 
+static FOS_COLD bool ep_again_slowly(int fd, struct fos_ep *ep, uint64_t id)
+{
+	const struct fos_backend *backend;
+	struct fos_core_query q;
+	bool is;
+
+	fos__lock();
+	backend = fos__backend_of(fd, &q);
+	is = backend && q.id == id && registry_find(backend, &q) == ep &&
+	     !(fos_ring_my_state(&ep->ring) & FOS_STATE_DEAD);
+	if (is)
+		__atomic_add_fetch(&ep->users, 1, __ATOMIC_SEQ_CST);
+	fos__unlock();
+	return is;
+}
+
+int fos__ep_again(int fd, struct fos_ep *ep, uint64_t id)
+{
+	struct fd_slot *slot = slot_of(fd);
+	uint64_t state;
+
+	if (slot && LOAD(&slot->ep) == ep) {
+		state = LOAD(&slot->state);
+		__atomic_add_fetch(&ep->users, 1, __ATOMIC_SEQ_CST);
+		if (LOAD(&slot->ep) == ep && ep->id == id &&
+		    fos_ring_my_state(&ep->ring) == state)
+			return fd;
+		fos__ep_put(ep);
+	}
+	if (ep_again_slowly(fd, ep, id))
+		return fd;
+	fd = fos__ep_other_fd(ep, fd);
+	return fd >= 0 && ep_again_slowly(fd, ep, id) ? fd : -EBADF;
+}
+
 FOS_COLD int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state)
 {
 	uint64_t now = fos_ring_my_state(&ep->ring);
@@ -461,62 +498,11 @@ FOS_API int fos_close(int fd)
 	if (ret == -EBADF)
 		ret = fos__region_close(fd);
 	if (ret == -EBADF)
+		ret = fos__cq_close(fd);
+	if (ret == -EBADF)
 		ret = fos__name_close(fd);
 	sweep_dead();
 	return fos__ret(ret);
-}
-
-/* ---- what new objects stand on ---------------------------------------- */
-
-/* FOS_BACKEND of the environment: a backend, NULL: any.  -EINVAL. */
-static int wanted_backend(const struct fos_backend **wanted)
-{
-	const char *name = secure_getenv("FOS_BACKEND");
-
-	*wanted = NULL;
-	if (!name || !*name)
-		return 0;
-	if (!strcmp(name, fos__backend_kernel.name))
-		*wanted = &fos__backend_kernel;
-	else if (!strcmp(name, fos__backend_posix.name))
-		*wanted = &fos__backend_posix;
-	return *wanted ? 0 : -EINVAL;
-}
-
-/* The module is missing or forbidden; any other error is to be seen. */
-static bool does_without(const struct fos_backend *wanted, int why)
-{
-	return !wanted && (why == -ENOENT || why == -EACCES);
-}
-
-int fos__make(int (*make)(const struct fos_backend *backend, void *arg),
-	      void *arg)
-{
-	const struct fos_backend *wanted;
-	int ret = wanted_backend(&wanted);
-
-	if (!ret && wanted != &fos__backend_posix) {
-		ret = make(&fos__backend_kernel, arg);
-		if (!does_without(wanted, ret))
-			return ret;
-		ret = 0;
-	}
-	return ret ? ret : make(&fos__backend_posix, arg);
-}
-
-struct new_channel {
-	const struct fos_chan_attr *attr;
-	int *fd;
-};
-
-static int make_channel(const struct fos_backend *backend, void *arg)
-{
-	const struct new_channel *c = arg;
-
-	return backend->create(c->attr->depth, c->attr->area_bytes,
-			       fos_spin_pack(c->attr->spin, c->attr->spin_ns,
-					     c->attr->spin_share),
-			       c->fd);
 }
 
 void fos__forget_fd(int fd)
@@ -527,53 +513,9 @@ void fos__forget_fd(int fd)
 		STORE(&slot->ep, NULL);
 }
 
-int fos__create(const struct fos_chan_attr *a, int fd[2])
-{
-	struct new_channel c = { .attr = a, .fd = fd };
-	const int ret = fos__make(make_channel, &c);
-
-	if (!ret) {
-		fos__forget_fd(fd[0]);
-		fos__forget_fd(fd[1]);
-	}
-	return ret;
-}
-
 bool fos__is_endpoint(int fd)
 {
 	struct fos_core_query q;
 
 	return fos__backend_of(fd, &q);
-}
-
-static void probe(struct fos_caps *caps)
-{
-	const struct fos_backend *wanted;
-	int ret = wanted_backend(&wanted);
-
-	*caps = (struct fos_caps) { .reason = -ret };
-	if (ret)
-		return;
-	caps->reason = ECANCELED;
-	if (wanted != &fos__backend_posix) {
-		ret = fos__backend_kernel.probe(caps);
-		caps->reason = -ret;
-		/* Regions do without a module that has none, see there. */
-		if (!ret && !wanted)
-			caps->features |= FOS_CAP_REGION;
-		if (!does_without(wanted, ret))
-			return;
-	}
-	fos__backend_posix.probe(caps);
-}
-
-FOS_API int fos_query(struct fos_caps *caps, size_t size)
-{
-	struct fos_caps c;
-
-	if (!caps || !size)
-		return fos__ret(-EINVAL);
-	probe(&c);
-	fos__tell(caps, size, &c, sizeof(c));
-	return 0;
 }

@@ -18,6 +18,7 @@
 #include "backend.h"
 #include "calls.h"
 #include "comp.h"
+#include "cq.h"
 #include "fastos.h"
 #include "lend.h"
 #include "name.h"
@@ -65,6 +66,16 @@ static inline void fos__copy(void *to, const void *from, size_t n)
 	}
 }
 
+static inline uint64_t fos__earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint64_t fos__later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* The public edge: -1 and errno. */
 static inline ssize_t fos__ret(ssize_t ret)
 {
@@ -108,6 +119,7 @@ static inline int fos__close_fd(int fd)
  * @calls: reply slots of my calls
  * @owed: requests taken and not answered
  * @comp: by which descriptors come and go
+ * @cq: the queue that it is in, or NULL; see cq.c
  * @posix: of the backend of that name
  *
  * The memory is never returned to malloc, so that a stale pointer in the table
@@ -132,6 +144,7 @@ struct fos_ep {
 	struct fos_calls calls;
 	struct fos_owed owed;
 	struct fos_comp comp;
+	struct fos_cq *cq;
 	struct fos_posix posix;
 	struct fos_ring ring;
 };
@@ -146,6 +159,12 @@ struct fos_ep {
  */
 int fos__ep_get(int fd, struct fos_ep **ep, uint64_t *state);
 void fos__ep_put(struct fos_ep *ep);
+
+/*
+ * Is @fd still @ep, of that id, or another descriptor?  Which; to be paired with
+ * fos__ep_put(); -EBADF.  Nothing is attached.
+ */
+int fos__ep_again(int fd, struct fos_ep *ep, uint64_t id);
 
 /* Is @fd still @ep?  0, and the state that says so; -EBADF. */
 int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state);
@@ -166,6 +185,8 @@ const struct fos_backend *fos__backend_of(int fd, struct fos_core_query *q);
 
 uint32_t fos__online_cpus(void);
 uint64_t fos__now_ns(void);
+/* So many threads of this process more poll; how many do now. */
+uint32_t fos__op_pollers(int more);
 /* In a child no thread polls. */
 void fos__op_forget(void);
 /* FOS_DEADLINE_NONE for NULL; -EINVAL. */

@@ -116,6 +116,11 @@ static uint32_t look_ns = 30;
 /* Threads of this process that poll for longer than a few looks. */
 static uint32_t pollers;
 
+uint32_t fos__op_pollers(int more)
+{
+	return __atomic_add_fetch(&pollers, more, __ATOMIC_RELAXED);
+}
+
 void fos__op_forget(void)
 {
 	__atomic_store_n(&pollers, 0, __ATOMIC_RELAXED);
@@ -124,16 +129,6 @@ void fos__op_forget(void)
 static uint64_t time_of_looks(unsigned int looks)
 {
 	return looks * (uint64_t)__atomic_load_n(&look_ns, __ATOMIC_RELAXED);
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint64_t later(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
 }
 
 /* @me: am I one of the pollers? */
@@ -202,15 +197,15 @@ static bool op_time_looks(struct op *op, uint64_t took_ns)
 	struct fos_spin *spin = &op->ep->spin;
 	uint64_t ns = took_ns / POLLS_PER_CHECK;
 
-	if (took_ns > later(spin->wake_ns, 16 * POLLS_PER_CHECK * old)) {
+	if (took_ns > fos__later(spin->wake_ns, 16 * POLLS_PER_CHECK * old)) {
 		if (!fos_spin_is_timed(spin))
 			return true;
 		fos_spin_robbed(spin);
 		return false;
 	}
 	/* A disturbance is no look. */
-	ns = earlier(ns, 2 * old + 1);
-	__atomic_store_n(&look_ns, later(1, (7 * old + ns + 4) / 8),
+	ns = fos__earlier(ns, 2 * old + 1);
+	__atomic_store_n(&look_ns, fos__later(1, (7 * old + ns + 4) / 8),
 			 __ATOMIC_RELAXED);
 	return true;
 }
@@ -224,7 +219,7 @@ static bool op_look_on(struct op *op, struct polling *p, uint64_t now)
 
 	if (p->budget_ns != FOS_SPIN_FOREVER)
 		until = p->began + p->budget_ns;
-	until = earlier(until, op->deadline_ns);
+	until = fos__earlier(until, op->deadline_ns);
 	for (;;) {
 		if (fos_ring_wait_over(op->r, p->want, p->arg)) {
 			op_waited(op, p, now - p->began);
@@ -270,7 +265,7 @@ static __attribute__((noinline)) bool op_poll_on(struct op *op,
 /* The first looks need no clock, if they find something. */
 static bool op_poll_for(struct op *op, struct polling *p)
 {
-	const unsigned int looks = earlier(p->budget_ns / time_of_looks(1) + 1,
+	const unsigned int looks = fos__earlier(p->budget_ns / time_of_looks(1) + 1,
 					   POLLS_PER_CHECK);
 	const unsigned int i = op_look(op, p, looks);
 
@@ -319,7 +314,7 @@ static FOS_COLD void op_time_sleep(struct op *op, uint64_t hint)
 
 	if (hint)
 		posted_at = fos_spin_posted_at(hint, now);
-	posted_at = later(posted_at, began);
+	posted_at = fos__later(posted_at, began);
 	op->wait.ns = posted_at - began;
 	__atomic_store_n(&op->ep->late_ns, now - posted_at, __ATOMIC_RELAXED);
 }

@@ -199,4 +199,22 @@ int fos__posix_region_scan(int fd, struct fos_tlb_scan *scan);
 /* In a child after fork(): nothing is mapped. */
 void fos__posix_region_forget(void);
 
+/* ---- posix_cq.c ------------------------------------------------------- */
+
+struct fos_cq;
+struct fos_cq_news;
+
+int fos__posix_cq_create(struct fos_cq *cq);
+void fos__posix_cq_destroy(struct fos_cq *cq);
+int fos__posix_cq_join(struct fos_cq *cq, struct fos_ep *ep, int fd,
+		       uint64_t name);
+void fos__posix_cq_part(struct fos_cq *cq, struct fos_ep *ep, int fd);
+unsigned int fos__posix_cq_news(struct fos_cq *cq, struct fos_cq_news *news,
+				unsigned int max);
+int fos__posix_cq_sleep(struct fos_cq *cq, uint64_t tail, uint64_t deadline_ns,
+			uint64_t *posted_ns);
+int fos__posix_cq_submit(struct fos_cq *cq, uint64_t name, int rfd,
+			 struct fos_range *ranges, unsigned int n,
+			 uint64_t within_ns, uint64_t *ticket);
+
 #endif

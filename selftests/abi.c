@@ -5,6 +5,7 @@
  */
 #include <sys/resource.h>
 
+#include "abi_cq.h"
 #include "abi_tickets.h"
 #include "kselftest_harness.h"
 
@@ -111,10 +112,13 @@ union args {
 	struct fos_tlb_cancel cancel;
 	struct fos_tlb_scan scan;
 	struct fos_tlb_notify notify;
+	struct fos_cq_create queue;
+	struct fos_cq_wait wait;
+	struct fos_chan_cq tell;
 	unsigned char bytes[ARGS_MAX];
 };
 
-enum object { OF_NODE, OF_ENDPOINT, OF_REGION, OBJECTS };
+enum object { OF_NODE, OF_ENDPOINT, OF_REGION, OF_QUEUE, OBJECTS };
 
 struct spec {
 	const char *name;
@@ -126,6 +130,7 @@ static const struct spec specs[] = {
 	{ "query of the node", FOS_IOC_CORE_QUERY, OF_NODE },
 	{ "query of an endpoint", FOS_IOC_CORE_QUERY, OF_ENDPOINT },
 	{ "query of a region", FOS_IOC_CORE_QUERY, OF_REGION },
+	{ "query of a queue", FOS_IOC_CORE_QUERY, OF_QUEUE },
 	{ "create", FOS_IOC_CHAN_CREATE, OF_NODE },
 	{ "bell_wait", FOS_IOC_CHAN_BELL_WAIT, OF_ENDPOINT },
 	{ "withdraw", FOS_IOC_CHAN_WITHDRAW, OF_ENDPOINT },
@@ -137,6 +142,9 @@ static const struct spec specs[] = {
 	{ "cancel", FOS_IOC_TLB_CANCEL, OF_REGION },
 	{ "scan", FOS_IOC_TLB_SCAN, OF_REGION },
 	{ "notify", FOS_IOC_TLB_NOTIFY, OF_REGION },
+	{ "create of a queue", FOS_IOC_CQ_CREATE, OF_NODE },
+	{ "wait", FOS_IOC_CQ_WAIT, OF_QUEUE },
+	{ "tell", FOS_IOC_CHAN_CQ, OF_ENDPOINT },
 };
 
 #define for_each_spec(s) \
@@ -184,7 +192,17 @@ static void fill_good(unsigned int cmd, union args *a)
 		a->scan.count = 1;
 	} else if (cmd == FOS_IOC_TLB_NOTIFY) {
 		a->notify.fd = ~0U;
+	} else if (cmd == FOS_IOC_CQ_CREATE) {
+		a->queue.entries = FOS_CQ_ENTRIES_MIN;
+	} else if (cmd == FOS_IOC_CHAN_CQ) {
+		a->tell.fd = ~0U;
 	}
+}
+
+static unsigned int first_size(unsigned int cmd)
+{
+	return cmd == FOS_IOC_TLB_SUBMIT ? FOS_TLB_SUBMIT_SIZE_VER0 :
+	       _IOC_SIZE(cmd);
 }
 
 /* What the call returned; what it made is closed. */
@@ -200,19 +218,15 @@ static long call_it(int fd, unsigned int cmd, void *args)
 		close(a->region.fd);
 	} else if (!ret && _IOC_NR(cmd) == _IOC_NR(FOS_IOC_REGION_SHARE)) {
 		close(a->share.fd);
+	} else if (!ret && _IOC_NR(cmd) == _IOC_NR(FOS_IOC_CQ_CREATE)) {
+		close(a->queue.fd);
 	}
 	return ret;
 }
 
-static int fd_of(enum object on, int node, int ep, int region)
-{
-	return on == OF_NODE ? node : on == OF_REGION ? region : ep;
-}
-
 FIXTURE(abi) {
-	int node;
-	int ep[2];
-	int region;
+	int fd[OBJECTS];
+	int peer;
 	union args *a;
 };
 
@@ -220,30 +234,37 @@ FIXTURE_SETUP(abi)
 {
 	struct fos_core_query q = {};
 
-	self->node = open(NODE, O_RDWR | O_CLOEXEC);
-	ASSERT_LE(0, self->node);
-	ASSERT_EQ(0, raw_create(DEPTH, AREA, self->ep));
-	ASSERT_EQ(0, ioctl(self->ep[0], FOS_IOC_CORE_QUERY, &q));
+	int ep[2] = { -1, -1 };
+
+	self->fd[OF_NODE] = open(NODE, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, self->fd[OF_NODE]);
+	ASSERT_EQ(0, raw_create(DEPTH, AREA, ep));
+	ASSERT_EQ(0, ioctl(ep[0], FOS_IOC_CORE_QUERY, &q));
 	ep_id = q.id;
-	self->region = make_region(AREA);
-	ASSERT_LE(0, self->region);
-	region_fd = self->region;
+	self->fd[OF_ENDPOINT] = ep[0];
+	self->peer = ep[1];
+	region_fd = make_region(AREA);
+	ASSERT_LE(0, region_fd);
+	self->fd[OF_REGION] = region_fd;
+	self->fd[OF_QUEUE] = make_queue(FOS_CQ_ENTRIES_MIN);
+	ASSERT_LE(0, self->fd[OF_QUEUE]);
 	self->a = malloc(sizeof(*self->a));
 	ASSERT_NE(NULL, self->a);
 }
 
 FIXTURE_TEARDOWN(abi)
 {
+	enum object on;
+
 	free(self->a);
-	close(self->ep[0]);
-	close(self->ep[1]);
+	close(self->peer);
 	/* Whatever was submitted is done. */
-	protect(self->region, 0, 1, FOS_RIGHT_READ);
-	close(self->region);
-	close(self->node);
+	protect(region_fd, 0, 1, FOS_RIGHT_READ);
+	for (on = OF_NODE; on < OBJECTS; on++)
+		close(self->fd[on]);
 }
 
-#define FD_OF(s)	fd_of((s)->on, self->node, self->ep[0], self->region)
+#define FD_OF(s)	(self->fd[(s)->on])
 
 TEST_F(abi, good_calls_succeed)
 {
@@ -295,6 +316,7 @@ static const struct word words[] = {
 	WORD(CORE_QUERY, OF_NODE, fos_core_query, flags, 0),
 	WORD(CORE_QUERY, OF_ENDPOINT, fos_core_query, flags, 0),
 	WORD(CORE_QUERY, OF_REGION, fos_core_query, flags, 0),
+	WORD(CORE_QUERY, OF_QUEUE, fos_core_query, flags, 0),
 	WORD(CHAN_CREATE, OF_NODE, fos_chan_create, flags, 0),
 	WORD(CHAN_CREATE, OF_NODE, fos_chan_create, resv, 0),
 	WORD(CHAN_BELL_WAIT, OF_ENDPOINT, fos_chan_bell_wait, flags,
@@ -313,13 +335,21 @@ static const struct word words[] = {
 	WORD(REGION_SHARE, OF_REGION, fos_region_share, flags, 0),
 	WORD(REGION_SHARE, OF_REGION, fos_region_share, rights, RIGHTS_RW),
 	WORD(TLB_PROTECTV, OF_REGION, fos_tlb_protectv, flags, 0),
-	WORD(TLB_SUBMIT, OF_REGION, fos_tlb_submit, flags, 0),
-	WORD(TLB_SUBMIT, OF_REGION, fos_tlb_submit, resv, 0),
+	WORD(TLB_SUBMIT, OF_REGION, fos_tlb_submit, flags, FOS_TLB_SUBMIT_CQ),
+	WORD(TLB_SUBMIT, OF_REGION, fos_tlb_submit, cq, 0),
+	WORD(TLB_SUBMIT, OF_REGION, fos_tlb_submit, user_data, 0),
 	WORD(TLB_FENCE, OF_REGION, fos_tlb_fence, flags, FOS_TLB_FENCE_LOOK),
 	WORD(TLB_CANCEL, OF_REGION, fos_tlb_cancel, flags, 0),
 	WORD(TLB_SCAN, OF_REGION, fos_tlb_scan, flags, 0),
 	WORD(TLB_NOTIFY, OF_REGION, fos_tlb_notify, flags, 0),
 	WORD(TLB_NOTIFY, OF_REGION, fos_tlb_notify, resv, 0),
+	WORD(CQ_CREATE, OF_NODE, fos_cq_create, flags, 0),
+	/* One bit more than the good one is no power of two. */
+	WORD(CQ_CREATE, OF_NODE, fos_cq_create, entries, FOS_CQ_ENTRIES_MIN),
+	WORD(CQ_WAIT, OF_QUEUE, fos_cq_wait, flags, 0),
+	WORD(CHAN_CQ, OF_ENDPOINT, fos_chan_cq, flags, 0),
+	WORD(CHAN_CQ, OF_ENDPOINT, fos_chan_cq, want, FOS_WANT_ALL),
+	WORD(CHAN_CQ, OF_ENDPOINT, fos_chan_cq, resv, 0),
 };
 
 TEST_F(abi, unknown_bits_and_reserved_fields_are_refused)
@@ -335,12 +365,12 @@ TEST_F(abi, output_fields_may_hold_anything)
 {
 	memset(self->a, 0xff, sizeof(*self->a));
 	self->a->query.flags = 0;
-	EXPECT_EQ(0, ioctl(self->node, FOS_IOC_CORE_QUERY, self->a));
+	EXPECT_EQ(0, ioctl(self->fd[OF_NODE], FOS_IOC_CORE_QUERY, self->a));
 	EXPECT_EQ(FOS_ABI, self->a->query.abi);
 	fill_good(FOS_IOC_CHAN_CREATE, self->a);
 	self->a->create.fd[0] = -1;
 	self->a->create.fd[1] = -1;
-	EXPECT_EQ(0, call_it(self->node, FOS_IOC_CHAN_CREATE, self->a));
+	EXPECT_EQ(0, call_it(self->fd[OF_NODE], FOS_IOC_CHAN_CREATE, self->a));
 }
 
 /* ---- sizes ------------------------------------------------------------ */
@@ -351,7 +381,7 @@ TEST_F(abi, a_struct_shorter_than_the_first_version_is_refused)
 	unsigned int size;
 
 	for_each_spec(s) {
-		for (size = 0; size < _IOC_SIZE(s->cmd); size++) {
+		for (size = 0; size < first_size(s->cmd); size++) {
 			fill_good(s->cmd, self->a);
 			EXPECT_EQ(-EINVAL, call_it(FD_OF(s),
 						   resize(s->cmd, size),
@@ -405,7 +435,7 @@ TEST_F(abi, the_tail_of_a_longer_struct_is_left_alone)
 {
 	fill_good(FOS_IOC_CORE_QUERY, self->a);
 	self->a->bytes[100] = 0x77;
-	ASSERT_EQ(0, ioctl(self->node, resize(FOS_IOC_CORE_QUERY, 96),
+	ASSERT_EQ(0, ioctl(self->fd[OF_NODE], resize(FOS_IOC_CORE_QUERY, 96),
 			   self->a));
 	EXPECT_EQ(FOS_ABI, self->a->query.abi);
 	EXPECT_EQ(0x77, self->a->bytes[100]);
@@ -474,7 +504,7 @@ TEST_F(abi, create_without_free_descriptors_is_emfile_and_leaves_nothing)
 		less.rlim_cur = fds + room;
 		ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &less));
 		fill_good(FOS_IOC_CHAN_CREATE, self->a);
-		EXPECT_EQ(-EMFILE, RESULT(ioctl(self->node,
+		EXPECT_EQ(-EMFILE, RESULT(ioctl(self->fd[OF_NODE],
 						FOS_IOC_CHAN_CREATE,
 						self->a)));
 		ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &old));
@@ -505,7 +535,7 @@ TEST_F(abi, unknown_ioctls_are_enotty)
 	memset(self->a, 0, sizeof(*self->a));
 	for (nr = 0; nr < 256 * OBJECTS; nr++) {
 		on = nr % OBJECTS;
-		fd = fd_of(on, self->node, self->ep[0], self->region);
+		fd = self->fd[on];
 		if (known_there(nr / OBJECTS, on))
 			continue;
 		for (dir = 0; dir < 4; dir++)
@@ -550,10 +580,8 @@ TEST_F(abi, each_ioctl_belongs_to_one_kind_of_descriptor)
 		for (on = OF_NODE; on < OBJECTS; on++) {
 			if (known_there(_IOC_NR(s->cmd), on))
 				continue;
-			EXPECT_EQ(-ENOTTY, call_it(fd_of(on, self->node,
-							 self->ep[0],
-							 self->region),
-						   s->cmd, self->a))
+			EXPECT_EQ(-ENOTTY, call_it(self->fd[on], s->cmd,
+						   self->a))
 				TH_LOG("%s", s->name);
 		}
 	}

@@ -147,10 +147,10 @@ TEST_F(async, nonsense_is_refused)
 	struct fos_tlb_fence f = { .flags = 2, .ticket = 1 };
 	uint64_t ticket;
 
-	s.flags = 1;
+	s.flags = ~(__u64)FOS_TLB_SUBMIT_CQ;
 	EXPECT_EQ(-EINVAL, RESULT(ioctl(self->fd, FOS_IOC_TLB_SUBMIT, &s)));
 	s.flags = 0;
-	s.resv = 1;
+	s.cq = 1;
 	EXPECT_EQ(-EINVAL, RESULT(ioctl(self->fd, FOS_IOC_TLB_SUBMIT, &s)));
 	EXPECT_EQ(-EINVAL, RESULT(ioctl(self->fd, FOS_IOC_TLB_FENCE, &f)));
 	EXPECT_EQ(-EINVAL, submitv(self->fd, &r, 0, 0, &ticket));

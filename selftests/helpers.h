@@ -172,15 +172,15 @@ static inline long stat_of(const char *name)
 	return value_in(text, name);
 }
 
-/* Channels, regions, pages and users that the module has right now. */
+/* Channels, queues, regions, pages and users that the module has right now. */
 static inline long objects_live(void)
 {
 	char text[256];
 
 	if (read_text(DEBUGFS "objects", text, sizeof(text)) < 0)
 		return -1;
-	return value_in(text, "chans") + value_in(text, "pages") +
-	       value_in(text, "regions") + value_in(text, "users");
+	return value_in(text, "chans") + value_in(text, "cqs") +
+	       value_in(text, "pages") + value_in(text, "regions") + value_in(text, "users");
 }
 
 /*

@@ -27,3 +27,5 @@ noticed() {
 @test "a batch that overtakes faults is noticed" { noticed 'nosettle was noticed'; }
 @test "read-only PTEs that stay dirty are noticed" { noticed 'noclean was noticed'; }
 @test "a shootdown outside of the lock is noticed" { noticed 'nolockflush was noticed'; }
+@test "tickets that are applied before they are are noticed" { noticed 'early was noticed'; }
+@test "a queue that is told once of each endpoint is noticed" { noticed 'cqlost was noticed'; }

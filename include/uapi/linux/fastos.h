@@ -27,6 +27,7 @@
 #define FOS_KIND_NODE			0	/* /dev/fastos itself */
 #define FOS_KIND_CHAN			1	/* an endpoint of a channel */
 #define FOS_KIND_REGION			2	/* a region */
+#define FOS_KIND_CQ			3	/* a completion queue */
 
 #define FOS_FEAT_CHAN			(1ULL << 0)
 /* A message's fate is settled by the kernel, not by the peer's good will. */
@@ -36,6 +37,8 @@
 #define FOS_FEAT_TLB_ASYNC		(1ULL << 3)
 /* Taking all rights away, and content, costs one shootdown for each process, too. */
 #define FOS_FEAT_TLB_ZAP		(1ULL << 4)
+/* Queues, of endpoints and of tickets. */
+#define FOS_FEAT_CQ			(1ULL << 5)
 
 /**
  * struct fos_core_query - what this kernel offers and what this fd is
@@ -49,7 +52,7 @@
  * @area_max:	out: largest transmit area, in bytes
  * @id:		out: identity of the object, never reused; 0 for the node
  * @side:	out: 0 or 1, the end of the channel; of a region FOS_RIGHT_*
- * @depth:	out: slots in each direction
+ * @depth:	out: slots in each direction; places of the queue
  * @area_bytes:	out: bytes of each side's transmit area; of the region
  * @cookie:	out: what the creator passed, not interpreted by the kernel
  */
@@ -413,8 +416,8 @@ struct fos_entry {
  * struct fos_kside - what the kernel says of a side, in the kernel page
  * @need_wakeup: FOS_WANT_* that this side's sleepers and pollers wait for, and
  *	FOS_WANT_SLOT()
- * @armed:	1 while somebody polls this side for messages; stays until the
- *		next bell finds nobody
+ * @armed:	1 while somebody polls this side for messages, or a queue is told of
+ *		them; for pollers it stays until the next bell finds nobody
  * @state:	FOS_STATE_DEAD | number of closes seen << 1
  * @resv:	0
  */
@@ -440,6 +443,7 @@ struct fos_kside {
 #define FOS_CHAN_MAP_BYTES(depth, area_bytes) \
 	(FOS_CHAN_OFF_GUARD(depth, area_bytes) + FOS_PAGE_BYTES)
 
+#include <linux/fastos_cq.h>
 #include <linux/fastos_region.h>
 
 #endif /* _UAPI_LINUX_FASTOS_H */

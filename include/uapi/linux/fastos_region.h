@@ -125,28 +125,32 @@ struct fos_tlb_protectv {
 
 /**
  * struct fos_tlb_submit - the same, but in the background
- * @flags:	in: must be 0
+ * @flags:	in: 0 or FOS_TLB_SUBMIT_CQ
  * @ranges:	in: as above; no @result is told
  * @count:	in: as above
- * @resv:	must be 0
+ * @cq:		in: with FOS_TLB_SUBMIT_CQ a queue that is told when the ticket is
+ *		applied or canceled, with the result that a fence has; else 0
  * @within_ns:	in: when a worker begins, at the latest; until then others may come
  *		and share the shootdown
  * @ticket:	out: of the batch; tickets of a region grow
+ * @user_data:	in: of the queue's entry; else 0
  *
  * On a region, with FOS_RIGHT_OWN (else EPERM).  From here on new faults see the
  * new permissions; CPUs may use old translations until the ticket is applied.
  * Errors as above, all before anything was done; but EFAULT also when this struct
- * cannot be written.
+ * cannot be written.  EBADF: @cq is no queue; EBUSY: all its places are taken.
  */
 struct fos_tlb_submit {
 	__u64 flags;
 	__u64 ranges;
 	__u32 count;
-	__u32 resv;
+	__u32 cq;
 	__u64 within_ns;
 	__u64 ticket;
+	__u64 user_data;
 };
 #define FOS_TLB_SUBMIT_SIZE_VER0	40
+#define FOS_TLB_SUBMIT_CQ		(1ULL << 0)
 
 /* fos_tlb_fence.flags: only look, EINPROGRESS if it is not applied. */
 #define FOS_TLB_FENCE_LOOK		(1ULL << 0)

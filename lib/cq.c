@@ -1,0 +1,549 @@
+// SPDX-License-Identifier: MIT
+/* cq: places, the line, waiting; see cq.h. */
+#include "internal.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#define NEWS	64
+#define LOOKS	16
+
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+static struct fos_cq *queues;
+
+/* Is it the endpoint still?  Then it is to be put back. */
+static bool is_there(struct fos_cq_place *p)
+{
+	const int fd = fos__ep_again(p->fd, p->ep, p->id);
+
+	if (fd >= 0)
+		p->fd = fd;
+	return fd >= 0;
+}
+
+/* ---- queues ----------------------------------------------------------- */
+
+static struct fos_cq *cq_find(int fd)
+{
+	struct fos_cq *cq;
+
+	for (cq = queues; cq && cq->fd != fd; cq = cq->next)
+		;
+	return cq;
+}
+
+/* To be put back; NULL: it is none. */
+static struct fos_cq *cq_get(int fd)
+{
+	struct fos_cq *cq;
+
+	if (fos__enter())
+		return NULL;
+	pthread_rwlock_rdlock(&lock);
+	cq = cq_find(fd);
+	if (cq)
+		__atomic_add_fetch(&cq->users, 1, __ATOMIC_RELAXED);
+	pthread_rwlock_unlock(&lock);
+	return cq;
+}
+
+static void cq_free(struct fos_cq *cq)
+{
+	pthread_mutex_destroy(&cq->lock);
+	free(cq->places);
+	free(cq->line);
+	free(cq->done);
+	free(cq);
+}
+
+static void cq_put(struct fos_cq *cq)
+{
+	if (__atomic_sub_fetch(&cq->users, 1, __ATOMIC_ACQ_REL))
+		return;
+	cq->backend->cq_destroy(cq);
+	cq_free(cq);
+}
+
+static struct fos_cq *cq_alloc(uint32_t entries)
+{
+	struct fos_cq *cq = calloc(1, sizeof(*cq));
+	uint32_t i;
+
+	if (!cq)
+		return NULL;
+	cq->users = 1;
+	cq->entries = entries;
+	pthread_mutex_init(&cq->lock, NULL);
+	cq->places = calloc(entries, sizeof(*cq->places));
+	cq->line = calloc(entries, sizeof(*cq->line));
+	cq->done = calloc(entries, sizeof(*cq->done));
+	if (!cq->places || !cq->line || !cq->done) {
+		cq_free(cq);
+		return NULL;
+	}
+	for (i = 0; i < entries; i++)
+		cq->places[i].next = i + 1;
+	return cq;
+}
+
+static int make_cq(const struct fos_backend *backend, void *arg)
+{
+	struct fos_cq *cq = arg;
+
+	cq->backend = backend;
+	return backend->cq_create(cq);
+}
+
+static uint32_t power_of_two(uint32_t n)
+{
+	return n <= FOS_CQ_ENTRIES_MIN ? FOS_CQ_ENTRIES_MIN :
+	       2U << (31 - __builtin_clz(n - 1));
+}
+
+FOS_API int fos_cq_create(unsigned int places, unsigned int flags)
+{
+	struct fos_cq *cq;
+	int ret;
+
+	if (!places || places > FOS_CQ_MAX || flags)
+		return fos__ret(-EINVAL);
+	ret = fos__enter();
+	if (ret)
+		return fos__ret(ret);
+	cq = cq_alloc(power_of_two(places));
+	if (!cq)
+		return fos__ret(-ENOMEM);
+	ret = fos__make(make_cq, cq);
+	if (ret) {
+		cq_free(cq);
+		return fos__ret(ret);
+	}
+	fos__forget_fd(cq->fd);
+	fos_spin_unpack(&cq->spin, fos_spin_pack(FOS_SPIN_DEFAULT, 0, 0),
+			cq->wake_ns);
+	pthread_rwlock_wrlock(&lock);
+	cq->next = queues;
+	queues = cq;
+	pthread_rwlock_unlock(&lock);
+	return cq->fd;
+}
+
+/* What it has may be in another queue then. */
+static void leave_all(struct fos_cq *cq)
+{
+	struct fos_cq_place *p;
+
+	pthread_mutex_lock(&cq->lock);
+	for (p = cq->places; p < cq->places + cq->entries; p++)
+		if (p->kind == FOS_CQ_ENDPOINT && is_there(p)) {
+			p->ep->cq = NULL;
+			fos__ep_put(p->ep);
+		}
+	pthread_mutex_unlock(&cq->lock);
+}
+
+int fos__cq_close(int fd)
+{
+	struct fos_cq **p, *cq;
+
+	pthread_rwlock_wrlock(&lock);
+	for (p = &queues; *p && (*p)->fd != fd; p = &(*p)->next)
+		;
+	cq = *p;
+	if (cq) {
+		*p = cq->next;
+		leave_all(cq);
+	}
+	pthread_rwlock_unlock(&lock);
+	if (!cq)
+		return -EBADF;
+	cq_put(cq);
+	return 0;
+}
+
+void fos__cq_forget(void)
+{
+	struct fos_cq *cq;
+
+	pthread_rwlock_init(&lock, NULL);
+	while ((cq = queues)) {
+		queues = cq->next;
+		cq_free(cq);
+	}
+}
+
+/* ---- who is ready ----------------------------------------------------- */
+
+static uint32_t ready_events(struct fos_ep *ep)
+{
+	/* Death first: what was left behind is found after. */
+	const bool dead = fos_ring_peer_dead(&ep->ring);
+
+	return (fos_ring_is_empty(&ep->ring) ? 0 : POLLIN) | (dead ? POLLHUP : 0);
+}
+
+/* The events of an endpoint; 0: none, and there will be news when there are. */
+static uint32_t look_at(struct fos_cq *cq, struct fos_cq_place *p)
+{
+	struct fos_ep *ep = p->ep;
+	uint32_t events;
+
+	if (!is_there(p)) {
+		fos__place_free(cq, p);
+		return 0;
+	}
+	events = ready_events(ep);
+	if (!events && ep->backend->received &&
+	    ep->backend->received(ep, p->fd, false, true))
+		events = ready_events(ep);
+	fos__ep_put(ep);
+	return events;
+}
+
+static bool tell_ticket(struct fos_cq *cq, struct fos_cq_place *p,
+			struct fos_cq_event *ev)
+{
+	if (!p->done)
+		return false;
+	*ev = (struct fos_cq_event) { p->user_data, 0, p->res };
+	fos__place_free(cq, p);
+	return true;
+}
+
+static bool tell_endpoint(struct fos_cq *cq, struct fos_cq_place *p,
+			  uint64_t call, struct fos_cq_event *ev)
+{
+	uint32_t events;
+
+	if (p->told == call) {
+		fos__line_up(cq, p);
+		return false;
+	}
+	events = look_at(cq, p);
+	if (!events)
+		return false;
+	*ev = (struct fos_cq_event) { p->user_data, events, 0 };
+	p->told = call;
+	fos__line_up(cq, p);
+	return true;
+}
+
+/* ---- waiting ---------------------------------------------------------- */
+
+static void hear(struct fos_cq *cq, const struct fos_cq_news *news)
+{
+	struct fos_cq_place *p = fos__place_of(cq, news->name);
+
+	if (!p)
+		return;
+	p->done = true;
+	p->res = news->res;
+	fos__line_up(cq, p);
+}
+
+static void hear_all(struct fos_cq *cq)
+{
+	struct fos_cq_news news[NEWS];
+	unsigned int i, n;
+
+	do {
+		n = cq->backend->cq_news(cq, news, NEWS);
+		for (i = 0; i < n; i++)
+			hear(cq, &news[i]);
+	} while (n == NEWS);
+}
+
+/* Everybody in line once, as long as there is room. */
+static unsigned int harvest(struct fos_cq *cq, uint64_t call,
+			    struct fos_cq_event *ev, unsigned int max)
+{
+	struct fos_cq_place *p;
+	unsigned int n = 0;
+	uint32_t left;
+
+	hear_all(cq);
+	for (left = cq->length; left && n < max; left--) {
+		p = fos__line_next(cq);
+		if (p->kind == FOS_CQ_TICKET)
+			n += tell_ticket(cq, p, &ev[n]);
+		else if (p->kind == FOS_CQ_ENDPOINT)
+			n += tell_endpoint(cq, p, call, &ev[n]);
+	}
+	return n;
+}
+
+/* Without the lock.  False: time to sleep. */
+static bool poll_until(struct fos_cq *cq, uint64_t tail, uint64_t until)
+{
+	const uint64_t patience = fos__later(cq->spin.wake_ns, 10000);
+	uint64_t before, now = fos__now_ns();
+	unsigned int i;
+
+	do {
+		for (i = 0; i < LOOKS; i++) {
+			if (cq->backend->cq_peek(cq, tail))
+				return true;
+			__builtin_ia32_pause();
+		}
+		before = now;
+		now = fos__now_ns();
+		if (now - before > patience) {
+			fos_spin_robbed(&cq->spin);
+			return false;
+		}
+	} while (now < until);
+	return false;
+}
+
+/* With the lock: until when to poll, from @now. */
+static uint64_t poll_end(struct fos_cq *cq, uint64_t now, uint64_t deadline_ns)
+{
+	const struct fos_spin_sample s = {
+		.my_cpu = sched_getcpu() + 1,
+		.online_cpus = fos__online_cpus(),
+		.pollers = fos__op_pollers(0),
+	};
+	uint64_t budget = 0;
+
+	if (cq->backend->cq_peek && fos_spin_may_poll(&cq->spin, &s))
+		budget = fos_spin_decide(&cq->spin, &s);
+	return fos__earlier(now + budget, deadline_ns);
+}
+
+/* With the lock, which is dropped: until so many entries were posted. */
+static int pause_for(struct fos_cq *cq, unsigned int more, uint64_t deadline_ns)
+{
+	const uint64_t began = fos__now_ns(), tail = cq->read + more;
+	const uint64_t until = poll_end(cq, began, deadline_ns);
+	struct fos_spin_wait wait = { .budget_ns = until - began };
+	uint64_t posted_ns = 0, now;
+	bool found = false;
+	int ret = 0;
+
+	pthread_mutex_unlock(&cq->lock);
+	if (until > began) {
+		fos__op_pollers(1);
+		found = poll_until(cq, tail, until);
+		fos__op_pollers(-1);
+	}
+	if (!found)
+		ret = cq->backend->cq_sleep(cq, tail, deadline_ns, &posted_ns);
+	now = fos__now_ns();
+	pthread_mutex_lock(&cq->lock);
+	if (ret || !cq->backend->cq_peek)
+		return ret;
+	if (!found && (posted_ns < began || posted_ns > now))
+		posted_ns = fos__later(began, now - cq->spin.wake_ns);
+	wait.ns = (found ? now : posted_ns) - began;
+	fos_spin_note(&cq->spin, &wait);
+	return 0;
+}
+
+static int wait_for(struct fos_cq *cq, struct fos_cq_event *ev, unsigned int min,
+		    unsigned int max, uint64_t deadline_ns)
+{
+	unsigned int n = 0;
+	uint64_t call;
+	int ret = 0;
+
+	pthread_mutex_lock(&cq->lock);
+	call = ++cq->calls;
+	for (;;) {
+		n += harvest(cq, call, ev + n, max - n);
+		if (n >= min || ret)
+			break;
+		ret = pause_for(cq, min - n, deadline_ns);
+	}
+	pthread_mutex_unlock(&cq->lock);
+	return n || !min ? (int)n : ret;
+}
+
+FOS_API int fos_cq_wait(int fd, struct fos_cq_event *ev, unsigned int min,
+			unsigned int max, const struct timespec *deadline)
+{
+	struct fos_cq *cq;
+	uint64_t ns;
+	int ret;
+
+	if (!max || min > max)
+		return fos__ret(-EINVAL);
+	ret = fos__deadline(deadline, &ns);
+	if (ret)
+		return fos__ret(ret);
+	cq = cq_get(fd);
+	if (!cq)
+		return fos__ret(-EBADF);
+	ret = -EINVAL;
+	if (min <= cq->entries)
+		ret = wait_for(cq, ev, min, max, ns);
+	cq_put(cq);
+	return fos__ret(ret);
+}
+
+/* ---- endpoints -------------------------------------------------------- */
+
+/* Places of endpoints that were closed without a word. */
+static void sweep(struct fos_cq *cq)
+{
+	struct fos_cq_place *p;
+
+	for (p = cq->places; p < cq->places + cq->entries; p++)
+		if (p->kind == FOS_CQ_ENDPOINT) {
+			if (is_there(p))
+				fos__ep_put(p->ep);
+			else
+				fos__place_free(cq, p);
+		}
+}
+
+static struct fos_cq_place *place_make(struct fos_cq *cq, enum fos_cq_kind kind,
+				       uint64_t user_data)
+{
+	struct fos_cq_place *p = fos__place_take(cq, kind, user_data);
+
+	if (p)
+		return p;
+	sweep(cq);
+	return fos__place_take(cq, kind, user_data);
+}
+
+static int add(struct fos_cq *cq, int fd, struct fos_ep *ep, uint64_t user_data)
+{
+	struct fos_cq_place *p = place_make(cq, FOS_CQ_ENDPOINT, user_data);
+	int ret;
+
+	if (!p)
+		return -EBUSY;
+	p->fd = fd;
+	p->ep = ep;
+	p->id = ep->id;
+	ret = cq->backend->cq_join(cq, ep, fd, fos__place_name(cq, p));
+	if (ret == -EBUSY) {
+		/* Entries of those who left lie there. */
+		hear_all(cq);
+		ret = cq->backend->cq_join(cq, ep, fd, fos__place_name(cq, p));
+	}
+	if (ret) {
+		fos__place_free(cq, p);
+		return ret;
+	}
+	ep->cq = cq;
+	fos__line_up(cq, p);
+	return 0;
+}
+
+static struct fos_cq_place *place_of_ep(struct fos_cq *cq, struct fos_ep *ep)
+{
+	struct fos_cq_place *p;
+
+	for (p = cq->places; p < cq->places + cq->entries; p++)
+		if (p->kind == FOS_CQ_ENDPOINT && p->ep == ep && p->id == ep->id)
+			return p;
+	return NULL;
+}
+
+static int remove_from(struct fos_cq *cq, int fd, struct fos_ep *ep)
+{
+	struct fos_cq_place *p = ep->cq == cq ? place_of_ep(cq, ep) : NULL;
+
+	if (!p)
+		return -ENOENT;
+	cq->backend->cq_part(cq, ep, fd);
+	ep->cq = NULL;
+	fos__place_free(cq, p);
+	return 0;
+}
+
+/* Is it in a queue that is there?  It leaves one that it was in before it died. */
+static int add_once(struct fos_cq *cq, int fd, struct fos_ep *ep,
+		    uint64_t user_data)
+{
+	return ep->cq ? -EEXIST : add(cq, fd, ep, user_data);
+}
+
+enum change { ADD, REMOVE };
+
+static int change(int fd, int ep_fd, enum change what, uint64_t user_data)
+{
+	struct fos_ep *ep;
+	struct fos_cq *cq;
+	uint64_t state;
+	int ret = fos__ep_get(ep_fd, &ep, &state);
+
+	if (ret)
+		return ret;
+	pthread_rwlock_wrlock(&lock);
+	cq = cq_find(fd);
+	ret = -EBADF;
+	if (cq) {
+		pthread_mutex_lock(&cq->lock);
+		ret = what == ADD ? add_once(cq, ep_fd, ep, user_data) :
+		      remove_from(cq, ep_fd, ep);
+		pthread_mutex_unlock(&cq->lock);
+	}
+	pthread_rwlock_unlock(&lock);
+	fos__ep_put(ep);
+	return ret;
+}
+
+FOS_API int fos_cq_add(int cq, int fd, uint64_t user_data)
+{
+	return fos__ret(change(cq, fd, ADD, user_data));
+}
+
+FOS_API int fos_cq_remove(int cq, int fd)
+{
+	return fos__ret(change(cq, fd, REMOVE, 0));
+}
+
+/* ---- tickets ---------------------------------------------------------- */
+
+static int submit(struct fos_cq *cq, int rfd, struct fos_range *ranges,
+		  unsigned int n, uint64_t within_ns, uint64_t user_data,
+		  uint64_t *ticket)
+{
+	struct fos_cq_place *p;
+	int ret = -EBUSY;
+
+	pthread_mutex_lock(&cq->lock);
+	p = place_make(cq, FOS_CQ_TICKET, user_data);
+	if (p) {
+		hear_all(cq);
+		ret = cq->backend->cq_submit(cq, fos__place_name(cq, p), rfd, ranges,
+					     n, within_ns, ticket);
+		if (ret)
+			fos__place_free(cq, p);
+	}
+	pthread_mutex_unlock(&cq->lock);
+	return ret;
+}
+
+FOS_API int fos_mprotectv_cq(int rfd, struct fos_range *ranges, unsigned int n,
+			     uint64_t within_ns, int fd, uint64_t user_data,
+			     uint64_t *ticket)
+{
+	const struct fos_backend *backend;
+	struct fos_core_query q;
+	uint64_t ignored;
+	struct fos_cq *cq;
+	int ret;
+
+	if (!n)
+		return fos__ret(-EINVAL);
+	if (n > FOS_RANGES_MAX)
+		return fos__ret(-E2BIG);
+	cq = cq_get(fd);
+	if (!cq)
+		return fos__ret(-EBADF);
+	backend = fos__region_of(rfd, &q);
+	if (!backend)
+		ret = -EBADF;
+	else if (backend != cq->backend)
+		ret = -EOPNOTSUPP;
+	else
+		ret = submit(cq, rfd, ranges, n, within_ns, user_data,
+			     ticket ? ticket : &ignored);
+	cq_put(cq);
+	return fos__ret(ret);
+}

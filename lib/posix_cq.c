@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Queues without the module: an epoll instance that is told of the endpoints'
+ * sockets by the edge, and an eventfd for what this process does itself.
+ */
+#include "internal.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+/* The name of the eventfd: no place has so high a number. */
+#define WAKE	(~0ULL)
+
+static int watch(struct fos_cq *cq, int fd, uint64_t name, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.u64 = name };
+
+	return epoll_ctl(cq->fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+}
+
+int fos__posix_cq_create(struct fos_cq *cq)
+{
+	int ret;
+
+	cq->fd = epoll_create1(EPOLL_CLOEXEC);
+	if (cq->fd < 0)
+		return -errno;
+	cq->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ret = cq->wake_fd < 0 ? -errno : watch(cq, cq->wake_fd, WAKE, EPOLLIN);
+	if (!ret)
+		return 0;
+	if (cq->wake_fd >= 0)
+		fos__close_fd(cq->wake_fd);
+	fos__close_fd(cq->fd);
+	return ret;
+}
+
+void fos__posix_cq_destroy(struct fos_cq *cq)
+{
+	fos__close_fd(cq->wake_fd);
+	fos__close_fd(cq->fd);
+}
+
+int fos__posix_cq_join(struct fos_cq *cq, struct fos_ep *ep, int fd,
+		       uint64_t name)
+{
+	(void)ep;
+	return watch(cq, fd, name, EPOLLIN | EPOLLRDHUP | EPOLLET);
+}
+
+void fos__posix_cq_part(struct fos_cq *cq, struct fos_ep *ep, int fd)
+{
+	(void)ep;
+	epoll_ctl(cq->fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+/* The tickets first: then the eventfd may be silent. */
+static unsigned int news_of_tickets(struct fos_cq *cq, struct fos_cq_news *news,
+				    unsigned int max)
+{
+	unsigned int n;
+	uint64_t count;
+
+	for (n = 0; n < max && cq->ndone; n++)
+		news[n] = cq->done[--cq->ndone];
+	if (n && !cq->ndone &&
+	    syscall(SYS_read, cq->wake_fd, &count, sizeof(count)) < 0)
+		return n;
+	return n;
+}
+
+unsigned int fos__posix_cq_news(struct fos_cq *cq, struct fos_cq_news *news,
+				unsigned int max)
+{
+	unsigned int n = news_of_tickets(cq, news, max);
+	struct epoll_event ev[64];
+	long i, got = 0;
+
+	if (n < max)
+		got = syscall(SYS_epoll_pwait, cq->fd, ev,
+			      max - n < 64 ? max - n : 64, 0, NULL, 0);
+	for (i = 0; i < got; i++)
+		if (ev[i].data.u64 != WAKE)
+			news[n++] = (struct fos_cq_news) { ev[i].data.u64, 0 };
+	return n;
+}
+
+int fos__posix_cq_sleep(struct fos_cq *cq, uint64_t tail, uint64_t deadline_ns,
+			uint64_t *posted_ns)
+{
+	struct pollfd p = { .fd = cq->fd, .events = POLLIN };
+	struct timespec left, *timeout = NULL;
+	uint64_t now;
+	long ret;
+
+	(void)tail;
+	(void)posted_ns;
+	if (deadline_ns != FOS_DEADLINE_NONE) {
+		now = fos__now_ns();
+		now = deadline_ns > now ? deadline_ns - now : 0;
+		left.tv_sec = now / 1000000000;
+		left.tv_nsec = now % 1000000000;
+		timeout = &left;
+	}
+	ret = syscall(SYS_ppoll, &p, 1, timeout, NULL, 0);
+	return ret < 0 ? -errno : ret ? 0 : -ETIMEDOUT;
+}
+
+/* All is done at once. */
+int fos__posix_cq_submit(struct fos_cq *cq, uint64_t name, int rfd,
+			 struct fos_range *ranges, unsigned int n,
+			 uint64_t within_ns, uint64_t *ticket)
+{
+	const int ret = fos__posix_region_submit(rfd, ranges, n, within_ns, ticket);
+	const uint64_t one = 1;
+	ssize_t ignored;
+
+	if (ret)
+		return ret;
+	cq->done[cq->ndone++] = (struct fos_cq_news) { name, 0 };
+	ignored = syscall(SYS_write, cq->wake_fd, &one, sizeof(one));
+	(void)ignored;
+	return 0;
+}
