@@ -40,7 +40,7 @@ export FASTOS_BUILD := $(abspath $(BUILD))
 # Exactly these files make a source tree that dkms can build.
 DKMS_SOURCES := Kbuild VERSION dkms.conf LICENSES/GPL-2.0-only.txt \
 	LICENSES/Linux-syscall-note.txt LICENSES/MIT.txt \
-	include/uapi/linux/fastos.h include/uapi/linux/fastos_region.h \
+	$(sort $(wildcard include/uapi/linux/*.h)) \
 	$(sort $(wildcard kmod/*.c kmod/*.h))
 
 # Short lines, or whole commands with V=1.
@@ -86,7 +86,7 @@ bench: $(BUILD)/bin/fosbench ## the benchmark, build/bin/fosbench
 selftests: $(suite_bin) $(model) ## the test programs, build/bin/fos-*
 
 .PHONY: examples
-examples: $(example_bin) ## the examples, build/bin/fos-echo*, -pipeline, -kvsnap, -purge
+examples: $(example_bin) ## the examples, build/bin/fos-echo*, -crowd*, -pipeline, -kvsnap, -purge
 
 .PHONY: module modules
 module: ## fastos.ko for the running kernel (or KVER=), in build/KVER
@@ -219,10 +219,8 @@ install: lib bench ## library, header, manual pages, fosbench, udev rule
 	install -m 644 $(shared) "$$d$(libdir)/libfastos.so.$(VERSION)"; \
 	ln -sf libfastos.so.$(VERSION) "$$d$(libdir)/libfastos.so.$(SOVERSION)"; \
 	ln -sf libfastos.so.$(SOVERSION) "$$d$(libdir)/libfastos.so"; \
-	install -m 644 include/fastos.h include/fastos_region.h \
-		include/fastos_wait.h "$$d$(includedir)"; \
-	install -m 644 include/uapi/linux/fastos.h \
-		include/uapi/linux/fastos_region.h "$$d$(includedir)/linux"; \
+	install -m 644 include/fastos*.h "$$d$(includedir)"; \
+	install -m 644 include/uapi/linux/fastos*.h "$$d$(includedir)/linux"; \
 	sed -e 's|@prefix@|$(prefix)|' -e 's|@libdir@|$(libdir)|' \
 		-e 's|@includedir@|$(includedir)|' -e 's|@version@|$(VERSION)|' \
 		lib/fastos.pc.in >"$$d$(libdir)/pkgconfig/fastos.pc"; \
@@ -240,12 +238,12 @@ uninstall: ## remove what install put there, with the same DESTDIR and prefix
 	rm -f "$$d$(libdir)"/libfastos.a "$$d$(libdir)"/libfastos.so \
 		"$$d$(libdir)"/libfastos.so.$(SOVERSION) \
 		"$$d$(libdir)"/libfastos.so.$(VERSION) \
-		"$$d$(libdir)"/pkgconfig/fastos.pc "$$d$(includedir)"/fastos.h \
-		"$$d$(includedir)"/fastos_region.h \
-		"$$d$(includedir)"/fastos_wait.h \
-		"$$d$(includedir)"/linux/fastos.h \
-		"$$d$(includedir)"/linux/fastos_region.h "$$d$(bindir)"/fosbench \
+		"$$d$(libdir)"/pkgconfig/fastos.pc "$$d$(bindir)"/fosbench \
 		"$$d$(udevdir)"/60-fastos.rules "$$d$(sysusersdir)"/fastos.conf; \
+	for f in include/fastos*.h; do \
+		rm -f "$$d$(includedir)/$${f##*/}"; done; \
+	for f in include/uapi/linux/*.h; do \
+		rm -f "$$d$(includedir)/linux/$${f##*/}"; done; \
 	for n in 1 3 7; do for f in man/*.$$n; do \
 		rm -f "$$d$(mandir)/man$$n/$${f##*/}"; done; done
 

@@ -9,6 +9,7 @@
  */
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
 #include "peers.h"
 #include "kselftest_harness.h"
@@ -282,6 +283,21 @@ TEST_F(cq, a_signal_ends_a_wait)
 	ASSERT_TRUE(start_waiting(&w));
 	pthread_kill(w.thread, SIGUSR1);
 	EXPECT_EQ(1, end_waiting(&w));
+}
+
+/* It sleeps, once: whatever looks now and then would be seen. */
+TEST_F(cq, who_waits_in_vain_costs_nothing)
+{
+	struct rusage before, after;
+	struct fos_cq_event ev;
+
+	ASSERT_EQ(0, add_all(self->cq, self->here));
+	/* What there is to learn of the policy, and to tell of arming. */
+	EXPECT_EQ(-ETIMEDOUT, wait_ms(self->cq, &ev, 1, 1, 10));
+	ASSERT_EQ(0, getrusage(RUSAGE_THREAD, &before));
+	EXPECT_EQ(-ETIMEDOUT, wait_ms(self->cq, &ev, 1, 1, 1000));
+	ASSERT_EQ(0, getrusage(RUSAGE_THREAD, &after));
+	EXPECT_EQ(1, after.ru_nvcsw - before.ru_nvcsw);
 }
 
 /* ---- who is in it ----------------------------------------------------- */

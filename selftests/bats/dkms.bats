@@ -58,7 +58,8 @@ modinfo_of() {
 	run -0 find "$tree" -type f ! -path "$tree/kmod/*" \
 		! -path "$tree/LICENSES/*" -printf '%P\n'
 	sort <<<"$output" | diff - <(printf '%s\n' Kbuild VERSION dkms.conf \
-		include/uapi/linux/fastos.h include/uapi/linux/fastos_region.h)
+		include/uapi/linux/fastos.h include/uapi/linux/fastos_cq.h \
+		include/uapi/linux/fastos_region.h)
 	diff -r kmod "$tree/kmod"
 }
 

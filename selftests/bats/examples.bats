@@ -208,3 +208,42 @@ purges() {
 	run -0 "$purge" --help
 	[[ $output == *--batch=PAGES* ]]
 }
+
+# Of a server on $1: the us of a call when so many clients are connected.
+crowd() {	# PATH CLIENTS CALLS
+	run -0 timeout 100 "$build/bin/fos-crowd-client" "$@"
+	[[ $output == "$2 clients, $3 calls: "*' us a call' ]]
+}
+
+@test "one thread serves a crowd, without the module" {
+	local path=$BATS_TEST_TMPDIR/crowd server
+
+	FOS_BACKEND=posix "$build/bin/fos-crowd-server" "$path" 3>&- &
+	server=$!
+	until [[ -S $path ]]; do sleep 0.1; done
+	crowd "$path" 200 2000
+	# Those have gone, and it goes on.
+	crowd "$path" 1 2000
+	run -0 "$build/bin/fos-echo-client" "$path" hello
+	[[ $output == 'hello -> HELLO' ]]
+	kill $server
+	run -1 "$build/bin/fos-crowd-server" --help
+	[[ $output == usage:* ]]
+}
+
+# Under --icount time is instructions, the same ones in each run.
+@test "a thousand silent clients cost the server nothing" {
+	local few many
+
+	need_module
+	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 --icount -- sh -c '
+		fos-crowd-server /tmp/crowd &
+		server=$!
+		until [ -S /tmp/crowd ]; do sleep 0.1; done
+		fos-crowd-client /tmp/crowd 8 2000 &&
+		fos-crowd-client /tmp/crowd 1000 2000 && kill $server'
+	echo "$output"
+	few=$(sed -n 's/^8 clients.*: \(.*\) us.*/\1/p' <<<"$output")
+	many=$(sed -n 's/^1000 clients.*: \(.*\) us.*/\1/p' <<<"$output")
+	awk -v few="$few" -v many="$many" 'BEGIN { exit !(few > 0 && many < 1.2 * few) }'
+}

@@ -46,9 +46,11 @@ client() {
 	sort -k 2 >"$BATS_TEST_TMPDIR/expected" <<-END
 		755 opt/fastos/bin/fosbench
 		644 opt/fastos/include/fastos.h
+		644 opt/fastos/include/fastos_cq.h
 		644 opt/fastos/include/fastos_region.h
 		644 opt/fastos/include/fastos_wait.h
 		644 opt/fastos/include/linux/fastos.h
+		644 opt/fastos/include/linux/fastos_cq.h
 		644 opt/fastos/include/linux/fastos_region.h
 		644 opt/fastos/lib/libfastos.a
 		777 opt/fastos/lib/libfastos.so
