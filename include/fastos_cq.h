@@ -17,11 +17,14 @@ extern "C" {
 
 #define FOS_CQ_MAX	65536	/* most places of a queue */
 
+/* Besides POLLIN and POLLHUP: a posted request can be collected. */
+#define FOS_CQ_REPLY	0x10000
+
 /**
  * struct fos_cq_event - something has happened
  * @user_data:	as it was given
- * @events:	of an endpoint: POLLIN: a message or a request waits; POLLHUP: the peer
- *		is dead. Of a ticket 0
+ * @events:	of an endpoint: POLLIN: a message or a request waits; FOS_CQ_REPLY:
+ *		fos_collect() has something; POLLHUP: the peer is dead. Of a ticket 0
  * @res:	of a ticket what fos_fence() says: 0, or EBUSY or ECANCELED, negative. Of
  *		an endpoint 0
  */
@@ -52,10 +55,11 @@ int fos_cq_create(unsigned int places, unsigned int flags);
  * @fd:		the endpoint, which is attached; it can be in one queue
  * @user_data:	of its events
  *
- * It is told of when a message or a request waits, and when the peer is dead; what is
- * there already counts. It leaves the queue when it is closed.
+ * It is told of when a message or a request waits, when the reply to a request that
+ * was posted has come, and when the peer is dead; what is there already counts. It
+ * leaves the queue when it is closed.
  *
- * With the module each message to an endpoint in a queue costs its sender a bell, a
+ * Each message and each reply to an endpoint in a queue costs its sender a bell, a
  * trap, which a sender who then waits for the reply pays anyway.
  *
  * Return: 0; -1 with EBADF: @cq is no queue of this process, or @fd no endpoint; EEXIST:

@@ -386,7 +386,7 @@ static int kernel_cq_join(struct fos_cq *cq, struct fos_ep *ep, int fd,
 {
 	struct fos_chan_cq a = {
 		.fd = cq->fd,
-		.want = FOS_WANT_PUBLISHED,
+		.want = FOS_WANT_PUBLISHED | FOS_WANT_REPLIES,
 		.user_data = name,
 	};
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* cq: places, the line, waiting; see cq.h. */
 #include "internal.h"
+#include "post.h"
 
 #include <poll.h>
 #include <sched.h>
@@ -137,6 +138,7 @@ static void leave_all(struct fos_cq *cq)
 	pthread_mutex_lock(&cq->lock);
 	for (p = cq->places; p < cq->places + cq->entries; p++)
 		if (p->kind == FOS_CQ_ENDPOINT && is_there(p)) {
+			cq->backend->cq_part(cq, p->ep, p->fd);
 			p->ep->cq = NULL;
 			fos__ep_put(p->ep);
 		}
@@ -180,7 +182,9 @@ static uint32_t ready_events(struct fos_ep *ep)
 	/* Death first: what was left behind is found after. */
 	const bool dead = fos_ring_peer_dead(&ep->ring);
 
-	return (fos_ring_is_empty(&ep->ring) ? 0 : POLLIN) | (dead ? POLLHUP : 0);
+	return (fos_ring_is_empty(&ep->ring) ? 0 : POLLIN) |
+	       (fos__post_is_ready(ep) ? FOS_CQ_REPLY : 0) |
+	       (dead ? POLLHUP : 0);
 }
 
 /* The events of an endpoint; 0: none, and there will be news when there are. */
@@ -194,9 +198,10 @@ static uint32_t look_at(struct fos_cq *cq, struct fos_cq_place *p)
 		return 0;
 	}
 	events = ready_events(ep);
-	if (!events && ep->backend->received &&
-	    ep->backend->received(ep, p->fd, false, true))
+	if (!events && ep->backend->received) {
+		ep->backend->received(ep, p->fd, false, true);
 		events = ready_events(ep);
+	}
 	fos__ep_put(ep);
 	return events;
 }

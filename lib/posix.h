@@ -54,6 +54,7 @@ struct posix_side {
  * @claimed: ... and on this one for what becomes of its own, and for replies
  * @rung: a byte that wakes its pollers lies in its socket
  * @call_me: it asks the peer's sleepers to send one
+ * @queued: it is in a queue, which a byte tells of replies, too
  *
  * The peer who lies here falsifies the fate of his own messages.
  */
@@ -63,6 +64,7 @@ struct posix_page {
 	uint32_t claimed __attribute__((aligned(64)));
 	uint32_t rung __attribute__((aligned(64)));
 	uint32_t call_me;
+	uint32_t queued;
 };
 
 /**
@@ -149,6 +151,9 @@ void fos__posix_call_pollers(struct fos_ep *ep, int fd);
 void fos__posix_call_met(struct fos_ep *ep, int fd);
 bool fos__posix_received(struct fos_ep *ep, int fd, bool waits, bool nothing);
 void fos__posix_attend(struct fos_ep *ep, int fd, uint32_t want, uint64_t arg);
+
+/* In a queue, or in none any more. */
+void fos__posix_set_queued(struct fos_ep *ep, bool queued);
 
 /* Wake all that sleep on a page: its side, or the peer, has changed for good. */
 void fos__posix_wake_all(struct posix_page *page);

@@ -45,14 +45,19 @@ void fos__posix_cq_destroy(struct fos_cq *cq)
 int fos__posix_cq_join(struct fos_cq *cq, struct fos_ep *ep, int fd,
 		       uint64_t name)
 {
-	(void)ep;
-	return watch(cq, fd, name, EPOLLIN | EPOLLRDHUP | EPOLLET);
+	const int ret = watch(cq, fd, name, EPOLLIN | EPOLLRDHUP | EPOLLET);
+
+	/* One of the module's is polled by it, and tells of messages only. */
+	if (!ret && ep->backend == &fos__backend_posix)
+		fos__posix_set_queued(ep, true);
+	return ret;
 }
 
 void fos__posix_cq_part(struct fos_cq *cq, struct fos_ep *ep, int fd)
 {
-	(void)ep;
 	epoll_ctl(cq->fd, EPOLL_CTL_DEL, fd, NULL);
+	if (ep->backend == &fos__backend_posix)
+		fos__posix_set_queued(ep, false);
 }
 
 /* The tickets first: then the eventfd may be silent. */

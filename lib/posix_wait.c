@@ -327,6 +327,13 @@ static void count_sleeper(struct fos_posix *p, uint32_t want, int one)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* Who is in a queue wants all replies, as a sleeper would. */
+void fos__posix_set_queued(struct fos_ep *ep, bool queued)
+{
+	__atomic_store_n(&ep->posix.mine->queued, queued, __ATOMIC_SEQ_CST);
+	count_sleeper(&ep->posix, FOS_WANT_REPLIES, queued ? 1 : -1);
+}
+
 static bool is_over(struct fos_ep *ep, uint32_t want, uint64_t arg)
 {
 	return fos_ring_wait_over(&ep->ring, want, arg) ||
@@ -377,6 +384,8 @@ int fos__posix_bell_wait(struct fos_ep *ep, int fd, uint32_t bell,
 
 	if (bell)
 		ring_page(p->peers, bell);
+	if ((bell & FOS_WANT_REPLIES) && LOAD(&p->peers->queued))
+		fos__posix_call_pollers(ep, fd);
 	if (!want)
 		return 0;
 	if (want & WANT_ONE)

@@ -195,6 +195,20 @@ ssize_t post_collect(struct op *op, struct in *in, uint64_t *token, int flags)
 	return chan_end_call(op, ret);
 }
 
+bool fos__post_is_ready(struct fos_ep *ep)
+{
+	const uint32_t depth = ep->ring.m.depth;
+	uint64_t token;
+	uint32_t slot;
+
+	for (slot = 0; slot < depth; slot++) {
+		token = LOAD(&ep->calls.posted[slot]);
+		if (token && fos_ring_is_answered(&ep->ring, token))
+			return true;
+	}
+	return false;
+}
+
 void post_abandon(struct op *op, uint64_t token)
 {
 	struct in nowhere = { .cap = 0 };

@@ -21,6 +21,9 @@ ssize_t post_send(struct op *op, struct out *out, int flags);
  */
 ssize_t post_collect(struct op *op, struct in *in, uint64_t *token, int flags);
 
+/* Can a call be collected? */
+bool fos__post_is_ready(struct fos_ep *ep);
+
 /* A call of mine that was posted, but void: unless somebody has collected it. */
 void post_abandon(struct op *op, uint64_t token);
 

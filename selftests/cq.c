@@ -173,6 +173,110 @@ TEST_F(cq, it_can_be_polled)
 	EXPECT_EQ(0, poll_now(self->cq, POLLIN));
 }
 
+/* ---- calls that nobody waits in ---------------------------------------- */
+
+static uint64_t request_one(int fd)
+{
+	const struct timespec deadline = deadline_in(HANG_MS);
+	uint64_t token = 0;
+
+	return fos_post(fd, "r", 1, &token, 0, &deadline) ? 0 : token;
+}
+
+/* As a server: answer the next one. */
+static long answer_one(int fd)
+{
+	const struct timespec deadline = deadline_in(HANG_MS);
+	uint64_t token = 0;
+	char byte;
+
+	if (fos_reply_recv(fd, &token, NULL, 0, &byte, 1, &deadline) != 1)
+		return -errno;
+	return RESULT(fos_reply(fd, token, "a", 1));
+}
+
+TEST_F(cq, a_reply_is_told_until_it_is_collected)
+{
+	const struct timespec past = { 0 };
+	struct fos_cq_event ev = { 0 };
+	uint64_t token[2];
+	char byte;
+	int i, n;
+
+	ASSERT_EQ(0, add_all(self->cq, self->here));
+	for (n = 0; n < 3; n++) {
+		for (i = 0; i < 2; i++) {
+			token[i] = request_one(self->here[i]);
+			ASSERT_NE(0, token[i]);
+		}
+		EXPECT_EQ(0, only(self->cq));
+		EXPECT_EQ(0, answer_one(self->there[1]));
+		EXPECT_EQ(1, wait_ms(self->cq, &ev, 1, 1, HANG_MS));
+		EXPECT_EQ(2, ev.user_data);
+		EXPECT_EQ(FOS_CQ_REPLY, ev.events);
+		EXPECT_EQ(0, answer_one(self->there[0]));
+		EXPECT_EQ(1, fos_collect(self->here[1], &token[1], &byte, 1, 0,
+					 &past));
+		EXPECT_EQ(1, wait_ms(self->cq, &ev, 1, 1, HANG_MS));
+		EXPECT_EQ(1, ev.user_data);
+		EXPECT_EQ(1, fos_collect(self->here[0], &token[0], &byte, 1, 0,
+					 &past));
+		EXPECT_EQ(0, only(self->cq));
+	}
+}
+
+static int answer_many(int fd, long n)
+{
+	while (n--)
+		if (answer_one(fd))
+			return 1;
+	return 0;
+}
+
+/* One request at each server at a time: a reply that is not told is a hang. */
+TEST_F_TIMEOUT(cq, no_reply_is_left_behind, 300)
+{
+	const long n = rounds(CALLS / 4);
+	struct fos_cq_event ev[PLACES];
+	long left = CLIENTS * n, sent[CLIENTS] = { 0 }, got, i;
+	uint64_t token;
+	pid_t pid[CLIENTS];
+	int fd[CLIENTS][2];
+	char byte;
+
+	for (i = 0; i < CLIENTS; i++) {
+		ASSERT_EQ(0, fos_channel(fd[i], NULL));
+		pid[i] = spawn();
+		if (!pid[i])
+			_exit(fos_close(fd[i][0]) || answer_many(fd[i][1], n));
+		fos_close(fd[i][1]);
+	}
+	for (i = 0; i < CLIENTS; i++) {
+		ASSERT_EQ(0, fos_cq_add(self->cq, fd[i][0], i));
+		ASSERT_NE(0, request_one(fd[i][0]));
+		sent[i]++;
+	}
+	while (left) {
+		got = wait_ms(self->cq, ev, 1, PLACES, HANG_MS);
+		ASSERT_LT(0, got);
+		while (got--) {
+			i = ev[got].user_data;
+			token = 0;
+			if (!(ev[got].events & FOS_CQ_REPLY))
+				continue;
+			ASSERT_EQ(1, fos_collect(fd[i][0], &token, &byte, 1,
+						 FOS_NONBLOCK, NULL));
+			left--;
+			if (sent[i]++ < n)
+				ASSERT_NE(0, request_one(fd[i][0]));
+		}
+	}
+	for (i = 0; i < CLIENTS; i++) {
+		EXPECT_EQ(0, reap(pid[i]));
+		fos_close(fd[i][0]);
+	}
+}
+
 /* ---- how many are waited for ------------------------------------------ */
 
 struct row {
