@@ -156,21 +156,20 @@ static void fos_cq_wake(struct fos_cq *cq)
 static void fos_cq_append(struct fos_cq *cq, struct fos_cq_source *src, s32 res)
 {
 	struct fos_cq_entry *e = fos_cq_entry(cq, cq->tail);
-	bool awaited;
 
 	__clear_bit(fos_cq_slot(cq, cq->tail), cq->ownerless);
 	src->end = cq->tail + 1;
-	WRITE_ONCE(cq->tail, src->end);
-	/* The new tail before the look for sleepers; pairs with prepare_to_wait(). */
-	smp_mb();
-	awaited = waitqueue_active(&cq->wait);
 	e->user_data = src->user_data;
-	e->posted_ns = awaited ? ktime_get_ns() : 0;
+	e->posted_ns = waitqueue_active(&cq->wait) ? ktime_get_ns() : 0;
 	e->res = res;
 	/* Pairs with the reader's acquire. */
 	smp_store_release(&e->seq, src->end);
+	/* Who sees it finds the entry; pairs with fos_cq_reached(). */
+	smp_store_release(&cq->tail, src->end);
+	/* The new tail before the look for sleepers; pairs with prepare_to_wait(). */
+	smp_mb();
 	fos_count(cq_posts);
-	if (awaited)
+	if (waitqueue_active(&cq->wait))
 		fos_cq_wake(cq);
 }
 
@@ -221,7 +220,8 @@ struct file *fos_cq_part(struct fos_cq_source *src)
 
 static bool fos_cq_reached(const struct fos_cq *cq, u64 tail)
 {
-	return (s64)(READ_ONCE(cq->tail) - tail) >= 0;
+	/* Pairs with fos_cq_append(). */
+	return (s64)(smp_load_acquire(&cq->tail) - tail) >= 0;
 }
 
 static int fos_cq_wake_sleeper(struct wait_queue_entry *entry,

@@ -416,23 +416,48 @@ void send_area_1_then_2(void)
 
 /* ---- poll ------------------------------------------------------------- */
 
+static int drain(void)
+{
+	int ret, n = 0;
+
+	while ((ret = receive_message(KIND_MSG, RECV_NONBLOCK, NULL)) >= 0)
+		n++;
+	expect(ret == -EAGAIN, "receive", ret);
+	return n;
+}
+
 /* Edge-triggered: asked once, then drained without a trap. */
 static void poll_until(int last)
 {
-	int ret, n = 0;
+	int n = 0;
 
 	epoll_add(FOS_WANT_PUBLISHED);
 	while (n < last) {
 		epoll_wait_edge();
-		for (;;) {
-			ret = receive_message(KIND_MSG, RECV_NONBLOCK, NULL);
-			if (ret < 0)
-				break;
-			n++;
-		}
-		expect(ret == -EAGAIN, "receive", ret);
+		n += drain();
 	}
 }
+
+/* By a queue: its entries are read, and then what they tell of is looked at. */
+static void queue_until(int last)
+{
+	uint64_t read = 0;
+	int n = 0;
+
+	queue_join();
+	while (n < last) {
+		queue_wait(read + 1);
+		read = queue_read(read);
+		if (broken == BREAK_QUEUE_HEAD)
+			n += drain();
+		queue_advance(read);
+		if (broken != BREAK_QUEUE_HEAD)
+			n += drain();
+	}
+}
+
+void queue_2(void) { queue_until(2); }
+void queue_3(void) { queue_until(3); }
 
 void poll_2(void) { poll_until(2); }
 void poll_3(void) { poll_until(3); }

@@ -86,6 +86,8 @@ void push_1_then_2(void);
 void push_2_after_1(void);
 void send_too_late_1(void);
 void look_for_room(void);
+void queue_2(void);
+void queue_3(void);
 void poll_2(void);
 void poll_3(void);
 void poll_to_send(void);

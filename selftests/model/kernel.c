@@ -146,7 +146,9 @@ static void bell(int side, uint32_t what)
 		left &= ~(one & -one);
 		waiter_wake(thread);
 	}
-	poll = set->armed & what;
+	poll = set->poller && (set->armed & what);
+	if (set->reader && (set->armed & what))
+		queue_post(side);
 	update_wants(side);
 	model_unlock(side);
 	/* The poll queue has a lock of its own: the model's is the side's. */
@@ -167,6 +169,8 @@ static void wake_all(int side)
 	update_wants(side);
 	if (set->poller)
 		wake_poller(set);
+	if (set->reader)
+		queue_post(side);
 	model_unlock(side);
 }
 
@@ -401,6 +405,20 @@ static uint32_t ep_poll(int side, uint32_t wants)
 	    writable(side))
 		mask |= EPOLL_OUT;
 	return mask;
+}
+
+/* As arm(), and what is there already is told of. */
+void queue_arm(int side)
+{
+	struct wait_set *set = &world.set[side];
+
+	model_lock(side);
+	set->armed |= FOS_WANT_PUBLISHED;
+	STORE(&control_of(side)->armed, 1);
+	update_wants(side);
+	queue_post(side);
+	model_unlock(side);
+	bell(!side, FOS_WANT_RECEIVER);
 }
 
 void epoll_add(uint32_t wants)

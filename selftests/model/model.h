@@ -38,7 +38,7 @@
 #define MODEL_THREADS	5
 #define MODEL_LOCS	50
 #define MODEL_MSGS	24
-#define MODEL_LOCKS	2
+#define MODEL_LOCKS	3
 
 /* ---- sites: every atomic access of the source is numbered ------------- */
 

@@ -22,6 +22,8 @@ const char *const break_names[BREAKS] = {
 	[BREAK_SUM] = "sleep on replies that were not looked at",
 	[BREAK_FORGET] = "take a request while the one before it is answered",
 	[BREAK_LATE_REPLY] = "give up without a look for a late reply",
+	[BREAK_QUEUE_FENCE] = "post without a fence before looking for sleepers",
+	[BREAK_QUEUE_HEAD] = "look at an endpoint before its entry counts as read",
 };
 
 /* ---- which word is whose ---------------------------------------------- */
@@ -84,8 +86,11 @@ static unsigned int writers(const void *p)
 		if (IN(p, r->m) || IN(p, r->mask) ||
 		    (IN(p, r->awaited) && !config->refuses))
 			return 0;
-		if (IN(p, *r) || IN(p, world.owed[s]))
+		if (IN(p, *r) || IN(p, world.owed[s]) ||
+		    IN(p, world.queue[s].head) || IN(p, world.queue[s].asleep))
 			return threads_of(s);
+		if (IN(p, world.queue[s]))
+			return everyone();
 	}
 	return 0;
 }

@@ -46,6 +46,20 @@ struct control {
 };
 
 /**
+ * struct queue - a completion queue that a side's endpoint is in
+ * @head: entries that its reader has read
+ * @tail: entries posted
+ * @seq: of the entries
+ * @asleep: its reader is in the wait queue
+ */
+struct queue {
+	uint64_t head;
+	uint64_t tail;
+	uint64_t seq[DEPTH];
+	uint64_t asleep;
+};
+
+/**
  * struct waiter - a thread in a wait set
  * @side: whose
  * @woken: taken out by a bell
@@ -71,6 +85,9 @@ struct waiter {
  * @poller: thread that epoll reports to, plus one
  * @ready: epoll has something to report to it
  * @poller_sleeps: it waits for that
+ * @reader: thread that reads the side's queue, plus one; 0: it is in none
+ * @queue_woken: it is not to sleep
+ * @queue_end: position behind the side's last entry there
  */
 struct wait_set {
 	uint32_t wants;
@@ -80,7 +97,10 @@ struct wait_set {
 	uint8_t poller;
 	uint8_t ready;
 	uint8_t poller_sleeps;
-	uint8_t resv[7];
+	uint8_t reader;
+	uint8_t queue_woken;
+	uint8_t resv[5];
+	uint64_t queue_end;
 };
 
 enum outcome { UNKNOWN, SENT, UNDELIVERED, UNWANTED, MAYBE };
@@ -141,6 +161,7 @@ struct world {
 	struct fos_owed owed[2];
 	uint64_t owner[2][BLOCKS];
 	struct wait_set set[2];
+	struct queue queue[2];
 	struct waiter waiter[MODEL_THREADS];
 	/* For the checks only. */
 	struct message message[MESSAGES];
@@ -164,7 +185,7 @@ enum level { QUICK, FULL, SOAK };
  * @body: what each does
  * @mortal: bits of threads that may be killed at any moment
  * @dies: a side may die
- * @polls: bits of sides that poll
+ * @polls: bits of sides that poll, or are in a queue
  * @posts: sends without waiting, or waits for a receiver
  * @withdraws: senders may give up; also when a peer dies
  * @refuses: a receiver may refuse a message
@@ -236,6 +257,17 @@ extern const struct sleeper *sleeper;
 /* epoll, edge-triggered: begin to watch; sleep until there is an event. */
 void epoll_add(uint32_t wants);
 uint32_t epoll_wait_edge(void);
+
+/* kernel.c: from now on the side's queue is told of messages. */
+void queue_arm(int side);
+/* queue.c: it is; with the side's lock. */
+void queue_post(int side);
+/* For the reader: join; sleep until so many were posted; how many there are. */
+void queue_join(void);
+void queue_wait(uint64_t tail);
+uint64_t queue_read(uint64_t read);
+/* So many were read. */
+void queue_advance(uint64_t read);
 
 /* The thread was killed; the last of its side: it does not come back. */
 _Noreturn void thread_dies(void);
@@ -312,6 +344,8 @@ enum broken {
 	BREAK_SUM,
 	BREAK_FORGET,
 	BREAK_LATE_REPLY,
+	BREAK_QUEUE_FENCE,
+	BREAK_QUEUE_HEAD,
 	BREAKS,
 };
 
