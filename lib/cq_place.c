@@ -18,7 +18,7 @@ struct fos_cq_place *fos__place_of(struct fos_cq *cq, uint64_t name)
 }
 
 struct fos_cq_place *fos__place_take(struct fos_cq *cq, enum fos_cq_kind kind,
-				       uint64_t user_data)
+				     uint64_t user_data)
 {
 	struct fos_cq_place *p;
 

@@ -7,84 +7,10 @@
  * not under asan: it_is_for_one_process (it forks beside a thread)
  * not under tsan: it_is_for_one_process (the same)
  */
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 
-#include "peers.h"
-#include "kselftest_harness.h"
-
-#define PLACES		8
-#define CLIENTS		3
-#define CALLS		20000
-
-FIXTURE(cq) {
-	int cq;
-	int here[CLIENTS];
-	int there[CLIENTS];
-};
-
-FIXTURE_SETUP(cq)
-{
-	int fd[2], i;
-
-	self->cq = fos_cq_create(PLACES, 0);
-	ASSERT_LE(0, self->cq);
-	for (i = 0; i < CLIENTS; i++) {
-		ASSERT_EQ(0, channel_with(fd, FOS_SPIN_BLOCK, 4, 0));
-		self->here[i] = fd[0];
-		self->there[i] = fd[1];
-	}
-}
-
-FIXTURE_TEARDOWN(cq)
-{
-	int i;
-
-	for (i = 0; i < CLIENTS; i++) {
-		fos_close(self->here[i]);
-		fos_close(self->there[i]);
-	}
-	EXPECT_EQ(0, fos_close(self->cq));
-}
-
-static long wait_ms(int cq, struct fos_cq_event *ev, unsigned int min,
-		    unsigned int max, long ms)
-{
-	const struct timespec deadline = deadline_in(ms);
-
-	return RESULT(fos_cq_wait(cq, ev, min, max, &deadline));
-}
-
-/* The user_data of the only event there is; 0: none; -1: more. */
-static long only(int cq)
-{
-	struct fos_cq_event ev[PLACES];
-	long n = wait_ms(cq, ev, 0, PLACES, 0);
-
-	return n > 1 ? -1 : n ? (long)ev[0].user_data : 0;
-}
-
-static long post_one(int fd)
-{
-	return RESULT(fos_send(fd, "m", 1, FOS_POST));
-}
-
-static long take_one(int fd)
-{
-	char byte;
-
-	return RESULT(fos_recv(fd, &byte, 1, FOS_NONBLOCK));
-}
-
-static int add_all(int cq, const int *fd)
-{
-	int i, failed = 0;
-
-	for (i = 0; i < CLIENTS; i++)
-		failed += !!fos_cq_add(cq, fd[i], i + 1);
-	return failed;
-}
+#include "cq.h"
 
 /* ---- what is told ----------------------------------------------------- */
 
@@ -175,26 +101,6 @@ TEST_F(cq, it_can_be_polled)
 
 /* ---- calls that nobody waits in ---------------------------------------- */
 
-static uint64_t request_one(int fd)
-{
-	const struct timespec deadline = deadline_in(HANG_MS);
-	uint64_t token = 0;
-
-	return fos_post(fd, "r", 1, &token, 0, &deadline) ? 0 : token;
-}
-
-/* As a server: answer the next one. */
-static long answer_one(int fd)
-{
-	const struct timespec deadline = deadline_in(HANG_MS);
-	uint64_t token = 0;
-	char byte;
-
-	if (fos_reply_recv(fd, &token, NULL, 0, &byte, 1, &deadline) != 1)
-		return -errno;
-	return RESULT(fos_reply(fd, token, "a", 1));
-}
-
 TEST_F(cq, a_reply_is_told_until_it_is_collected)
 {
 	const struct timespec past = { 0 };
@@ -222,58 +128,6 @@ TEST_F(cq, a_reply_is_told_until_it_is_collected)
 		EXPECT_EQ(1, fos_collect(self->here[0], &token[0], &byte, 1, 0,
 					 &past));
 		EXPECT_EQ(0, only(self->cq));
-	}
-}
-
-static int answer_many(int fd, long n)
-{
-	while (n--)
-		if (answer_one(fd))
-			return 1;
-	return 0;
-}
-
-/* One request at each server at a time: a reply that is not told is a hang. */
-TEST_F_TIMEOUT(cq, no_reply_is_left_behind, 300)
-{
-	const long n = rounds(CALLS / 4);
-	struct fos_cq_event ev[PLACES];
-	long left = CLIENTS * n, sent[CLIENTS] = { 0 }, got, i;
-	uint64_t token;
-	pid_t pid[CLIENTS];
-	int fd[CLIENTS][2];
-	char byte;
-
-	for (i = 0; i < CLIENTS; i++) {
-		ASSERT_EQ(0, fos_channel(fd[i], NULL));
-		pid[i] = spawn();
-		if (!pid[i])
-			_exit(fos_close(fd[i][0]) || answer_many(fd[i][1], n));
-		fos_close(fd[i][1]);
-	}
-	for (i = 0; i < CLIENTS; i++) {
-		ASSERT_EQ(0, fos_cq_add(self->cq, fd[i][0], i));
-		ASSERT_NE(0, request_one(fd[i][0]));
-		sent[i]++;
-	}
-	while (left) {
-		got = wait_ms(self->cq, ev, 1, PLACES, HANG_MS);
-		ASSERT_LT(0, got);
-		while (got--) {
-			i = ev[got].user_data;
-			token = 0;
-			if (!(ev[got].events & FOS_CQ_REPLY))
-				continue;
-			ASSERT_EQ(1, fos_collect(fd[i][0], &token, &byte, 1,
-						 FOS_NONBLOCK, NULL));
-			left--;
-			if (sent[i]++ < n)
-				ASSERT_NE(0, request_one(fd[i][0]));
-		}
-	}
-	for (i = 0; i < CLIENTS; i++) {
-		EXPECT_EQ(0, reap(pid[i]));
-		fos_close(fd[i][0]);
 	}
 }
 
@@ -568,55 +422,6 @@ TEST_F(cq, tickets_have_places_until_they_are_told)
 	EXPECT_EQ(-EBADF, submit(self->cq, self->cq, i));
 	EXPECT_EQ(-EBADF, submit(rfd, rfd, i));
 	fos_close(rfd);
-}
-
-/* ---- nothing is lost -------------------------------------------------- */
-
-static int call_many(int fd, long n)
-{
-	return failed_calls(fd, n) ? 1 : 0;
-}
-
-/* Answer all that wait there; false: the client is gone. */
-static bool serve(int fd)
-{
-	const struct timespec past = { 0 };
-	uint64_t token = 0, x = 0;
-
-	while (fos_reply_recv(fd, &token, &x, 8, &x, 8, &past) == 8)
-		;
-	return errno == ETIMEDOUT;
-}
-
-TEST_F_TIMEOUT(cq, clients_are_served_as_they_come, 300)
-{
-	const long n = rounds(CALLS);
-	struct fos_cq_event ev[PLACES];
-	int fd[CLIENTS][2], left = CLIENTS, i;
-	pid_t pid[CLIENTS];
-	long got;
-
-	for (i = 0; i < CLIENTS; i++) {
-		ASSERT_EQ(0, fos_channel(fd[i], NULL));
-		pid[i] = spawn();
-		if (!pid[i])
-			_exit(fos_close(fd[i][0]) || call_many(fd[i][1], n));
-		fos_close(fd[i][1]);
-	}
-	for (i = 0; i < CLIENTS; i++)
-		ASSERT_EQ(0, fos_cq_add(self->cq, fd[i][0], i));
-	while (left) {
-		got = wait_ms(self->cq, ev, 1, PLACES, HANG_MS);
-		ASSERT_LT(0, got);
-		for (i = 0; i < got; i++) {
-			if (serve(fd[ev[i].user_data][0]))
-				continue;
-			fos_close(fd[ev[i].user_data][0]);
-			left--;
-		}
-	}
-	for (i = 0; i < CLIENTS; i++)
-		EXPECT_EQ(0, reap(pid[i]));
 }
 
 TEST_HARNESS_MAIN

@@ -22,7 +22,7 @@ const char *const break_names[BREAKS] = {
 	[BREAK_SUM] = "sleep on replies that were not looked at",
 	[BREAK_FORGET] = "take a request while the one before it is answered",
 	[BREAK_LATE_REPLY] = "give up without a look for a late reply",
-	[BREAK_QUEUE_FENCE] = "post without a fence before looking for sleepers",
+	[BREAK_QUEUE_FENCE] = "look for the sleepers of a queue before posting",
 	[BREAK_QUEUE_HEAD] = "look at an endpoint before its entry counts as read",
 };
 

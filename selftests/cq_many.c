@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Completion queues, and many calls from processes: one that is not told of is a hang.
+ *
+ * gates: asan tsan
+ */
+#include "cq.h"
+
+#define CALLS		20000
+
+static int call_many(int fd, long n)
+{
+	return failed_calls(fd, n) ? 1 : 0;
+}
+
+/* Answer all that wait there; false: the client is gone. */
+static bool serve(int fd)
+{
+	const struct timespec past = { 0 };
+	uint64_t token = 0, x = 0;
+
+	while (fos_reply_recv(fd, &token, &x, 8, &x, 8, &past) == 8)
+		;
+	return errno == ETIMEDOUT;
+}
+
+TEST_F_TIMEOUT(cq, clients_are_served_as_they_come, 300)
+{
+	const long n = rounds(CALLS);
+	struct fos_cq_event ev[PLACES];
+	int fd[CLIENTS][2], left = CLIENTS, i;
+	pid_t pid[CLIENTS];
+	long got;
+
+	for (i = 0; i < CLIENTS; i++) {
+		ASSERT_EQ(0, fos_channel(fd[i], NULL));
+		pid[i] = spawn();
+		if (!pid[i])
+			_exit(fos_close(fd[i][0]) || call_many(fd[i][1], n));
+		fos_close(fd[i][1]);
+	}
+	for (i = 0; i < CLIENTS; i++)
+		ASSERT_EQ(0, fos_cq_add(self->cq, fd[i][0], i));
+	while (left) {
+		got = wait_ms(self->cq, ev, 1, PLACES, HANG_MS);
+		ASSERT_LT(0, got);
+		for (i = 0; i < got; i++) {
+			if (serve(fd[ev[i].user_data][0]))
+				continue;
+			fos_close(fd[ev[i].user_data][0]);
+			left--;
+		}
+	}
+	for (i = 0; i < CLIENTS; i++)
+		EXPECT_EQ(0, reap(pid[i]));
+}
+
+static int answer_many(int fd, long n)
+{
+	while (n--)
+		if (answer_one(fd))
+			return 1;
+	return 0;
+}
+
+/* One request at each server at a time: a reply that is not told is a hang. */
+TEST_F_TIMEOUT(cq, no_reply_is_left_behind, 300)
+{
+	const long n = rounds(CALLS / 4);
+	struct fos_cq_event ev[PLACES];
+	long left = CLIENTS * n, sent[CLIENTS] = { 0 }, got, i;
+	uint64_t token;
+	pid_t pid[CLIENTS];
+	int fd[CLIENTS][2];
+	char byte;
+
+	for (i = 0; i < CLIENTS; i++) {
+		ASSERT_EQ(0, fos_channel(fd[i], NULL));
+		pid[i] = spawn();
+		if (!pid[i])
+			_exit(fos_close(fd[i][0]) || answer_many(fd[i][1], n));
+		fos_close(fd[i][1]);
+	}
+	for (i = 0; i < CLIENTS; i++) {
+		ASSERT_EQ(0, fos_cq_add(self->cq, fd[i][0], i));
+		ASSERT_NE(0, request_one(fd[i][0]));
+		sent[i]++;
+	}
+	while (left) {
+		got = wait_ms(self->cq, ev, 1, PLACES, HANG_MS);
+		ASSERT_LT(0, got);
+		while (got--) {
+			i = ev[got].user_data;
+			token = 0;
+			if (!(ev[got].events & FOS_CQ_REPLY))
+				continue;
+			ASSERT_EQ(1, fos_collect(fd[i][0], &token, &byte, 1,
+						 FOS_NONBLOCK, NULL));
+			left--;
+			if (sent[i]++ < n)
+				ASSERT_NE(0, request_one(fd[i][0]));
+		}
+	}
+	for (i = 0; i < CLIENTS; i++) {
+		EXPECT_EQ(0, reap(pid[i]));
+		fos_close(fd[i][0]);
+	}
+}
+
+TEST_HARNESS_MAIN
