@@ -42,7 +42,7 @@ FIXTURE_TEARDOWN(cq)
 }
 
 static inline long wait_ms(int cq, struct fos_cq_event *ev, unsigned int min,
-				       unsigned int max, long ms)
+			   unsigned int max, long ms)
 {
 	const struct timespec deadline = deadline_in(ms);
 
