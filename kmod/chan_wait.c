@@ -427,18 +427,21 @@ static void fos_ep_arm(struct fos_ep *ep, u32 wants)
  *
  * What is there already is told at once.
  *
- * Return: the file of the queue before, for fput(); ERR_PTR(-ESHUTDOWN): the side
- * is dead, @cq is the caller's.
+ * Return: the file of the queue before, for fput(); with @cq, which is the caller's
+ * then: ERR_PTR(-ESHUTDOWN): the side is dead, ERR_PTR(-EPERM): not mapped here.
  */
 struct file *fos_ep_set_cq(struct fos_ep *ep, const struct fos_cq_source *cq,
 			   u32 want)
 {
 	struct file *old;
+	int ret;
 
 	spin_lock(&ep->lock);
-	if (cq && fos_ep_dead(ep)) {
+	ret = !cq ? 0 : fos_ep_dead(ep) ? -ESHUTDOWN :
+	      ep->mm != current->mm ? -EPERM : 0;
+	if (ret) {
 		spin_unlock(&ep->lock);
-		return ERR_PTR(-ESHUTDOWN);
+		return ERR_PTR(ret);
 	}
 	old = fos_cq_part(&ep->cq);
 	if (cq)

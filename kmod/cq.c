@@ -31,7 +31,9 @@ static_assert(sizeof(struct fos_cq_entry) == 32);
  * @lock: protects what follows
  * @tail: entries posted
  * @reserved: places that sources have
- * @ownerless: slots whose entry is of no source any more
+ * @past: entries that were seen to have been read
+ * @ownerless: slots whose entry, not before @past, is of no source any more
+ * @nownerless: how many they are
  * @wait: sleepers and pollers
  */
 struct fos_cq {
@@ -42,7 +44,9 @@ struct fos_cq {
 	spinlock_t lock;
 	u64 tail;
 	u32 reserved;
+	u64 past;
 	unsigned long *ownerless;
+	u32 nownerless;
 	wait_queue_head_t wait;
 };
 
@@ -79,33 +83,30 @@ static struct fos_cq_entry *fos_cq_entry(struct fos_cq *cq, u64 pos)
 
 /* ---- sources ---------------------------------------------------------- */
 
-static u64 fos_cq_unread(const struct fos_cq *cq)
+static void fos_cq_own(struct fos_cq *cq, u64 pos)
 {
-	const u64 unread = cq->tail - READ_ONCE(cq->head->head);
-
-	return min_t(u64, unread, cq->entries);
+	cq->nownerless -= __test_and_clear_bit(fos_cq_slot(cq, pos),
+					       cq->ownerless);
 }
 
-/* Unread entries whose source has no place any more. */
-static u32 fos_cq_unread_ownerless(const struct fos_cq *cq, u64 unread)
+/* Each entry once, so that a reader who lies cannot keep us here. */
+static void fos_cq_note_read(struct fos_cq *cq)
 {
-	u32 n = 0;
+	const u64 head = READ_ONCE(cq->head->head);
 
-	while (unread)
-		n += test_bit(fos_cq_slot(cq, cq->tail - unread--),
-			      cq->ownerless);
-	return n;
+	lockdep_assert_held(&cq->lock);
+	if (head - cq->past > cq->tail - cq->past)
+		return;
+	while (cq->past != head)
+		fos_cq_own(cq, cq->past++);
 }
 
 /* Sources' places and ownerless entries together are never more than there are. */
 static int fos_cq_reserve(struct fos_cq *cq)
 {
-	u64 unread;
-
 	guard(spinlock)(&cq->lock);
-	unread = fos_cq_unread(cq);
-	if (cq->reserved + unread >= cq->entries &&
-	    cq->reserved + fos_cq_unread_ownerless(cq, unread) >= cq->entries)
+	fos_cq_note_read(cq);
+	if (cq->reserved + cq->nownerless >= cq->entries)
 		return -EBUSY;
 	cq->reserved++;
 	return 0;
@@ -157,7 +158,7 @@ static void fos_cq_append(struct fos_cq *cq, struct fos_cq_source *src, s32 res)
 {
 	struct fos_cq_entry *e = fos_cq_entry(cq, cq->tail);
 
-	__clear_bit(fos_cq_slot(cq, cq->tail), cq->ownerless);
+	fos_cq_own(cq, cq->tail);
 	src->end = cq->tail + 1;
 	e->user_data = src->user_data;
 	e->posted_ns = waitqueue_active(&cq->wait) ? ktime_get_ns() : 0;
@@ -209,8 +210,11 @@ struct file *fos_cq_part(struct fos_cq_source *src)
 	cq = fos_cq_of(file);
 	spin_lock(&cq->lock);
 	cq->reserved--;
-	if (src->end && fos_cq_has_unread(cq, src))
+	fos_cq_note_read(cq);
+	if (src->end > cq->past) {
 		__set_bit(fos_cq_slot(cq, src->end - 1), cq->ownerless);
+		cq->nownerless++;
+	}
 	spin_unlock(&cq->lock);
 	src->file = NULL;
 	return file;

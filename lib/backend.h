@@ -13,6 +13,7 @@
 
 struct fos_cq;
 struct fos_cq_news;
+struct fos_cq_place;
 struct fos_ep;
 
 /* An attached endpoint's memory. */
@@ -55,8 +56,8 @@ struct fos_mapping {
  * @region_scan: FOS_IOC_TLB_SCAN; -EBUSY: it is complete
  * @cq_create: a queue of @entries places, in what it has of the backend; fd too
  * @cq_destroy: undo that
- * @cq_join: there is to be news of @name when @ep has something for @fd; what is there
- *	already need not be told
+ * @cq_join: there is to be news of @name when the endpoint at @p has something; what is
+ *	there already need not be told
  * @cq_part: no more
  * @cq_news: what there is, at most @max
  * @cq_peek: have so many entries been posted?  NULL: only the kernel can tell
@@ -98,9 +99,9 @@ struct fos_backend {
 	int (*region_scan)(int fd, struct fos_tlb_scan *scan);
 	int (*cq_create)(struct fos_cq *cq);
 	void (*cq_destroy)(struct fos_cq *cq);
-	int (*cq_join)(struct fos_cq *cq, struct fos_ep *ep, int fd,
+	int (*cq_join)(struct fos_cq *cq, const struct fos_cq_place *p,
 		       uint64_t name);
-	void (*cq_part)(struct fos_cq *cq, struct fos_ep *ep, int fd);
+	void (*cq_part)(struct fos_cq *cq, const struct fos_cq_place *p);
 	unsigned int (*cq_news)(struct fos_cq *cq, struct fos_cq_news *news,
 				unsigned int max);
 	bool (*cq_peek)(const struct fos_cq *cq, uint64_t tail);

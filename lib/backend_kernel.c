@@ -381,7 +381,7 @@ static void kernel_cq_destroy(struct fos_cq *cq)
 	fos__close_fd(cq->fd);
 }
 
-static int kernel_cq_join(struct fos_cq *cq, struct fos_ep *ep, int fd,
+static int kernel_cq_join(struct fos_cq *cq, const struct fos_cq_place *p,
 			  uint64_t name)
 {
 	struct fos_chan_cq a = {
@@ -390,18 +390,17 @@ static int kernel_cq_join(struct fos_cq *cq, struct fos_ep *ep, int fd,
 		.user_data = name,
 	};
 
-	if (ep->backend != &fos__backend_kernel)
+	if (p->who.ep->backend != &fos__backend_kernel)
 		return -EOPNOTSUPP;
-	return do_ioctl(fd, FOS_IOC_CHAN_CQ, &a);
+	return do_ioctl(p->who.fd, FOS_IOC_CHAN_CQ, &a);
 }
 
-static void kernel_cq_part(struct fos_cq *cq, struct fos_ep *ep, int fd)
+static void kernel_cq_part(struct fos_cq *cq, const struct fos_cq_place *p)
 {
 	struct fos_chan_cq a = { .fd = ~0U };
 
 	(void)cq;
-	(void)ep;
-	do_ioctl(fd, FOS_IOC_CHAN_CQ, &a);
+	do_ioctl(p->who.fd, FOS_IOC_CHAN_CQ, &a);
 }
 
 static unsigned int kernel_cq_news(struct fos_cq *cq, struct fos_cq_news *news,

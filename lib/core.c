@@ -424,39 +424,44 @@ int fos__ep_get(int fd, struct fos_ep **out, uint64_t *state)
 	return 0;
 }
 
-static FOS_COLD bool ep_again_slowly(int fd, struct fos_ep *ep, uint64_t id)
+static bool is_named(const struct fos_ep *ep, const struct fos_ep_name *n)
 {
-	const struct fos_backend *backend;
-	struct fos_core_query q;
-	bool is;
-
-	fos__lock();
-	backend = fos__backend_of(fd, &q);
-	is = backend && q.id == id && registry_find(backend, &q) == ep &&
-	     !(fos_ring_my_state(&ep->ring) & FOS_STATE_DEAD);
-	if (is)
-		__atomic_add_fetch(&ep->users, 1, __ATOMIC_SEQ_CST);
-	fos__unlock();
-	return is;
+	return ep == n->ep && ep->id == n->id && ep->side == n->side;
 }
 
-int fos__ep_again(int fd, struct fos_ep *ep, uint64_t id)
+/* A copy that nobody has told us of may be all that is left of it. */
+static FOS_COLD bool ep_again_slowly(struct fos_ep_name *n)
 {
-	struct fd_slot *slot = slot_of(fd);
+	struct fos_ep *ep;
+
+	fos__lock();
+	for (ep = registry; ep && !is_named(ep, n); ep = ep->next)
+		;
+	if (ep && (fos_ring_my_state(&ep->ring) & FOS_STATE_DEAD))
+		ep = NULL;
+	if (ep) {
+		__atomic_add_fetch(&ep->users, 1, __ATOMIC_SEQ_CST);
+		if (!fd_is(n->fd, ep))
+			n->fd = find_fd(ep, -1);
+	}
+	fos__unlock();
+	return ep;
+}
+
+bool fos__ep_again(struct fos_ep_name *n)
+{
+	struct fd_slot *slot = n->fd < 0 ? NULL : slot_of(n->fd);
 	uint64_t state;
 
-	if (slot && LOAD(&slot->ep) == ep) {
+	if (slot && LOAD(&slot->ep) == n->ep) {
 		state = LOAD(&slot->state);
-		__atomic_add_fetch(&ep->users, 1, __ATOMIC_SEQ_CST);
-		if (LOAD(&slot->ep) == ep && ep->id == id &&
-		    fos_ring_my_state(&ep->ring) == state)
-			return fd;
-		fos__ep_put(ep);
+		__atomic_add_fetch(&n->ep->users, 1, __ATOMIC_SEQ_CST);
+		if (LOAD(&slot->ep) == n->ep && is_named(n->ep, n) &&
+		    fos_ring_my_state(&n->ep->ring) == state)
+			return true;
+		fos__ep_put(n->ep);
 	}
-	if (ep_again_slowly(fd, ep, id))
-		return fd;
-	fd = fos__ep_other_fd(ep, fd);
-	return fd >= 0 && ep_again_slowly(fd, ep, id) ? fd : -EBADF;
+	return ep_again_slowly(n);
 }
 
 FOS_COLD int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state)

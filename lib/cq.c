@@ -13,16 +13,6 @@
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct fos_cq *queues;
 
-/* Is it the endpoint still?  Then it is to be put back. */
-static bool is_there(struct fos_cq_place *p)
-{
-	const int fd = fos__ep_again(p->fd, p->ep, p->id);
-
-	if (fd >= 0)
-		p->fd = fd;
-	return fd >= 0;
-}
-
 /* ---- queues ----------------------------------------------------------- */
 
 static struct fos_cq *cq_find(int fd)
@@ -137,10 +127,10 @@ static void leave_all(struct fos_cq *cq)
 
 	pthread_mutex_lock(&cq->lock);
 	for (p = cq->places; p < cq->places + cq->entries; p++)
-		if (p->kind == FOS_CQ_ENDPOINT && is_there(p)) {
-			cq->backend->cq_part(cq, p->ep, p->fd);
-			p->ep->cq = NULL;
-			fos__ep_put(p->ep);
+		if (p->kind == FOS_CQ_ENDPOINT && fos__ep_again(&p->who)) {
+			cq->backend->cq_part(cq, p);
+			p->who.ep->cq = NULL;
+			fos__ep_put(p->who.ep);
 		}
 	pthread_mutex_unlock(&cq->lock);
 }
@@ -190,93 +180,133 @@ static uint32_t ready_events(struct fos_ep *ep)
 /* The events of an endpoint; 0: none, and there will be news when there are. */
 static uint32_t look_at(struct fos_cq *cq, struct fos_cq_place *p)
 {
-	struct fos_ep *ep = p->ep;
+	struct fos_ep *ep = p->who.ep;
 	uint32_t events;
 
-	if (!is_there(p)) {
+	if (!fos__ep_again(&p->who)) {
 		fos__place_free(cq, p);
 		return 0;
 	}
 	events = ready_events(ep);
+	/* Whatever that says: another thread may have taken the byte before. */
 	if (!events && ep->backend->received) {
-		ep->backend->received(ep, p->fd, false, true);
+		ep->backend->received(ep, p->who.fd, false, true);
 		events = ready_events(ep);
 	}
 	fos__ep_put(ep);
 	return events;
 }
 
-static bool tell_ticket(struct fos_cq *cq, struct fos_cq_place *p,
-			struct fos_cq_event *ev)
+/**
+ * struct telling - one call of fos_cq_wait()
+ * @nr: of the call
+ * @ev: where events go
+ * @max: how many there is room for
+ * @n: how many there are
+ * @place: whose the first of them are
+ */
+struct telling {
+	uint64_t nr;
+	struct fos_cq_event *ev;
+	unsigned int max;
+	unsigned int n;
+	const struct fos_cq_place *place[NEWS];
+};
+
+/* Later calls may have told of it, too; of many events the last are not known. */
+static bool has_told(const struct telling *t, const struct fos_cq_place *p)
 {
-	if (!p->done)
-		return false;
-	*ev = (struct fos_cq_event) { p->user_data, 0, p->res };
-	fos__place_free(cq, p);
-	return true;
+	unsigned int i;
+
+	if (p->told <= t->nr)
+		return p->told == t->nr;
+	for (i = 0; i < t->n && i < NEWS; i++)
+		if (t->place[i] == p)
+			return true;
+	return t->n > NEWS;
 }
 
-static bool tell_endpoint(struct fos_cq *cq, struct fos_cq_place *p,
-			  uint64_t call, struct fos_cq_event *ev)
+static void tell(struct telling *t, struct fos_cq_place *p, uint32_t events,
+		 int res)
+{
+	if (t->n < NEWS)
+		t->place[t->n] = p;
+	t->ev[t->n++] = (struct fos_cq_event) { p->user_data, events, res };
+	if (p->told < t->nr)
+		p->told = t->nr;
+}
+
+static void tell_endpoint(struct fos_cq *cq, struct telling *t,
+			  struct fos_cq_place *p)
 {
 	uint32_t events;
 
-	if (p->told == call) {
-		fos__line_up(cq, p);
-		return false;
+	if (!has_told(t, p)) {
+		events = look_at(cq, p);
+		if (!events)
+			return;
+		tell(t, p, events, 0);
 	}
-	events = look_at(cq, p);
-	if (!events)
-		return false;
-	*ev = (struct fos_cq_event) { p->user_data, events, 0 };
-	p->told = call;
 	fos__line_up(cq, p);
-	return true;
 }
 
-/* ---- waiting ---------------------------------------------------------- */
-
-static void hear(struct fos_cq *cq, const struct fos_cq_news *news)
+static void hear(struct fos_cq *cq, struct telling *t,
+		 const struct fos_cq_news *news)
 {
 	struct fos_cq_place *p = fos__place_of(cq, news->name);
 
 	if (!p)
 		return;
-	p->done = true;
-	p->res = news->res;
-	fos__line_up(cq, p);
+	if (p->kind == FOS_CQ_ENDPOINT) {
+		tell_endpoint(cq, t, p);
+		return;
+	}
+	tell(t, p, 0, news->res);
+	fos__place_free(cq, p);
 }
 
-static void hear_all(struct fos_cq *cq)
+static void hear_news(struct fos_cq *cq, struct telling *t)
 {
 	struct fos_cq_news news[NEWS];
-	unsigned int i, n;
+	unsigned int i, n, room;
 
 	do {
-		n = cq->backend->cq_news(cq, news, NEWS);
+		room = t->max - t->n < NEWS ? t->max - t->n : NEWS;
+		n = room ? cq->backend->cq_news(cq, news, room) : 0;
 		for (i = 0; i < n; i++)
-			hear(cq, &news[i]);
-	} while (n == NEWS);
+			hear(cq, t, &news[i]);
+	} while (n && n == room);
 }
 
-/* Everybody in line once, as long as there is room. */
-static unsigned int harvest(struct fos_cq *cq, uint64_t call,
-			    struct fos_cq_event *ev, unsigned int max)
+/* Everybody once. */
+static void ask_line(struct fos_cq *cq, struct telling *t)
 {
 	struct fos_cq_place *p;
-	unsigned int n = 0;
 	uint32_t left;
 
-	hear_all(cq);
-	for (left = cq->length; left && n < max; left--) {
+	for (left = cq->length; left && t->n < t->max; left--) {
 		p = fos__line_next(cq);
-		if (p->kind == FOS_CQ_TICKET)
-			n += tell_ticket(cq, p, &ev[n]);
-		else if (p->kind == FOS_CQ_ENDPOINT)
-			n += tell_endpoint(cq, p, call, &ev[n]);
+		if (p->kind == FOS_CQ_ENDPOINT) {
+			tell_endpoint(cq, t, p);
+		} else if (p->kind == FOS_CQ_TICKET && p->done) {
+			tell(t, p, 0, p->res);
+			fos__place_free(cq, p);
+		}
 	}
-	return n;
 }
+
+static void harvest(struct fos_cq *cq, struct telling *t)
+{
+	if (t->nr & 1) {
+		hear_news(cq, t);
+		ask_line(cq, t);
+	} else {
+		ask_line(cq, t);
+		hear_news(cq, t);
+	}
+}
+
+/* ---- waiting ---------------------------------------------------------- */
 
 /* Without the lock.  False: time to sleep. */
 static bool poll_until(struct fos_cq *cq, uint64_t tail, uint64_t until)
@@ -313,7 +343,7 @@ static uint64_t poll_end(struct fos_cq *cq, uint64_t now, uint64_t deadline_ns)
 
 	if (cq->backend->cq_peek && fos_spin_may_poll(&cq->spin, &s))
 		budget = fos_spin_decide(&cq->spin, &s);
-	return fos__earlier(now + budget, deadline_ns);
+	return deadline_ns < now ? now : fos__earlier(now + budget, deadline_ns);
 }
 
 /* With the lock, which is dropped: until so many entries were posted. */
@@ -345,28 +375,27 @@ static int pause_for(struct fos_cq *cq, unsigned int more, uint64_t deadline_ns)
 	return 0;
 }
 
-static int wait_for(struct fos_cq *cq, struct fos_cq_event *ev, unsigned int min,
-		    unsigned int max, uint64_t deadline_ns)
+static int wait_for(struct fos_cq *cq, struct telling *t, unsigned int min,
+		    uint64_t deadline_ns)
 {
-	unsigned int n = 0;
-	uint64_t call;
 	int ret = 0;
 
 	pthread_mutex_lock(&cq->lock);
-	call = ++cq->calls;
+	t->nr = ++cq->calls;
 	for (;;) {
-		n += harvest(cq, call, ev + n, max - n);
-		if (n >= min || ret)
+		harvest(cq, t);
+		if (t->n >= min || ret)
 			break;
-		ret = pause_for(cq, min - n, deadline_ns);
+		ret = pause_for(cq, min - t->n, deadline_ns);
 	}
 	pthread_mutex_unlock(&cq->lock);
-	return n || !min ? (int)n : ret;
+	return t->n || !min ? (int)t->n : ret;
 }
 
 FOS_API int fos_cq_wait(int fd, struct fos_cq_event *ev, unsigned int min,
 			unsigned int max, const struct timespec *deadline)
 {
+	struct telling t = { .ev = ev, .max = max };
 	struct fos_cq *cq;
 	uint64_t ns;
 	int ret;
@@ -381,90 +410,18 @@ FOS_API int fos_cq_wait(int fd, struct fos_cq_event *ev, unsigned int min,
 		return fos__ret(-EBADF);
 	ret = -EINVAL;
 	if (min <= cq->entries)
-		ret = wait_for(cq, ev, min, max, ns);
+		ret = wait_for(cq, &t, min, ns);
 	cq_put(cq);
 	return fos__ret(ret);
 }
 
 /* ---- endpoints -------------------------------------------------------- */
 
-/* Places of endpoints that were closed without a word. */
-static void sweep(struct fos_cq *cq)
-{
-	struct fos_cq_place *p;
-
-	for (p = cq->places; p < cq->places + cq->entries; p++)
-		if (p->kind == FOS_CQ_ENDPOINT) {
-			if (is_there(p))
-				fos__ep_put(p->ep);
-			else
-				fos__place_free(cq, p);
-		}
-}
-
-static struct fos_cq_place *place_make(struct fos_cq *cq, enum fos_cq_kind kind,
-				       uint64_t user_data)
-{
-	struct fos_cq_place *p = fos__place_take(cq, kind, user_data);
-
-	if (p)
-		return p;
-	sweep(cq);
-	return fos__place_take(cq, kind, user_data);
-}
-
-static int add(struct fos_cq *cq, int fd, struct fos_ep *ep, uint64_t user_data)
-{
-	struct fos_cq_place *p = place_make(cq, FOS_CQ_ENDPOINT, user_data);
-	int ret;
-
-	if (!p)
-		return -EBUSY;
-	p->fd = fd;
-	p->ep = ep;
-	p->id = ep->id;
-	ret = cq->backend->cq_join(cq, ep, fd, fos__place_name(cq, p));
-	if (ret == -EBUSY) {
-		/* Entries of those who left lie there. */
-		hear_all(cq);
-		ret = cq->backend->cq_join(cq, ep, fd, fos__place_name(cq, p));
-	}
-	if (ret) {
-		fos__place_free(cq, p);
-		return ret;
-	}
-	ep->cq = cq;
-	fos__line_up(cq, p);
-	return 0;
-}
-
-static struct fos_cq_place *place_of_ep(struct fos_cq *cq, struct fos_ep *ep)
-{
-	struct fos_cq_place *p;
-
-	for (p = cq->places; p < cq->places + cq->entries; p++)
-		if (p->kind == FOS_CQ_ENDPOINT && p->ep == ep && p->id == ep->id)
-			return p;
-	return NULL;
-}
-
-static int remove_from(struct fos_cq *cq, int fd, struct fos_ep *ep)
-{
-	struct fos_cq_place *p = ep->cq == cq ? place_of_ep(cq, ep) : NULL;
-
-	if (!p)
-		return -ENOENT;
-	cq->backend->cq_part(cq, ep, fd);
-	ep->cq = NULL;
-	fos__place_free(cq, p);
-	return 0;
-}
-
 /* Is it in a queue that is there?  It leaves one that it was in before it died. */
 static int add_once(struct fos_cq *cq, int fd, struct fos_ep *ep,
 		    uint64_t user_data)
 {
-	return ep->cq ? -EEXIST : add(cq, fd, ep, user_data);
+	return ep->cq ? -EEXIST : fos__place_add(cq, fd, ep, user_data);
 }
 
 enum change { ADD, REMOVE };
@@ -484,7 +441,7 @@ static int change(int fd, int ep_fd, enum change what, uint64_t user_data)
 	if (cq) {
 		pthread_mutex_lock(&cq->lock);
 		ret = what == ADD ? add_once(cq, ep_fd, ep, user_data) :
-		      remove_from(cq, ep_fd, ep);
+		      fos__place_remove(cq, ep_fd, ep);
 		pthread_mutex_unlock(&cq->lock);
 	}
 	pthread_rwlock_unlock(&lock);
@@ -509,18 +466,23 @@ static int submit(struct fos_cq *cq, int rfd, struct fos_range *ranges,
 		  uint64_t *ticket)
 {
 	struct fos_cq_place *p;
-	int ret = -EBUSY;
+	uint64_t name = 0;
+	int ret;
 
 	pthread_mutex_lock(&cq->lock);
-	p = place_make(cq, FOS_CQ_TICKET, user_data);
-	if (p) {
-		hear_all(cq);
-		ret = cq->backend->cq_submit(cq, fos__place_name(cq, p), rfd, ranges,
-					     n, within_ns, ticket);
-		if (ret)
-			fos__place_free(cq, p);
-	}
+	p = fos__place_make(cq, FOS_CQ_TICKET, user_data);
+	if (p)
+		name = fos__place_name(cq, p);
 	pthread_mutex_unlock(&cq->lock);
+	if (!p)
+		return -EBUSY;
+	/* Without the lock: it may be applied here, and take long. */
+	ret = cq->backend->cq_submit(cq, name, rfd, ranges, n, within_ns, ticket);
+	if (ret) {
+		pthread_mutex_lock(&cq->lock);
+		fos__place_free(cq, p);
+		pthread_mutex_unlock(&cq->lock);
+	}
 	return ret;
 }
 

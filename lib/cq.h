@@ -2,11 +2,11 @@
 /*
  * cq: one place to wait for many.
  *
- * Who is in a queue has a place, whose name travels with the backend's news.  A place
- * of which there is news stands in line.  A wait takes all from the line, tells of
- * those that are ready, and puts them back at its end: so nothing is forgotten that
- * the program left there, everybody's turn comes, and nobody looks at those of whom
- * there was no news.
+ * Who is in a queue has a place, whose name travels with the backend's news.  A wait
+ * takes no more news than it can tell of: what it leaves wakes others.  Who was told
+ * of stands in line, and is told of again as long as he is ready; a wait begins with
+ * the news or with the line, by turns.  So nothing is forgotten that the program left
+ * there, everybody's turn comes, and nobody looks at those of whom there is no news.
  *
  * Locks: that of the queues (cq.c) -> fos_cq.lock -> the library's.
  */
@@ -22,20 +22,33 @@
 struct fos_backend;
 struct fos_ep;
 
+/**
+ * struct fos_ep_name - an endpoint, whatever becomes of its struct
+ * @ep: its struct, perhaps another one's by now
+ * @id: of the channel
+ * @side: of the channel
+ * @fd: a descriptor of it; may be closed
+ */
+struct fos_ep_name {
+	struct fos_ep *ep;
+	uint64_t id;
+	uint32_t side;
+	int fd;
+};
+
 enum fos_cq_kind { FOS_CQ_FREE, FOS_CQ_ENDPOINT, FOS_CQ_TICKET };
 
 /**
  * struct fos_cq_place - who may be told of
  * @kind: who
  * @generation: part of its name; another one for each who has the place
- * @in_line: is it?
+ * @in_line: it stands there
  * @done: of a ticket: it is
  * @res: ... and how
  * @user_data: of events
- * @told: the call that told of it
- * @fd: of an endpoint
- * @ep: ..., which may be another one by now
- * @id: ... unless it has this id
+ * @told: the last call that told of it
+ * @who: of an endpoint
+ * @joined: ... the number by which it came in
  * @next: free place
  */
 struct fos_cq_place {
@@ -46,9 +59,8 @@ struct fos_cq_place {
 	int res;
 	uint64_t user_data;
 	uint64_t told;
-	int fd;
-	struct fos_ep *ep;
-	uint64_t id;
+	struct fos_ep_name who;
+	int joined;
 	uint32_t next;
 };
 
@@ -72,7 +84,7 @@ struct fos_cq_news {
  * @entries: how many places, a power of two
  * @places: they
  * @free: the first free one; @entries: none
- * @line: places of which there was news
+ * @line: places that were told of, or have just come
  * @first: of the line
  * @length: of the line
  * @calls: of fos_cq_wait()
@@ -109,8 +121,12 @@ uint64_t fos__place_name(const struct fos_cq *cq, const struct fos_cq_place *p);
 /* NULL: it was somebody's who is there no more. */
 struct fos_cq_place *fos__place_of(struct fos_cq *cq, uint64_t name);
 /* NULL: there is none. */
-struct fos_cq_place *fos__place_take(struct fos_cq *cq, enum fos_cq_kind kind,
+struct fos_cq_place *fos__place_make(struct fos_cq *cq, enum fos_cq_kind kind,
 				     uint64_t user_data);
+/* An endpoint that is in no queue; one that may be in here.  0 or -errno. */
+int fos__place_add(struct fos_cq *cq, int fd, struct fos_ep *ep,
+		   uint64_t user_data);
+int fos__place_remove(struct fos_cq *cq, int fd, struct fos_ep *ep);
 /* It may still stand in line: who is there then is looked at once more. */
 void fos__place_free(struct fos_cq *cq, struct fos_cq_place *p);
 void fos__line_up(struct fos_cq *cq, struct fos_cq_place *p);

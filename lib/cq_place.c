@@ -2,6 +2,8 @@
 /* cq: places, and the line; see cq.h. */
 #include "internal.h"
 
+#define NEWS	64
+
 uint64_t fos__place_name(const struct fos_cq *cq, const struct fos_cq_place *p)
 {
 	return (uint64_t)p->generation << 32 | (p - cq->places);
@@ -17,8 +19,8 @@ struct fos_cq_place *fos__place_of(struct fos_cq *cq, uint64_t name)
 	return p->kind != FOS_CQ_FREE && p->generation == name >> 32 ? p : NULL;
 }
 
-struct fos_cq_place *fos__place_take(struct fos_cq *cq, enum fos_cq_kind kind,
-				     uint64_t user_data)
+static struct fos_cq_place *place_take(struct fos_cq *cq, enum fos_cq_kind kind,
+				       uint64_t user_data)
 {
 	struct fos_cq_place *p;
 
@@ -58,4 +60,106 @@ struct fos_cq_place *fos__line_next(struct fos_cq *cq)
 	cq->length--;
 	p->in_line = false;
 	return p;
+}
+
+/* ---- who comes and goes ----------------------------------------------- */
+
+/* Places of endpoints that were closed without a word. */
+static void sweep(struct fos_cq *cq)
+{
+	struct fos_cq_place *p;
+
+	for (p = cq->places; p < cq->places + cq->entries; p++)
+		if (p->kind == FOS_CQ_ENDPOINT) {
+			if (fos__ep_again(&p->who))
+				fos__ep_put(p->who.ep);
+			else
+				fos__place_free(cq, p);
+		}
+}
+
+struct fos_cq_place *fos__place_make(struct fos_cq *cq, enum fos_cq_kind kind,
+				     uint64_t user_data)
+{
+	struct fos_cq_place *p = place_take(cq, kind, user_data);
+
+	if (p)
+		return p;
+	sweep(cq);
+	return place_take(cq, kind, user_data);
+}
+
+/* News of those who left need not be told: it takes their places with the module. */
+static void make_room(struct fos_cq *cq)
+{
+	struct fos_cq_news news[NEWS];
+	struct fos_cq_place *p;
+	unsigned int i, n;
+
+	do {
+		n = cq->backend->cq_news(cq, news, NEWS);
+		for (i = 0; i < n; i++) {
+			p = fos__place_of(cq, news[i].name);
+			if (p && p->kind == FOS_CQ_TICKET) {
+				p->done = true;
+				p->res = news[i].res;
+			}
+			if (p)
+				fos__line_up(cq, p);
+		}
+	} while (n);
+}
+
+static int join(struct fos_cq *cq, struct fos_cq_place *p)
+{
+	int ret = cq->backend->cq_join(cq, p, fos__place_name(cq, p));
+
+	if (ret != -EBUSY)
+		return ret;
+	make_room(cq);
+	return cq->backend->cq_join(cq, p, fos__place_name(cq, p));
+}
+
+int fos__place_add(struct fos_cq *cq, int fd, struct fos_ep *ep,
+		   uint64_t user_data)
+{
+	struct fos_cq_place *p = fos__place_make(cq, FOS_CQ_ENDPOINT, user_data);
+	int ret;
+
+	if (!p)
+		return -EBUSY;
+	p->who = (struct fos_ep_name) { ep, ep->id, ep->side, fd };
+	p->joined = fd;
+	ret = join(cq, p);
+	if (ret) {
+		fos__place_free(cq, p);
+		return ret;
+	}
+	ep->cq = cq;
+	fos__line_up(cq, p);
+	return 0;
+}
+
+static struct fos_cq_place *place_of_ep(struct fos_cq *cq, const struct fos_ep *ep)
+{
+	struct fos_cq_place *p;
+
+	for (p = cq->places; p < cq->places + cq->entries; p++)
+		if (p->kind == FOS_CQ_ENDPOINT && p->who.ep == ep &&
+		    p->who.id == ep->id && p->who.side == ep->side)
+			return p;
+	return NULL;
+}
+
+int fos__place_remove(struct fos_cq *cq, int fd, struct fos_ep *ep)
+{
+	struct fos_cq_place *p = ep->cq == cq ? place_of_ep(cq, ep) : NULL;
+
+	if (!p)
+		return -ENOENT;
+	p->who.fd = fd;
+	cq->backend->cq_part(cq, p);
+	ep->cq = NULL;
+	fos__place_free(cq, p);
+	return 0;
 }

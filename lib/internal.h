@@ -161,10 +161,10 @@ int fos__ep_get(int fd, struct fos_ep **ep, uint64_t *state);
 void fos__ep_put(struct fos_ep *ep);
 
 /*
- * Is @fd still @ep, of that id, or another descriptor?  Which; to be paired with
- * fos__ep_put(); -EBADF.  Nothing is attached.
+ * Does it live?  Then it is to be put back, and @n->fd is it, or -1 if no descriptor
+ * is known.  Nothing is attached.
  */
-int fos__ep_again(int fd, struct fos_ep *ep, uint64_t id);
+bool fos__ep_again(struct fos_ep_name *n);
 
 /* Is @fd still @ep?  0, and the state that says so; -EBADF. */
 int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state);

@@ -208,12 +208,13 @@ void fos__posix_region_forget(void);
 
 struct fos_cq;
 struct fos_cq_news;
+struct fos_cq_place;
 
 int fos__posix_cq_create(struct fos_cq *cq);
 void fos__posix_cq_destroy(struct fos_cq *cq);
-int fos__posix_cq_join(struct fos_cq *cq, struct fos_ep *ep, int fd,
+int fos__posix_cq_join(struct fos_cq *cq, const struct fos_cq_place *p,
 		       uint64_t name);
-void fos__posix_cq_part(struct fos_cq *cq, struct fos_ep *ep, int fd);
+void fos__posix_cq_part(struct fos_cq *cq, const struct fos_cq_place *p);
 unsigned int fos__posix_cq_news(struct fos_cq *cq, struct fos_cq_news *news,
 				unsigned int max);
 int fos__posix_cq_sleep(struct fos_cq *cq, uint64_t tail, uint64_t deadline_ns,

@@ -16,7 +16,11 @@ static int watch(struct fos_cq *cq, int fd, uint64_t name, uint32_t events)
 {
 	struct epoll_event ev = { .events = events, .data.u64 = name };
 
-	return epoll_ctl(cq->fd, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+	if (!epoll_ctl(cq->fd, EPOLL_CTL_ADD, fd, &ev))
+		return 0;
+	/* The same number has left, but was not taken out. */
+	return errno == EEXIST && !epoll_ctl(cq->fd, EPOLL_CTL_MOD, fd, &ev) ?
+	       0 : -errno;
 }
 
 int fos__posix_cq_create(struct fos_cq *cq)
@@ -42,10 +46,12 @@ void fos__posix_cq_destroy(struct fos_cq *cq)
 	fos__close_fd(cq->fd);
 }
 
-int fos__posix_cq_join(struct fos_cq *cq, struct fos_ep *ep, int fd,
+int fos__posix_cq_join(struct fos_cq *cq, const struct fos_cq_place *p,
 		       uint64_t name)
 {
-	const int ret = watch(cq, fd, name, EPOLLIN | EPOLLRDHUP | EPOLLET);
+	struct fos_ep *ep = p->who.ep;
+	const int ret = watch(cq, p->joined, name,
+			      EPOLLIN | EPOLLRDHUP | EPOLLET);
 
 	/* One of the module's is polled by it, and tells of messages only. */
 	if (!ret && ep->backend == &fos__backend_posix)
@@ -53,11 +59,12 @@ int fos__posix_cq_join(struct fos_cq *cq, struct fos_ep *ep, int fd,
 	return ret;
 }
 
-void fos__posix_cq_part(struct fos_cq *cq, struct fos_ep *ep, int fd)
+/* If that number was closed, and a copy is open, news of nobody may come. */
+void fos__posix_cq_part(struct fos_cq *cq, const struct fos_cq_place *p)
 {
-	epoll_ctl(cq->fd, EPOLL_CTL_DEL, fd, NULL);
-	if (ep->backend == &fos__backend_posix)
-		fos__posix_set_queued(ep, false);
+	epoll_ctl(cq->fd, EPOLL_CTL_DEL, p->joined, NULL);
+	if (p->who.ep->backend == &fos__backend_posix)
+		fos__posix_set_queued(p->who.ep, false);
 }
 
 /* The tickets first: then the eventfd may be silent. */
@@ -123,7 +130,9 @@ int fos__posix_cq_submit(struct fos_cq *cq, uint64_t name, int rfd,
 
 	if (ret)
 		return ret;
+	pthread_mutex_lock(&cq->lock);
 	cq->done[cq->ndone++] = (struct fos_cq_news) { name, 0 };
+	pthread_mutex_unlock(&cq->lock);
 	ignored = syscall(SYS_write, cq->wake_fd, &one, sizeof(one));
 	(void)ignored;
 	return 0;

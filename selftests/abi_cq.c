@@ -228,7 +228,13 @@ TEST_F(cq, death_is_told_of_whatever_was_asked_for)
 TEST_F(cq, what_cannot_be_told_is_an_error)
 {
 	pid_t pid;
+	struct raw fresh = { 0 };
+	int fd[2];
 
+	/* Whose it will be is not known yet. */
+	ASSERT_EQ(0, raw_create(DEPTH, 0, fd));
+	fresh.fd = fd[0];
+	EXPECT_EQ(-EPERM, tell(&fresh, self->q.fd, MESSAGES, 0));
 	EXPECT_EQ(-EBADF, tell(&self->b, 4000, MESSAGES, 0));
 	EXPECT_EQ(-EBADF, tell(&self->b, self->a.fd, MESSAGES, 0));
 	EXPECT_EQ(-EBADF, tell(&self->b, 0, MESSAGES, 0));

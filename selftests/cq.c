@@ -99,6 +99,19 @@ TEST_F(cq, it_can_be_polled)
 	EXPECT_EQ(0, poll_now(self->cq, POLLIN));
 }
 
+/* What one call has no room for is news for poll(2), and for others. */
+TEST_F(cq, what_was_not_told_is_left_to_others)
+{
+	struct fos_cq_event ev;
+
+	ASSERT_EQ(0, add_all(self->cq, self->here));
+	EXPECT_EQ(0, only(self->cq));
+	ASSERT_EQ(1, post_one(self->there[0]));
+	ASSERT_EQ(1, post_one(self->there[1]));
+	EXPECT_EQ(1, wait_ms(self->cq, &ev, 1, 1, HANG_MS));
+	EXPECT_EQ(POLLIN, poll_now(self->cq, POLLIN));
+}
+
 /* ---- calls that nobody waits in ---------------------------------------- */
 
 TEST_F(cq, a_reply_is_told_until_it_is_collected)
@@ -226,6 +239,22 @@ TEST_F(cq, who_waits_for_two_is_told_of_two)
 	EXPECT_EQ(2, end_waiting(&w));
 }
 
+TEST_F(cq, two_who_wait_are_told_of_two_each)
+{
+	struct waiting w = { .cq = self->cq, .min = 2 };
+	struct fos_cq_event ev[PLACES];
+
+	ASSERT_EQ(0, add_all(self->cq, self->here));
+	ASSERT_EQ(1, post_one(self->there[0]));
+	ASSERT_TRUE(start_waiting(&w));
+	/* It is told of to both. */
+	EXPECT_EQ(1, wait_ms(self->cq, ev, 1, PLACES, HANG_MS));
+	nap_us(20000);
+	EXPECT_FALSE(__atomic_load_n(&w.done, __ATOMIC_ACQUIRE));
+	ASSERT_EQ(1, post_one(self->there[1]));
+	EXPECT_EQ(2, end_waiting(&w));
+}
+
 TEST_F(cq, a_signal_ends_a_wait)
 {
 	struct waiting w = { .cq = self->cq, .min = 2 };
@@ -340,6 +369,54 @@ TEST_F(cq, a_copy_goes_on_for_a_descriptor_that_is_closed)
 	EXPECT_EQ(1, take_one(copy));
 	EXPECT_EQ(0, only(self->cq));
 	self->here[0] = copy;
+}
+
+/* ... even if nobody has ever used it. */
+TEST_F(cq, a_copy_that_is_not_known_goes_on)
+{
+	int copy = dup(self->here[0]);
+
+	ASSERT_LE(0, copy);
+	ASSERT_EQ(0, add_all(self->cq, self->here));
+	ASSERT_EQ(1, post_one(self->there[0]));
+	EXPECT_EQ(1, only(self->cq));
+	EXPECT_EQ(1, take_one(self->here[0]));
+	EXPECT_EQ(0, only(self->cq));
+	fos_close(self->here[0]);
+	self->here[0] = copy;
+	ASSERT_EQ(1, post_one(self->there[0]));
+	EXPECT_EQ(1, only(self->cq));
+	EXPECT_EQ(1, take_one(copy));
+	EXPECT_EQ(-EEXIST, RESULT(fos_cq_add(self->cq, copy, 1)));
+	EXPECT_EQ(0, fos_cq_remove(self->cq, copy));
+	EXPECT_EQ(0, fos_cq_add(self->cq, copy, 1));
+}
+
+TEST_F(cq, who_left_by_a_copy_can_come_again)
+{
+	int copy = dup(self->here[0]);
+
+	ASSERT_EQ(0, add_all(self->cq, self->here));
+	EXPECT_EQ(0, fos_cq_remove(self->cq, copy));
+	EXPECT_EQ(0, fos_cq_add(self->cq, self->here[0], 9));
+	ASSERT_EQ(1, post_one(self->there[0]));
+	EXPECT_EQ(9, only(self->cq));
+	close(copy);
+}
+
+TEST_F(cq, the_other_side_is_somebody_else)
+{
+	int fd[2];
+
+	ASSERT_EQ(0, fos_channel(fd, NULL));
+	ASSERT_EQ(0, fos_cq_add(self->cq, fd[0], 7));
+	fos_close(fd[0]);
+	/* It takes the memory of the first. */
+	EXPECT_EQ(-EPIPE, take_one(fd[1]));
+	EXPECT_EQ(0, only(self->cq));
+	EXPECT_EQ(0, fos_cq_add(self->cq, fd[1], 8));
+	EXPECT_EQ(8, only(self->cq));
+	fos_close(fd[1]);
 }
 
 TEST_F(cq, nonsense_is_refused)

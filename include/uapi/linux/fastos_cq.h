@@ -41,7 +41,7 @@ struct fos_cq_wait {
 /**
  * struct fos_chan_cq - tell a queue when an endpoint is ready
  * @flags:	must be 0
- * @fd:		the queue, in the place of the one before; ~0: none
+ * @fd:		the queue, after which the one before is left; ~0: none
  * @want:	FOS_WANT_* to tell of; the death of either side is always
  * @user_data:	of its entries
  *
@@ -50,8 +50,8 @@ struct fos_cq_wait {
  * and then looks at the endpoint; what happens later makes a new entry.  The peer
  * owes a bell for each thing that is wanted.
  *
- * EBUSY: all places are taken; EBADF: no queue; EPERM: another process has mapped
- * the endpoint; ESHUTDOWN: it is dead.
+ * EBUSY: all places are taken; EBADF: no queue; EPERM: the endpoint is not mapped by
+ * this process; ESHUTDOWN: it is dead.
  */
 struct fos_chan_cq {
 	__u32 flags;
