@@ -147,6 +147,9 @@ struct fos_ep {
 int fos__ep_get(int fd, struct fos_ep **ep, uint64_t *state);
 void fos__ep_put(struct fos_ep *ep);
 
+/* The same; -EBADF of what was none when it was last asked, without asking. */
+int fos__ep_try(int fd, struct fos_ep **ep, uint64_t *state);
+
 /* Is @fd still @ep?  0, and the state that says so; -EBADF. */
 int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state);
 
@@ -167,7 +170,7 @@ const struct fos_backend *fos__backend_of(int fd, struct fos_core_query *q);
 uint32_t fos__online_cpus(void);
 uint64_t fos__now_ns(void);
 /* In a child no thread polls. */
-void fos__op_forget(void);
+void fos__look_forget(void);
 /* FOS_DEADLINE_NONE for NULL; -EINVAL. */
 int fos__deadline(const struct timespec *ts, uint64_t *ns);
 /* Let another thread of mine go on; no cancellation point. */
