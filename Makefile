@@ -86,7 +86,7 @@ bench: $(BUILD)/bin/fosbench ## the benchmark, build/bin/fosbench
 selftests: $(suite_bin) $(model) ## the test programs, build/bin/fos-*
 
 .PHONY: examples
-examples: $(example_bin) ## the examples, build/bin/fos-echo*, -crowd*, -pipeline, -kvsnap, -purge
+examples: $(example_bin) ## the examples, build/bin/fos-echo*, -crowd*, -poll-server, -pipeline, ...
 
 .PHONY: module modules
 module: ## fastos.ko for the running kernel (or KVER=), in build/KVER

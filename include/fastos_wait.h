@@ -6,8 +6,10 @@
 #ifndef FASTOS_WAIT_H
 #define FASTOS_WAIT_H
 
+#include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -65,6 +67,30 @@ struct fos_spin_stats {
  * endpoint; EBUSY: another process has attached it; ENOMEM.
  */
 int fos_spin_stats(int fd, struct fos_spin_stats *stats, size_t size);
+
+/**
+ * fos_poll() - poll(2) of endpoints and any other descriptors together
+ * @fds:	as for poll(2): what to wait for, and out what there is
+ * @nfds:	elements of @fds
+ * @deadline:	until when; NULL or absolute CLOCK_MONOTONIC.  One that has passed
+ *		asks for one look
+ *
+ * Messages are looked for in memory, without a system call if there are only
+ * endpoints and one has some.  If nothing is there it polls for a while, as
+ * FOS_SPIN_DEFAULT does and for this thread, not the endpoint, learns; unless there
+ * is no endpoint, or only such of FOS_SPIN_BLOCK, or a peer is on this CPU.  The
+ * least spin_share of the endpoints is kept.  Then it sleeps in ppoll(2).
+ *
+ * POLLIN of an endpoint means that there is a message or a request, also without
+ * the module; but another thread may be faster, and a hostile peer can make it
+ * come when there is none: receive with FOS_NONBLOCK.  Of replies it says nothing.
+ *
+ * A signal that has a handler ends the sleep, with SA_RESTART too.
+ *
+ * Return: elements with revents; 0: the deadline passed; -1 with EINTR; EINVAL:
+ * @deadline is none, or @nfds more than RLIMIT_NOFILE; EFAULT: @fds is NULL; ENOMEM.
+ */
+int fos_poll(struct pollfd *fds, nfds_t nfds, const struct timespec *deadline);
 
 #ifdef __cplusplus
 }

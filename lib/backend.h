@@ -43,6 +43,9 @@ struct fos_mapping {
  *	NULL
  * @received: a receiving call ends, one that @waits or not; @nothing: it found
  *	nothing and will not wait.  True: look again.  May be NULL
+ * @arm: a thread of mine is about to sleep in poll(2) till a message comes.  True:
+ *	look again.  May be NULL: then poll(2) sees to it
+ * @drain: poll(2) said POLLIN, but there is no message.  NULL: then it is right
  * @region_create: a region of whole pages; its descriptor, O_CLOEXEC
  * @region_query: is this fd a region?  -EBADF
  * @region_share: one more descriptor, O_CLOEXEC; @rights are FOS_RIGHT_*
@@ -82,6 +85,8 @@ struct fos_backend {
 	void (*attend)(struct fos_ep *ep, int fd, uint32_t want, uint64_t arg);
 	void (*published)(struct fos_ep *ep, int fd);
 	bool (*received)(struct fos_ep *ep, int fd, bool waits, bool nothing);
+	bool (*arm)(struct fos_ep *ep, int fd);
+	void (*drain)(struct fos_ep *ep, int fd);
 	int (*region_create)(uint64_t bytes);
 	int (*region_query)(int fd, struct fos_core_query *q);
 	int (*region_share)(int fd, uint32_t rights);

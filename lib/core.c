@@ -30,12 +30,15 @@
 /**
  * struct fd_slot - one descriptor number
  * @ep: its endpoint, or NULL
- * @state: of my side when that was checked
+ * @state: of my side when that was checked; without @ep, ORDINARY: it was asked,
+ *	and is none
  */
 struct fd_slot {
 	struct fos_ep *ep;
 	uint64_t state;
 };
+
+#define ORDINARY	UINT64_MAX
 
 static struct fd_slot *table[CHUNKS];
 static struct fos_ep *registry, *pool;
@@ -72,7 +75,7 @@ static void forget_everything(void)
 			memset(table[i], 0, CHUNK * sizeof(*table[i]));
 	registry = NULL;
 	pool = NULL;
-	fos__op_forget();
+	fos__look_forget();
 	fos__posix_forget_watcher();
 	fos__name_forget();
 	fos__region_forget();
@@ -115,18 +118,6 @@ int fos__enter(void)
 	while (LOAD(word) != FORK_READY)
 		sched_yield();
 	return 0;
-}
-
-uint32_t fos__online_cpus(void)
-{
-	static uint32_t cpus;
-	long n;
-
-	if (!LOAD(&cpus)) {
-		n = sysconf(_SC_NPROCESSORS_ONLN);
-		STORE(&cpus, n > 0 ? n : 1);
-	}
-	return LOAD(&cpus);
 }
 
 /* ---- endpoints -------------------------------------------------------- */
@@ -464,6 +455,30 @@ bool fos__ep_again(struct fos_ep_name *n)
 	return ep_again_slowly(n);
 }
 
+static FOS_COLD void note_ordinary(int fd)
+{
+	struct fd_slot *slot;
+
+	fos__lock();
+	slot = slot_make(fd);
+	if (slot && !LOAD(&slot->ep))
+		STORE(&slot->state, ORDINARY);
+	fos__unlock();
+}
+
+int fos__ep_try(int fd, struct fos_ep **ep, uint64_t *state)
+{
+	const struct fd_slot *slot = is_entered() ? slot_of(fd) : NULL;
+	int ret;
+
+	if (slot && !LOAD(&slot->ep) && LOAD(&slot->state) == ORDINARY)
+		return -EBADF;
+	ret = fos__ep_get(fd, ep, state);
+	if (ret == -EBADF && fd >= 0)
+		note_ordinary(fd);
+	return ret;
+}
+
 FOS_COLD int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state)
 {
 	uint64_t now = fos_ring_my_state(&ep->ring);
@@ -514,8 +529,10 @@ void fos__forget_fd(int fd)
 {
 	struct fd_slot *slot = is_entered() ? slot_of(fd) : NULL;
 
-	if (slot)
-		STORE(&slot->ep, NULL);
+	if (!slot)
+		return;
+	STORE(&slot->ep, NULL);
+	STORE(&slot->state, 0);
 }
 
 bool fos__is_endpoint(int fd)

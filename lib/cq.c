@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* cq: places, the line, waiting; see cq.h. */
 #include "internal.h"
+#include "look.h"
 #include "post.h"
 
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
 
 #define NEWS	64
@@ -334,11 +334,7 @@ static bool poll_until(struct fos_cq *cq, uint64_t tail, uint64_t until)
 /* With the lock: until when to poll, from @now. */
 static uint64_t poll_end(struct fos_cq *cq, uint64_t now, uint64_t deadline_ns)
 {
-	const struct fos_spin_sample s = {
-		.my_cpu = sched_getcpu() + 1,
-		.online_cpus = fos__online_cpus(),
-		.pollers = fos__op_pollers(0),
-	};
+	const struct fos_spin_sample s = fos__sample(fos__my_cpu(), 0, false);
 	uint64_t budget = 0;
 
 	if (cq->backend->cq_peek && fos_spin_may_poll(&cq->spin, &s))
@@ -358,9 +354,9 @@ static int pause_for(struct fos_cq *cq, unsigned int more, uint64_t deadline_ns)
 
 	pthread_mutex_unlock(&cq->lock);
 	if (until > began) {
-		fos__op_pollers(1);
+		__atomic_fetch_add(&fos__pollers, 1, __ATOMIC_RELAXED);
 		found = poll_until(cq, tail, until);
-		fos__op_pollers(-1);
+		__atomic_fetch_sub(&fos__pollers, 1, __ATOMIC_RELAXED);
 	}
 	if (!found)
 		ret = cq->backend->cq_sleep(cq, tail, deadline_ns, &posted_ns);

@@ -66,16 +66,6 @@ static inline void fos__copy(void *to, const void *from, size_t n)
 	}
 }
 
-static inline uint64_t fos__earlier(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static inline uint64_t fos__later(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 /* The public edge: -1 and errno. */
 static inline ssize_t fos__ret(ssize_t ret)
 {
@@ -166,6 +156,9 @@ void fos__ep_put(struct fos_ep *ep);
  */
 bool fos__ep_again(struct fos_ep_name *n);
 
+/* The same; -EBADF of what was none when it was last asked, without asking. */
+int fos__ep_try(int fd, struct fos_ep **ep, uint64_t *state);
+
 /* Is @fd still @ep?  0, and the state that says so; -EBADF. */
 int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state);
 
@@ -185,10 +178,8 @@ const struct fos_backend *fos__backend_of(int fd, struct fos_core_query *q);
 
 uint32_t fos__online_cpus(void);
 uint64_t fos__now_ns(void);
-/* So many threads of this process more poll; how many do now. */
-uint32_t fos__op_pollers(int more);
 /* In a child no thread polls. */
-void fos__op_forget(void);
+void fos__look_forget(void);
 /* FOS_DEADLINE_NONE for NULL; -EINVAL. */
 int fos__deadline(const struct timespec *ts, uint64_t *ns);
 /* Let another thread of mine go on; no cancellation point. */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "op.h"
 
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "look.h"
 
 /* Looks at one word between two looks at everything. */
 #define POLLS_PER_CHECK	64
@@ -110,38 +111,6 @@ ssize_t op_end(struct op *op, ssize_t ret)
 
 /* ---- polling ---------------------------------------------------------- */
 
-/* How long a look takes here; learnt from looking. */
-static uint32_t look_ns = 30;
-
-/* Threads of this process that poll for longer than a few looks. */
-static uint32_t pollers;
-
-uint32_t fos__op_pollers(int more)
-{
-	return __atomic_add_fetch(&pollers, more, __ATOMIC_RELAXED);
-}
-
-void fos__op_forget(void)
-{
-	__atomic_store_n(&pollers, 0, __ATOMIC_RELAXED);
-}
-
-static uint64_t time_of_looks(unsigned int looks)
-{
-	return looks * (uint64_t)__atomic_load_n(&look_ns, __ATOMIC_RELAXED);
-}
-
-/* @me: am I one of the pollers? */
-static struct fos_spin_sample op_sample(const struct op *op, bool me)
-{
-	return (struct fos_spin_sample) {
-		.my_cpu = sched_getcpu() + 1,
-		.peer_cpu = fos_ring_peer_cpu(op->r),
-		.online_cpus = fos__online_cpus(),
-		.pollers = __atomic_load_n(&pollers, __ATOMIC_RELAXED) - me,
-	};
-}
-
 /**
  * struct polling - for what, and since when
  * @want, @arg: as in op_wait()
@@ -156,6 +125,11 @@ struct polling {
 	uint64_t budget_ns;
 	uint64_t began;
 };
+
+static struct fos_spin_sample op_sample(const struct op *op, bool me)
+{
+	return fos__sample(fos__my_cpu(), fos_ring_peer_cpu(op->r), me);
+}
 
 /* So many looks; which one found something, 0: none. */
 static unsigned int op_look(const struct op *op, const struct polling *p,
@@ -193,11 +167,11 @@ static void op_sleeps(struct op *op, const struct polling *p)
  */
 static bool op_time_looks(struct op *op, uint64_t took_ns)
 {
-	const uint64_t old = __atomic_load_n(&look_ns, __ATOMIC_RELAXED);
+	const uint64_t old = fos__time_of_looks(1);
 	struct fos_spin *spin = &op->ep->spin;
 	uint64_t ns = took_ns / POLLS_PER_CHECK;
 
-	if (took_ns > fos__later(spin->wake_ns, 16 * POLLS_PER_CHECK * old)) {
+	if (fos__was_away(spin, POLLS_PER_CHECK, took_ns)) {
 		if (!fos_spin_is_timed(spin))
 			return true;
 		fos_spin_robbed(spin);
@@ -205,7 +179,7 @@ static bool op_time_looks(struct op *op, uint64_t took_ns)
 	}
 	/* A disturbance is no look. */
 	ns = fos__earlier(ns, 2 * old + 1);
-	__atomic_store_n(&look_ns, fos__later(1, (7 * old + ns + 4) / 8),
+	__atomic_store_n(&fos__look_ns, fos__later(1, (7 * old + ns + 4) / 8),
 			 __ATOMIC_RELAXED);
 	return true;
 }
@@ -238,7 +212,7 @@ static bool op_look_on(struct op *op, struct polling *p, uint64_t now)
 			return false;
 		i = op_look(op, p, POLLS_PER_CHECK);
 		if (i) {
-			op_waited(op, p, now - p->began + time_of_looks(i));
+			op_waited(op, p, now - p->began + fos__time_of_looks(i));
 			return true;
 		}
 		before = now;
@@ -255,23 +229,24 @@ static __attribute__((noinline)) bool op_poll_on(struct op *op,
 	const uint64_t now = fos__now_ns();
 	bool over;
 
-	p->began = now - time_of_looks(looks);
-	__atomic_fetch_add(&pollers, 1, __ATOMIC_RELAXED);
+	p->began = now - fos__time_of_looks(looks);
+	__atomic_fetch_add(&fos__pollers, 1, __ATOMIC_RELAXED);
 	over = op_look_on(op, p, now);
-	__atomic_fetch_sub(&pollers, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_sub(&fos__pollers, 1, __ATOMIC_RELAXED);
 	return over;
 }
 
 /* The first looks need no clock, if they find something. */
 static bool op_poll_for(struct op *op, struct polling *p)
 {
-	const unsigned int looks = fos__earlier(p->budget_ns / time_of_looks(1) + 1,
-					   POLLS_PER_CHECK);
+	const unsigned int looks =
+		fos__earlier(p->budget_ns / fos__time_of_looks(1) + 1,
+			     POLLS_PER_CHECK);
 	const unsigned int i = op_look(op, p, looks);
 
 	if (!i)
 		return op_poll_on(op, p, looks);
-	op_waited(op, p, time_of_looks(i));
+	op_waited(op, p, fos__time_of_looks(i));
 	return true;
 }
 
@@ -308,14 +283,11 @@ static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want,
 
 static FOS_COLD void op_time_sleep(struct op *op, uint64_t hint)
 {
-	const uint64_t began = op->slept_from, wake_ns = op->ep->spin.wake_ns;
 	const uint64_t now = fos__now_ns();
-	uint64_t posted_at = now - wake_ns;
+	const uint64_t posted_at = fos__posted_at(&op->ep->spin, op->slept_from,
+						  hint, now);
 
-	if (hint)
-		posted_at = fos_spin_posted_at(hint, now);
-	posted_at = fos__later(posted_at, began);
-	op->wait.ns = posted_at - began;
+	op->wait.ns = posted_at - op->slept_from;
 	__atomic_store_n(&op->ep->late_ns, now - posted_at, __ATOMIC_RELAXED);
 }
 

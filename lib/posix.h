@@ -150,6 +150,8 @@ int fos__posix_bell_self(struct fos_ep *ep, int fd, uint32_t bell);
 void fos__posix_call_pollers(struct fos_ep *ep, int fd);
 void fos__posix_call_met(struct fos_ep *ep, int fd);
 bool fos__posix_received(struct fos_ep *ep, int fd, bool waits, bool nothing);
+bool fos__posix_arm(struct fos_ep *ep, int fd);
+void fos__posix_drain(struct fos_ep *ep, int fd);
 void fos__posix_attend(struct fos_ep *ep, int fd, uint32_t want, uint64_t arg);
 
 /* In a queue, or in none any more. */

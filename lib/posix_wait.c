@@ -307,6 +307,23 @@ bool fos__posix_received(struct fos_ep *ep, int fd, bool waits, bool nothing)
 	return again;
 }
 
+/*
+ * As a receive that found nothing; but who is armed stays so: whoever publishes
+ * then sends a byte, or one lies there.
+ */
+bool fos__posix_arm(struct fos_ep *ep, int fd)
+{
+	if (LOAD_ACQ(&ep->posix.met) && LOAD(&ep->posix.side->armed))
+		return false;
+	fos__posix_received(ep, fd, false, true);
+	return true;
+}
+
+void fos__posix_drain(struct fos_ep *ep, int fd)
+{
+	fos__posix_received(ep, fd, false, true);
+}
+
 /* ---- sleeping --------------------------------------------------------- */
 
 static void count_sleeper(struct fos_posix *p, uint32_t want, int one)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The pipeline of examples/: what it writes, and what becomes of it when one of its
 # processes is killed.  And kvsnap: that its snapshots are consistent, and that it
-# would notice if they were not; and purge: that purged pages are empty.
+# would notice if they were not; purge: that purged pages are empty; and one server
+# for many clients.
 
 load helper
 
@@ -246,4 +247,47 @@ crowd() {	# PATH CLIENTS CALLS
 	few=$(sed -n 's/^8 clients.*: \(.*\) us.*/\1/p' <<<"$output")
 	many=$(sed -n 's/^1000 clients.*: \(.*\) us.*/\1/p' <<<"$output")
 	awk -v few="$few" -v many="$many" 'BEGIN { exit !(few > 0 && many < 1.2 * few) }'
+}
+
+# ---- poll-server
+
+# A server in the background, whose path exists: its pid in $server.
+start_poll_server() {
+	path=$BATS_TEST_TMPDIR/poll.sock
+	FOS_BACKEND=posix timeout 60 "$build/bin/fos-poll-server" "$path" \
+		2>"$BATS_TEST_TMPDIR/err" 3>&- &
+	server=$!
+	until [[ -S $path ]]; do
+		kill -0 $server
+		sleep 0.1
+	done
+}
+
+@test "the poll server answers clients of the echo server, also at once" {
+	local path server i clients=()
+
+	start_poll_server
+	for i in 1 2 3; do
+		timeout 20 "$build/bin/fos-echo-client" "$path" "client $i" bye \
+			>"$BATS_TEST_TMPDIR/$i" 3>&- &
+		clients+=($!)
+	done
+	for i in 1 2 3; do
+		wait "${clients[i - 1]}"
+		grep -qx "client $i -> CLIENT $i" "$BATS_TEST_TMPDIR/$i"
+		grep -qx 'bye -> BYE' "$BATS_TEST_TMPDIR/$i"
+	done
+	kill -TERM $server
+	wait $server
+	grep -qx '3 clients, 6 requests' "$BATS_TEST_TMPDIR/err"
+	[[ ! -e $path ]]
+}
+
+@test "the poll server tells how it is used, and what it cannot do" {
+	run -0 "$build/bin/fos-poll-server" --help
+	[[ $output == 'usage: poll-server PATH' ]]
+	run -1 "$build/bin/fos-poll-server"
+	[[ $output == usage:* ]]
+	run -1 "$build/bin/fos-poll-server" /no/such/folder/path
+	[[ $output == '/no/such/folder/path: No such file'* ]]
 }

@@ -109,6 +109,7 @@ client() {
 	client examples/echo-server.c ''
 	client examples/echo-client.c ''
 	client examples/pipeline.c ''
+	client examples/poll-server.c ''
 	client examples/purge.c ''
 }
 

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * look: what looking takes here, how many threads go on with it, and what is
+ * learnt from a wait; for all who poll.
+ */
+#ifndef FOS_LOOK_H
+#define FOS_LOOK_H
+
+#include <sched.h>
+
+#include "internal.h"
+
+/* How long a look takes here, ns; learnt from looking. */
+extern uint32_t fos__look_ns;
+
+/* Threads of this process that poll for longer than a few looks. */
+extern uint32_t fos__pollers;
+
+static inline uint64_t fos__earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline uint64_t fos__later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static inline uint64_t fos__time_of_looks(unsigned int looks)
+{
+	return looks * (uint64_t)__atomic_load_n(&fos__look_ns,
+						 __ATOMIC_RELAXED);
+}
+
+/* So many looks took so long: was the CPU away? */
+static inline bool fos__was_away(const struct fos_spin *spin, unsigned int looks,
+				 uint64_t took_ns)
+{
+	return took_ns > fos__later(spin->wake_ns,
+				    16 * fos__time_of_looks(looks));
+}
+
+/* Plus one. */
+static inline uint32_t fos__my_cpu(void)
+{
+	return sched_getcpu() + 1;
+}
+
+/* @me: am I one of the pollers? */
+static inline struct fos_spin_sample fos__sample(uint32_t my_cpu,
+						 uint32_t peer_cpu, bool me)
+{
+	return (struct fos_spin_sample) {
+		.my_cpu = my_cpu,
+		.peer_cpu = peer_cpu,
+		.online_cpus = fos__online_cpus(),
+		.pollers = __atomic_load_n(&fos__pollers, __ATOMIC_RELAXED) - me,
+	};
+}
+
+/*
+ * When was posted what ended a sleep that began then?  As its sender says, or if
+ * he does not a wake-up ago.
+ */
+uint64_t fos__posted_at(const struct fos_spin *spin, uint64_t began,
+			uint64_t hint, uint64_t now);
+
+#endif
