@@ -15,6 +15,7 @@ static_assert(sizeof(struct fos_tlb_range) == 24);
 static_assert(sizeof(struct fos_tlb_protectv) == FOS_TLB_PROTECTV_SIZE_VER0);
 static_assert(offsetof(struct fos_tlb_submit, user_data) ==
 	      FOS_TLB_SUBMIT_SIZE_VER0);
+static_assert(sizeof(struct fos_tlb_submit) == FOS_TLB_SUBMIT_SIZE_VER1);
 static_assert(sizeof(struct fos_tlb_notify) == FOS_TLB_NOTIFY_SIZE_VER0);
 static_assert(sizeof(struct fos_tlb_scan) == FOS_TLB_SCAN_SIZE_VER0);
 

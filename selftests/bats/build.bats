@@ -98,11 +98,13 @@ alone() {
 
 	{
 		echo '#include <linux/fastos.h>'
-		sed -nE 's/^#define FOS_(.*)_SIZE_VER0.*/\1/p' \
-			include/uapi/linux/*.h | while read -r s; do
-			echo "_Static_assert(sizeof(struct fos_${s,,}) ==" \
-				"FOS_${s}_SIZE_VER0 && FOS_${s}_SIZE_VER0 % 8 == 0, \"$s\");"
-		done
+		# The last version of each is the struct as it is.
+		sed -nE 's/^#define FOS_(.*)_SIZE_(VER[0-9]).*/\1 \2/p' \
+			include/uapi/linux/*.h | sort -k 1,1 -k 2,2r | sort -u -k 1,1 |
+			while read -r s v; do
+				echo "_Static_assert(sizeof(struct fos_${s,,}) ==" \
+					"FOS_${s}_SIZE_$v && FOS_${s}_SIZE_$v % 8 == 0, \"$s\");"
+			done
 		echo '_Static_assert(sizeof(struct fos_entry) == 128, "entry");'
 		echo '_Static_assert(sizeof(struct fos_line) == 128, "line");'
 		echo '_Static_assert(sizeof(struct fos_kside) == 128, "kside");'

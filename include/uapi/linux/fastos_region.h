@@ -150,6 +150,7 @@ struct fos_tlb_submit {
 	__u64 user_data;
 };
 #define FOS_TLB_SUBMIT_SIZE_VER0	40
+#define FOS_TLB_SUBMIT_SIZE_VER1	48	/* @user_data */
 #define FOS_TLB_SUBMIT_CQ		(1ULL << 0)
 
 /* fos_tlb_fence.flags: only look, EINPROGRESS if it is not applied. */
