@@ -281,6 +281,16 @@ void fos__name_forget(void)
 {
 }
 
+void fos__cq_forget(void)
+{
+}
+
+int fos__cq_close(int fd)
+{
+	(void)fd;
+	return -EBADF;
+}
+
 int fos__name_close(int fd)
 {
 	(void)fd;
