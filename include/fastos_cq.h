@@ -102,7 +102,10 @@ int fos_cq_wait(int cq, struct fos_cq_event *ev, unsigned int min,
 
 /**
  * fos_mprotectv_cq() - fos_mprotectv_async(), whose ticket a queue is told of
- * @rfd, @ranges, @n, @within_ns: as there
+ * @rfd:	as there
+ * @ranges:	as there
+ * @n:		as there
+ * @within_ns:	as there
  * @cq:		the queue
  * @user_data:	of the event
  * @ticket:	out: it; may be NULL

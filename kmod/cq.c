@@ -161,16 +161,16 @@ static void fos_cq_append(struct fos_cq *cq, struct fos_cq_source *src, s32 res)
 	fos_cq_own(cq, cq->tail);
 	src->end = cq->tail + 1;
 	e->user_data = src->user_data;
-	e->posted_ns = waitqueue_active(&cq->wait) ? ktime_get_ns() : 0;
 	e->res = res;
+	/* No fence: who comes just now will not have slept. */
+	e->posted_ns = waitqueue_active(&cq->wait) ? ktime_get_ns() : 0;
 	/* Pairs with the reader's acquire. */
 	smp_store_release(&e->seq, src->end);
 	/* Who sees it finds the entry; pairs with fos_cq_reached(). */
 	smp_store_release(&cq->tail, src->end);
-	/* The new tail before the look for sleepers; pairs with prepare_to_wait(). */
-	smp_mb();
 	fos_count(cq_posts);
-	if (waitqueue_active(&cq->wait))
+	/* The new tail before this look; its fence pairs with prepare_to_wait(). */
+	if (wq_has_sleeper(&cq->wait))
 		fos_cq_wake(cq);
 }
 

@@ -43,6 +43,7 @@ struct fos_cq_wait {
  * @flags:	must be 0
  * @fd:		the queue, after which the one before is left; ~0: none
  * @want:	FOS_WANT_* to tell of; the death of either side is always
+ * @resv:	must be 0
  * @user_data:	of its entries
  *
  * On an endpoint.  It has one place of the queue: while its entry lies there unread
