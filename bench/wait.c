@@ -10,6 +10,7 @@
 #include "wait.h"
 
 #define MAX_TRACES	64
+#define SHARE	10	/* percent, of the time */
 
 struct wait_options {
 	const char *trace[MAX_TRACES];
@@ -365,6 +366,15 @@ static json_t *print_pairs(uint64_t wake_ns)
 	return list;
 }
 
+static double print_share(uint64_t wake_ns)
+{
+	const double polled = wait_share(SHARE, wake_ns);
+
+	printf("A share of %d %% of the time (spin_share), waits of B / 2 without end: "
+	       "fastos polls %.1f %%.\n\n", SHARE, polled);
+	return polled;
+}
+
 static json_t *trace_json(const struct wait_trace *t,
 			  const struct wait_bill bill[WAIT_POLICIES])
 {
@@ -397,6 +407,7 @@ static int run_wait(const struct wait_options *opt, FILE *json)
 		calloc(opt->traces, sizeof(*bill));
 	struct wait_trace *trace = calloc(opt->traces, sizeof(*trace));
 	json_t *list = json_array(), *pairs = NULL;
+	double share = 0;
 	int status = !bill || !trace;
 
 	for (size_t i = 0; i < opt->traces && !status; i++)
@@ -411,18 +422,21 @@ static int run_wait(const struct wait_options *opt, FILE *json)
 		json_array_append_new(list, trace_json(&trace[i], bill[i]));
 	}
 	progress_end();
-	if (!status && opt->pair)
+	if (!status && opt->pair) {
 		pairs = print_pairs(opt->wake_ns);
+		share = print_share(opt->wake_ns);
+	}
 	if (!status)
 		print_short_head();
 	for (size_t i = 0; i < opt->traces && !status; i++)
 		print_short(&trace[i], bill[i]);
-	if (json && json_write(json_pack("{s:s, s:s, s:i, s:s, s:I, s:O, s:O?}",
+	if (json && json_write(json_pack("{s:s, s:s, s:i, s:s, s:I, s:O, s:O?, s:f}",
 					 "program", argp_program_version,
 					 "command", "wait", "format", 1,
 					 "unit", "ns", "wake_ns",
 					 (json_int_t)opt->wake_ns, "traces",
-					 list, "pairs", pairs), json)) {
+					 list, "pairs", pairs,
+					 "share_polled", share), json)) {
 		perror(opt->json);
 		status = 1;
 	}

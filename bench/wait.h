@@ -152,6 +152,9 @@ struct wait_pair {
 void wait_pair(const struct wait_policy *p, const struct wait_kind *kind,
 	       uint64_t wake_ns, struct wait_pair *pair);
 
+/* Of the time, by fastos with that share, waits of B / 2 without end: percent. */
+double wait_share(unsigned int percent, uint64_t wake_ns);
+
 struct services;
 int wait_record(const char *path, size_t n, const int cpu[2],
 		const struct services *services);

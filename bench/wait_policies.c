@@ -7,6 +7,7 @@
  */
 #include "wait.h"
 
+#define SHARE_WAITS	100000
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 static struct wait_plan poll_for(uint64_t ns)
@@ -233,4 +234,28 @@ uint64_t wait_until(const struct wait_policy *p, struct wait_state *s,
 		seen.ns += s->late_ns;
 	p->seen(s, plan, &seen);
 	return seen.ns;
+}
+
+double wait_share(unsigned int percent, uint64_t wake_ns)
+{
+	struct fos_spin_sample sample = {
+		.my_cpu = 1, .peer_cpu = 2, .online_cpus = 2, .now_ns = 1,
+	};
+	struct fos_spin_wait wait = { .ns = wake_ns / 2 };
+	struct fos_spin s = { 0 };
+	uint64_t polled = 0;
+
+	fos_spin_unpack(&s, fos_spin_pack(FOS_SPIN_DEFAULT, 0, percent), wake_ns);
+	for (int i = 0; i < SHARE_WAITS; i++) {
+		wait.budget_ns = fos_spin_decide(&s, &sample);
+		sample.now_ns += wait.ns;
+		if (wait.budget_ns < wait.ns) {
+			polled += wait.budget_ns;
+			sample.now_ns += wake_ns;
+		} else {
+			polled += wait.ns;
+		}
+		fos_spin_note(&s, &wait);
+	}
+	return 100.0 * polled / sample.now_ns;
 }

@@ -17,7 +17,8 @@ setup() {
 # waits are all alike, and 1.1 times who knows each of them where they change and
 # stay so for a while; everywhere 2.1 times him, and eight sleeps; best, or within
 # 5 %, of all policies; no two who sleep for ever; and where they should, because one
-# takes his time, or wakes up late, no more than 1.1 times what sleeping costs.
+# takes his time, or wakes up late, no more than 1.1 times what sleeping costs; and a
+# share of the time is kept.
 keeps() {
 	jq -e --argjson slack 8 '
 		.wake_ns as $b | [.traces[] |
@@ -29,8 +30,9 @@ keeps() {
 			1.05 * ([.policies[1:][].paid] | min)] +
 		[.pairs[0].policies[0].in_the_end == 0] +
 		[.pairs[1:][].policies | .[0].paid <=
-			1.1 * (map(select(.name == "block"))[0].paid)] |
-		length == 60 and all' "${1:-out.json}" >/dev/null
+			1.1 * (map(select(.name == "block"))[0].paid)] +
+		[.share_polled > 1 and .share_polled <= 10] |
+		length == 61 and all' "${1:-out.json}" >/dev/null
 }
 
 @test "what is promised of the default is kept, whatever a sleep costs" {
@@ -89,8 +91,9 @@ keeps() {
 		for one who slept nobody polls longer|s/ns += s->late_ns;/ns += 0;/
 		for one who goes on to sleep it is polled|s/PATIENCE && !tries_again(s)/PATIENCE \&\& 0/
 		it is not tried again|s/s->asleep % TRY_AGAIN < TRIES/0/
+		a share is not used up|s/s->granted -= ns/(void)0/
 	END
-	[[ $n == 9 ]]
+	[[ $n == 10 ]]
 }
 
 @test "a recorded trace is replayed" {
