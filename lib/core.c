@@ -415,18 +415,13 @@ int fos__ep_get(int fd, struct fos_ep **out, uint64_t *state)
 	return 0;
 }
 
-static bool is_named(const struct fos_ep *ep, const struct fos_ep_name *n)
-{
-	return ep == n->ep && ep->id == n->id && ep->side == n->side;
-}
-
 /* A copy that nobody has told us of may be all that is left of it. */
 static FOS_COLD bool ep_again_slowly(struct fos_ep_name *n)
 {
 	struct fos_ep *ep;
 
 	fos__lock();
-	for (ep = registry; ep && !is_named(ep, n); ep = ep->next)
+	for (ep = registry; ep && !fos__is_named(ep, n); ep = ep->next)
 		;
 	if (ep && (fos_ring_my_state(&ep->ring) & FOS_STATE_DEAD))
 		ep = NULL;
@@ -447,7 +442,7 @@ bool fos__ep_again(struct fos_ep_name *n)
 	if (slot && LOAD(&slot->ep) == n->ep) {
 		state = LOAD(&slot->state);
 		__atomic_add_fetch(&n->ep->users, 1, __ATOMIC_SEQ_CST);
-		if (LOAD(&slot->ep) == n->ep && is_named(n->ep, n) &&
+		if (LOAD(&slot->ep) == n->ep && fos__is_named(n->ep, n) &&
 		    fos_ring_my_state(&n->ep->ring) == state)
 			return true;
 		fos__ep_put(n->ep);

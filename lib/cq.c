@@ -311,7 +311,6 @@ static void harvest(struct fos_cq *cq, struct telling *t)
 /* Without the lock.  False: time to sleep. */
 static bool poll_until(struct fos_cq *cq, uint64_t tail, uint64_t until)
 {
-	const uint64_t patience = fos__later(cq->spin.wake_ns, 10000);
 	uint64_t before, now = fos__now_ns();
 	unsigned int i;
 
@@ -323,7 +322,7 @@ static bool poll_until(struct fos_cq *cq, uint64_t tail, uint64_t until)
 		}
 		before = now;
 		now = fos__now_ns();
-		if (now - before > patience) {
+		if (fos__was_away(&cq->spin, LOOKS, now - before)) {
 			fos_spin_robbed(&cq->spin);
 			return false;
 		}
@@ -337,9 +336,21 @@ static uint64_t poll_end(struct fos_cq *cq, uint64_t now, uint64_t deadline_ns)
 	const struct fos_spin_sample s = fos__sample(fos__my_cpu(), 0, false);
 	uint64_t budget = 0;
 
-	if (cq->backend->cq_peek && fos_spin_may_poll(&cq->spin, &s))
+	if (fos_spin_may_poll(&cq->spin, &s))
 		budget = fos_spin_decide(&cq->spin, &s);
 	return deadline_ns < now ? now : fos__earlier(now + budget, deadline_ns);
+}
+
+/* With the lock, which is dropped.  There is nothing to look at. */
+static int pause_unseeing(struct fos_cq *cq, uint64_t deadline_ns)
+{
+	uint64_t ignored;
+	int ret;
+
+	pthread_mutex_unlock(&cq->lock);
+	ret = cq->backend->cq_sleep(cq, 0, deadline_ns, &ignored);
+	pthread_mutex_lock(&cq->lock);
+	return ret;
 }
 
 /* With the lock, which is dropped: until so many entries were posted. */
@@ -362,7 +373,7 @@ static int pause_for(struct fos_cq *cq, unsigned int more, uint64_t deadline_ns)
 		ret = cq->backend->cq_sleep(cq, tail, deadline_ns, &posted_ns);
 	now = fos__now_ns();
 	pthread_mutex_lock(&cq->lock);
-	if (ret || !cq->backend->cq_peek)
+	if (ret)
 		return ret;
 	if (!found && (posted_ns < began || posted_ns > now))
 		posted_ns = fos__later(began, now - cq->spin.wake_ns);
@@ -378,11 +389,14 @@ static int wait_for(struct fos_cq *cq, struct telling *t, unsigned int min,
 
 	pthread_mutex_lock(&cq->lock);
 	t->nr = ++cq->calls;
+	t->n = 0;
 	for (;;) {
 		harvest(cq, t);
 		if (t->n >= min || ret)
 			break;
-		ret = pause_for(cq, min - t->n, deadline_ns);
+		ret = cq->backend->cq_peek ?
+		      pause_for(cq, min - t->n, deadline_ns) :
+		      pause_unseeing(cq, deadline_ns);
 	}
 	pthread_mutex_unlock(&cq->lock);
 	return t->n || !min ? (int)t->n : ret;
@@ -391,7 +405,7 @@ static int wait_for(struct fos_cq *cq, struct telling *t, unsigned int min,
 FOS_API int fos_cq_wait(int fd, struct fos_cq_event *ev, unsigned int min,
 			unsigned int max, const struct timespec *deadline)
 {
-	struct telling t = { .ev = ev, .max = max };
+	struct telling t;
 	struct fos_cq *cq;
 	uint64_t ns;
 	int ret;
@@ -404,6 +418,9 @@ FOS_API int fos_cq_wait(int fd, struct fos_cq_event *ev, unsigned int min,
 	cq = cq_get(fd);
 	if (!cq)
 		return fos__ret(-EBADF);
+	/* Not all of it: it is large. */
+	t.ev = ev;
+	t.max = max;
 	ret = -EINVAL;
 	if (min <= cq->entries)
 		ret = wait_for(cq, &t, min, ns);

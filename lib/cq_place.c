@@ -145,8 +145,7 @@ static struct fos_cq_place *place_of_ep(struct fos_cq *cq, const struct fos_ep *
 	struct fos_cq_place *p;
 
 	for (p = cq->places; p < cq->places + cq->entries; p++)
-		if (p->kind == FOS_CQ_ENDPOINT && p->who.ep == ep &&
-		    p->who.id == ep->id && p->who.side == ep->side)
+		if (p->kind == FOS_CQ_ENDPOINT && fos__is_named(ep, &p->who))
 			return p;
 	return NULL;
 }

@@ -150,6 +150,12 @@ struct fos_ep {
 int fos__ep_get(int fd, struct fos_ep **ep, uint64_t *state);
 void fos__ep_put(struct fos_ep *ep);
 
+static inline bool fos__is_named(const struct fos_ep *ep,
+				 const struct fos_ep_name *n)
+{
+	return ep == n->ep && ep->id == n->id && ep->side == n->side;
+}
+
 /*
  * Does it live?  Then it is to be put back, and @n->fd is it, or -1 if no descriptor
  * is known.  Nothing is attached.

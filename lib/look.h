@@ -40,6 +40,17 @@ static inline bool fos__was_away(const struct fos_spin *spin, unsigned int looks
 				    16 * fos__time_of_looks(looks));
 }
 
+/* Until an absolute time, none if it is over. */
+static inline struct timespec fos__time_left(uint64_t deadline_ns, uint64_t now)
+{
+	const uint64_t ns = now < deadline_ns ? deadline_ns - now : 0;
+
+	return (struct timespec) {
+		.tv_sec = ns / 1000000000,
+		.tv_nsec = ns % 1000000000,
+	};
+}
+
 /* Plus one. */
 static inline uint32_t fos__my_cpu(void)
 {

@@ -448,15 +448,13 @@ static int sleep_once(struct poll *q)
 {
 	const bool for_ever = q->deadline_ns == FOS_DEADLINE_NONE;
 	struct timespec left;
-	uint64_t now, ns;
+	uint64_t now;
 	int ret;
 
 	if (arm(q) && look(q))
 		return collect(q);
 	now = fos__now_ns();
-	ns = now < q->deadline_ns ? q->deadline_ns - now : 0;
-	left.tv_sec = ns / 1000000000;
-	left.tv_nsec = ns % 1000000000;
+	left = fos__time_left(q->deadline_ns, now);
 	choose(q, true);
 	ret = ask(q, for_ever ? NULL : &left);
 	q->late = !ret;

@@ -4,6 +4,7 @@
  * sockets by the edge, and an eventfd for what this process does itself.
  */
 #include "internal.h"
+#include "look.h"
 
 #include <poll.h>
 #include <sys/epoll.h>
@@ -76,9 +77,8 @@ static unsigned int news_of_tickets(struct fos_cq *cq, struct fos_cq_news *news,
 
 	for (n = 0; n < max && cq->ndone; n++)
 		news[n] = cq->done[--cq->ndone];
-	if (n && !cq->ndone &&
-	    syscall(SYS_read, cq->wake_fd, &count, sizeof(count)) < 0)
-		return n;
+	if (n && !cq->ndone)
+		syscall(SYS_read, cq->wake_fd, &count, sizeof(count));
 	return n;
 }
 
@@ -103,16 +103,12 @@ int fos__posix_cq_sleep(struct fos_cq *cq, uint64_t tail, uint64_t deadline_ns,
 {
 	struct pollfd p = { .fd = cq->fd, .events = POLLIN };
 	struct timespec left, *timeout = NULL;
-	uint64_t now;
 	long ret;
 
 	(void)tail;
 	(void)posted_ns;
 	if (deadline_ns != FOS_DEADLINE_NONE) {
-		now = fos__now_ns();
-		now = deadline_ns > now ? deadline_ns - now : 0;
-		left.tv_sec = now / 1000000000;
-		left.tv_nsec = now % 1000000000;
+		left = fos__time_left(deadline_ns, fos__now_ns());
 		timeout = &left;
 	}
 	ret = syscall(SYS_ppoll, &p, 1, timeout, NULL, 0);
@@ -126,14 +122,12 @@ int fos__posix_cq_submit(struct fos_cq *cq, uint64_t name, int rfd,
 {
 	const int ret = fos__posix_region_submit(rfd, ranges, n, within_ns, ticket);
 	const uint64_t one = 1;
-	ssize_t ignored;
 
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&cq->lock);
 	cq->done[cq->ndone++] = (struct fos_cq_news) { name, 0 };
 	pthread_mutex_unlock(&cq->lock);
-	ignored = syscall(SYS_write, cq->wake_fd, &one, sizeof(one));
-	(void)ignored;
+	syscall(SYS_write, cq->wake_fd, &one, sizeof(one));
 	return 0;
 }
