@@ -16,7 +16,8 @@
 #define FOS_BREAK_noclean	7	/* read-only PTEs stay dirty */
 #define FOS_BREAK_nolockflush	8	/* shootdown later, without mmap_lock */
 #define FOS_BREAK_early		10	/* tickets are applied before they are */
-#define FOS_BREAK_cqlost		11	/* a queue is told once of each endpoint */
+#define FOS_BREAK_cqlost	11	/* a queue is told once of each endpoint */
+#define FOS_BREAK_late		12	/* sleep by a descriptor that was closed on the way */
 /* Not broken, but with time between PTEs and shootdown, for whoever races. */
 #define FOS_BREAK_slowflush	9
 

@@ -39,6 +39,8 @@ static void fos_ep_set_state(struct fos_ep *ep, u64 state)
 {
 	lockdep_assert_held(&ep->lock);
 	WRITE_ONCE(ep->state, state);
+	WRITE_ONCE(ep->tag, FOS_ADVICE_TAG(ep->chan->region.obj.id, ep->side) |
+		   FOS_ADVICE_CLOSES(state));
 	/* What the dead side published is seen before its death is. */
 	smp_store_release(&ep->kside->state, state);
 }
@@ -225,14 +227,6 @@ static long fos_chan_query(struct fos_ep *ep, unsigned int cmd,
 	return fos_core_query(cmd, uargs, &q);
 }
 
-/* Once attached, a copy in another process may ring, and nothing else. */
-static bool fos_ep_is_mine(struct fos_ep *ep)
-{
-	const struct mm_struct *mm = READ_ONCE(ep->mm);
-
-	return !mm || mm == current->mm;
-}
-
 /*
  * Nor may a worker of io_uring, which has ->fadvise too: it would hand out the
  * request to restart as a result.
@@ -273,7 +267,7 @@ static int fos_chan_fadvise(struct file *file, loff_t offset, loff_t len,
 			    int advice)
 {
 	const u32 self = advice & FOS_ADVICE_SELF;
-	const u32 tag = advice & FOS_ADVICE_TAG_MASK;
+	const u32 tag = advice & (FOS_ADVICE_TAG_MASK | FOS_ADVICE_CLOSES_MASK);
 	const u32 what = advice ^ (FOS_ADVICE_BELL_WAIT | self | tag);
 	struct fos_ep *ep = file->private_data;
 	const u32 bell = what & FOS_WANT_ALL;
@@ -283,11 +277,12 @@ static int fos_chan_fadvise(struct file *file, loff_t offset, loff_t len,
 	if ((what & ~(FOS_WANT_ALL << 8 | FOS_WANT_ALL)) ||
 	    !fos_want_is_simple(w.want))
 		return -EINVAL;
-	if (tag && tag != ep->tag)
+	if (tag && ((tag ^ READ_ONCE(ep->tag)) & FOS_ADVICE_TAG_MASK))
 		return -EBADF;
 	if (w.want && !fos_ep_may_sleep(ep))
 		return -EPERM;
 	w.woken = false;
+	w.tag = tag;
 	w.seen = offset;
 	w.seq = offset;
 	return fos_ep_bell_wait(ep, self ? ep : fos_ep_peer(ep), bell, &w, len);

@@ -45,7 +45,7 @@ struct fos_user;
  * @wants: what need_wakeup says
  * @armed: FOS_WANT_* that pollers wait for
  * @state: FOS_STATE_DEAD and the count of closes, as published
- * @tag: FOS_ADVICE_TAG()
+ * @tag: FOS_ADVICE_TAG() and FOS_ADVICE_CLOSES()
  * @pollq: poll and epoll
  * @cq: a queue that is told
  * @cq_want: of which FOS_WANT_*
@@ -164,6 +164,7 @@ static inline bool fos_ep_dead(struct fos_ep *ep)
  * @task: the thread
  * @want: FOS_WANT_*, and FOS_WANT_SLOT()
  * @woken: taken off the list by a bell
+ * @tag: as in fos_ep, when the caller looked; 0: he did not say
  * @seen: the peer's events, or the sum of its claims or replies, when it last
  *	looked
  * @seq: the entry whose fate, or the token whose reply it waits for
@@ -174,10 +175,19 @@ struct fos_waiter {
 	struct task_struct *task;
 	u32 want;
 	bool woken;
+	u32 tag;
 	u64 seen;
 	u64 seq;
 	const struct fos_entry *reply;
 };
+
+/* Once attached, a copy in another process may ring, and nothing else. */
+static inline bool fos_ep_is_mine(struct fos_ep *ep)
+{
+	const struct mm_struct *mm = READ_ONCE(ep->mm);
+
+	return !mm || mm == current->mm;
+}
 
 void fos_ep_init_wait(struct fos_ep *ep);
 struct file *fos_ep_set_cq(struct fos_ep *ep, const struct fos_cq_source *cq,

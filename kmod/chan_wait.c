@@ -329,6 +329,18 @@ bool fos_bell_wait_ok(u32 bell, u32 want)
 	       !((want & FOS_WANT_REPLY) && (want & FOS_WANT_SEQ));
 }
 
+/*
+ * Was another descriptor closed, or the endpoint attached elsewhere, since the
+ * caller was let in?  Who slept by then was woken to look again.
+ */
+static bool fos_waiter_is_late(struct fos_ep *ep, const struct fos_waiter *w)
+{
+	lockdep_assert_held(&ep->lock);
+	if (FOS_BROKEN(late))
+		return false;
+	return (w->tag && w->tag != ep->tag) || !fos_ep_is_mine(ep);
+}
+
 /* Is one argument enough to wait for it? */
 bool fos_want_is_simple(u32 want)
 {
@@ -380,6 +392,10 @@ long fos_ep_bell_wait(struct fos_ep *ep, struct fos_ep *rung, u32 bell,
 	trace_chan_sleep(ep->chan->region.obj.id, ep->side, w->want);
 	w->task = current;
 	spin_lock(&ep->lock);
+	if (fos_waiter_is_late(ep, w)) {
+		spin_unlock(&ep->lock);
+		return 0;
+	}
 	fos_waiter_queue(ep, w);
 	ret = fos_ep_sleep(ep, w, deadline_ns);
 	fos_count_wait(ret);

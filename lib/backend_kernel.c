@@ -174,8 +174,11 @@ static inline int advise(int fd, uint64_t arg, uint64_t deadline_ns, int advice)
 static int kernel_bell_wait(struct fos_ep *ep, int fd, uint32_t bell,
 			    uint32_t want, uint64_t arg, uint64_t deadline_ns)
 {
-	return advise(fd, arg, deadline_ns, ep->tag |
-		      FOS_ADVICE(bell & FOS_WANT_ALL, want));
+	/* A close of @fd that this includes has taken the number away already. */
+	const int tag = ep->tag | FOS_ADVICE_CLOSES(fos_ring_my_state(&ep->ring));
+
+	return advise(fd, arg, deadline_ns,
+		      tag | FOS_ADVICE(bell & FOS_WANT_ALL, want));
 }
 
 static int kernel_bell_self(struct fos_ep *ep, int fd, uint32_t bell)

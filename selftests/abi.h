@@ -116,9 +116,14 @@ static inline void raw_unmap(struct raw *r)
 	close(r->fd);
 }
 
+static inline uint64_t raw_state(const struct fos_kside *k)
+{
+	return __atomic_load_n(&k->state, __ATOMIC_ACQUIRE);
+}
+
 static inline bool raw_dead(const struct fos_kside *k)
 {
-	return __atomic_load_n(&k->state, __ATOMIC_ACQUIRE) & FOS_STATE_DEAD;
+	return raw_state(k) & FOS_STATE_DEAD;
 }
 
 /* ---- the protocol, the least that works ------------------------------- */

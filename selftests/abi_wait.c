@@ -241,7 +241,7 @@ TEST_F(wait, in_registers_it_rings_sleeps_and_refuses_the_same)
 
 	for (bit = 0; bit < 32; bit++) {
 		if ((FOS_ADVICE(FOS_WANT_ALL, FOS_WANT_ALL) | FOS_ADVICE_SELF |
-		     FOS_ADVICE_TAG_MASK) & 1U << bit)
+		     FOS_ADVICE_TAG_MASK | FOS_ADVICE_CLOSES_MASK) & 1U << bit)
 			continue;
 		advice = FOS_ADVICE_BELL_WAIT | 1U << bit;
 		EXPECT_EQ(-EINVAL, -posix_fadvise(self->b.fd, 0, 0, advice));
@@ -269,6 +269,22 @@ TEST_F(wait, in_registers_it_can_say_which_endpoint_is_meant)
 					FOS_ADVICE_TAG(q.id, side)));
 	EXPECT_EQ(EBADF, posix_fadvise(self->b.fd, 0, 0, advice |
 				       FOS_ADVICE_TAG(q.id + 1, q.side)));
+}
+
+/* Nor must he sleep by it who was on his way there when it was closed. */
+TEST_F(wait, in_registers_a_close_on_the_way_keeps_it_awake)
+{
+	const uint64_t before = raw_state(self->b.kside);
+	const int advice = FOS_ADVICE(0, FOS_WANT_CALL) |
+			   FOS_ADVICE_TAG(self->b.id, self->b.side);
+
+	EXPECT_EQ(ETIMEDOUT, posix_fadvise(self->b.fd, 0, in_ms(5), advice |
+					   FOS_ADVICE_CLOSES(before)));
+	close(dup(self->b.fd));
+	EXPECT_EQ(0, posix_fadvise(self->b.fd, 0, in_ms(HANG_MS), advice |
+				   FOS_ADVICE_CLOSES(before)));
+	EXPECT_EQ(ETIMEDOUT, posix_fadvise(self->b.fd, 0, in_ms(5), advice |
+					FOS_ADVICE_CLOSES(raw_state(self->b.kside))));
 }
 
 TEST_F(wait, any_claim_ends_the_sleep_that_wants_claims)

@@ -29,3 +29,4 @@ noticed() {
 @test "a shootdown outside of the lock is noticed" { noticed 'nolockflush was noticed'; }
 @test "tickets that are applied before they are are noticed" { noticed 'early was noticed'; }
 @test "a queue that is told once of each endpoint is noticed" { noticed 'cqlost was noticed'; }
+@test "a sleep by what was closed on the way is noticed" { noticed 'late was noticed'; }

@@ -17,7 +17,7 @@
 #include <linux/types.h>
 
 /* Level of this contract; it changes when an old binary would go wrong. */
-#define FOS_ABI				2
+#define FOS_ABI				3
 
 /* The mapping is counted in pages of this size, whatever the kernel's. */
 #define FOS_PAGE_BYTES			4096ULL
@@ -178,9 +178,18 @@ struct fos_chan_bell_wait {
  * another thread has closed can mean another one by now; then it is EBADF.
  */
 #define FOS_ADVICE_TAG_SHIFT		16
-#define FOS_ADVICE_TAG_MASK		(0x1fff << FOS_ADVICE_TAG_SHIFT)
+#define FOS_ADVICE_TAG_MASK		(0x1ff << FOS_ADVICE_TAG_SHIFT)
 #define FOS_ADVICE_TAG(id, side) \
-	((int)(1 + ((id) * 2 + (side)) % 0x1fff) << FOS_ADVICE_TAG_SHIFT)
+	((int)(1 + ((id) * 2 + (side)) % 0x1ff) << FOS_ADVICE_TAG_SHIFT)
+/*
+ * And to that, the caller's own state as he last read it.  A close() wakes who
+ * sleeps by the descriptor, but not who is on the way there; he gets 0 at once
+ * if there was one since.
+ */
+#define FOS_ADVICE_CLOSES_SHIFT		25
+#define FOS_ADVICE_CLOSES_MASK		(0xf << FOS_ADVICE_CLOSES_SHIFT)
+#define FOS_ADVICE_CLOSES(state) \
+	((int)((state) >> 1 & 0xf) << FOS_ADVICE_CLOSES_SHIFT)
 
 /**
  * struct fos_chan_withdraw - take back a message that nobody took
