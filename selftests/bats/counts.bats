@@ -150,6 +150,7 @@ guest_limits() {
 	# A first time warms the slabs; and booting goes on for some seconds.
 	# One backend, or the two processes had not as many mappings.
 	"$top/selftests/vm/vm" run --kernel 6.1 --icount --no-module \
+		--programs fosbench \
 		--add "$ko:/fastos.ko" \
 		--out out -- sh -c "sleep 5; sh -c '$measure' warm &&
 		sh -c '$measure' without &&

@@ -79,7 +79,8 @@ example() {
 
 @test "the example does in a guest what it says" {
 	need_module
-	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 -- fos-echo
+	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 \
+		--programs fos-echo -- fos-echo
 	echo "$output"
 	[[ ${lines[0]} == 'hello -> HELLO' ]]
 	[[ ${lines[1]} == 'rendezvous -> RENDEZVOUS' ]]
@@ -115,7 +116,8 @@ meet() {
 
 @test "the same two meet in a guest, by the module" {
 	need_module
-	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 -- sh -c '
+	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 \
+		--programs 'fos-echo-server fos-echo-client' -- sh -c '
 		export FOS_BACKEND=kernel
 		fos-echo-server /tmp/echo &
 		server=$!

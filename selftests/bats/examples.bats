@@ -97,7 +97,8 @@ kill_one() {	# OPTION NTH
 
 @test "in a guest, by the module, it writes the same" {
 	need_module
-	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 -- sh -c '
+	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 \
+		--programs fos-pipeline -- sh -c '
 		export FOS_BACKEND=kernel
 		fos-pipeline --generate 4M /tmp/log &&
 		fos-pipeline --fastos /tmp/log /tmp/a &&
@@ -170,7 +171,8 @@ figures() {
 @test "in a guest, by the module, a pause of kvsnap has one round of interrupts" {
 	need_module
 	have jq || skip "no jq"
-	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 --smp 2 -- sh -c '
+	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 --smp 2 \
+		--programs fos-kvsnap -- sh -c '
 		FOS_BACKEND=kernel fos-kvsnap --mib 8 --rounds 1 --snapshots 3 \
 			--every 50 --arms mprotect,fastos --json /tmp/json >/dev/null 2>&1 &&
 		cat /tmp/json'
@@ -237,7 +239,8 @@ crowd() {	# PATH CLIENTS CALLS
 	local few many
 
 	need_module
-	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 --icount -- sh -c '
+	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 --icount \
+		--programs 'fos-crowd-server fos-crowd-client' -- sh -c '
 		fos-crowd-server /tmp/crowd &
 		server=$!
 		until [ -S /tmp/crowd ]; do sleep 0.1; done

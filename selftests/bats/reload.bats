@@ -43,6 +43,7 @@ cycles='
 
 	need_module
 	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 --no-module \
+		--programs fos-echo \
 		--add "$ko:/fastos.ko" --timeout 880 -- \
 		sh -c "$in_use; ( $users $cycles ) 2>/dev/null" "$times"
 	echo "$output"

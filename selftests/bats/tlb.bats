@@ -8,7 +8,7 @@ load helper
 proof() {
 	need_module
 	"$top/selftests/vm/vm" run --kernel 6.1 --smp 4 --timeout 280 --append "$1" \
-		-- env FOS_SOAK=0.2 fos-abi_tlb \
+		--programs fos-abi_tlb -- env FOS_SOAK=0.2 fos-abi_tlb \
 		-V of_64_pages -V of_sleepers -V of_migrants -V with_pcids -V by_broadcast
 }
 
@@ -23,6 +23,7 @@ with_outsider() {
 	ko=$(compgen -G "$build/$1.*[0-9]-amd64/fastos.ko") ||
 		skip "no module of $1 is built; make vm-module"
 	run --separate-stderr "$top/selftests/vm/vm" run --kernel "$1" --smp 2 \
+		--programs fos-abi_tlb_peers \
 		--module "$ko" --module "$("$top/selftests/vm/build-module" "$1" \
 			SRC="$top/selftests/vm/outsider" 2>/dev/null)" \
 		-- fos-abi_tlb_peers -t a_device_is_not_given_what_is_read_only \

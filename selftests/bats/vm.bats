@@ -25,9 +25,10 @@ setup_file() {
 	export BUGGY BUGGY_NEWEST BUGGY_DEBUG=${BUGGY_DEBUG:-}
 }
 
-# vm OPTION... -- CMD: stdout in $output, stderr in $err
+# vm run OPTION... -- CMD: stdout in $output, stderr in $err
 vm() {
-	run bash -c 'selftests/vm/vm "$@" 2>"$0"' "$BATS_TEST_TMPDIR/err" "$@"
+	run bash -c 'selftests/vm/vm run --programs "" "${@:2}" 2>"$0"' \
+		"$BATS_TEST_TMPDIR/err" "$@"
 	err=$(<"$BATS_TEST_TMPDIR/err")
 	echo "$output"
 	echo "$err"

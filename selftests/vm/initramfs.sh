@@ -57,6 +57,7 @@ add_project_programs() {
 	local root=$1 f
 
 	for f in "$build"/bin/*; do
+		[[ $programs == all || " $programs " == *" ${f##*/} "* ]] || continue
 		[[ -f $f && -x $f ]] || continue
 		if is_dynamic "$f"; then
 			say "${f##*/} is left out: dynamically linked"
