@@ -306,7 +306,7 @@ $(static): $(lib_whole)
 
 $(shared): $(lib_whole) lib/libfastos.map
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -o $@ $(lib_whole) \
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -o $@ $(lib_whole) -luring \
 		-Wl,-soname,$(@F) -Wl,-z,defs -Wl,--no-undefined-version \
 		-Wl,--version-script=lib/libfastos.map
 
@@ -349,7 +349,7 @@ $(filter-out $(abi_bin),$(suite_bin)): $(BUILD)/bin/fos-%: selftests/%.c \
 		$(static) $(BUILD)/flags | $(KSELFTEST)/kselftest_harness.h
 	$(call say,CCLD,$@)
 	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude $(harness) \
-		-o $@ $< $(static)
+		-o $@ $< $(static) -luring
 
 # The stacks of its threads are part of a state: what is left over in them makes
 # equal states look different.
@@ -366,7 +366,7 @@ kvsnap := $(BUILD)/bin/fos-kvsnap
 $(filter-out $(kvsnap),$(example_bin)): $(BUILD)/bin/fos-%: examples/%.c \
 		$(static) $(BUILD)/flags
 	$(call say,CCLD,$@)
-	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude -o $@ $< $(static)
+	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude -o $@ $< $(static) -luring
 
 kvsnap_obj := $(patsubst examples/%.c,$(BUILD)/examples/%.o,$(wildcard \
 	examples/kvsnap*.c))
@@ -376,7 +376,7 @@ $(kvsnap_obj): $(BUILD)/examples/%.o: examples/%.c $(BUILD)/flags
 
 $(kvsnap): $(kvsnap_obj) $(static)
 	$(call say,CCLD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(STATIC) -pthread -o $@ $^ -ljansson -lm
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(STATIC) -pthread -o $@ $^ -luring -ljansson -lm
 
 -include $(wildcard $(BUILD)/lib/*.d $(BUILD)/bench/*.d $(BUILD)/model/*.d \
 	$(BUILD)/examples/*.d $(BUILD)/dep/*.d)

@@ -80,6 +80,7 @@ static void forget_everything(void)
 	fos__name_forget();
 	fos__region_forget();
 	fos__cq_forget();
+	fos__io_forget();
 }
 
 static inline bool is_entered(void)

@@ -20,6 +20,7 @@
 #include "comp.h"
 #include "cq.h"
 #include "fastos.h"
+#include "io.h"
 #include "lend.h"
 #include "name.h"
 #include "posix.h"

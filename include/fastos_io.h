@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * File I/O that waits as the other calls do: it polls for a while, and then sleeps.
+ * Included by <fastos.h>, whose rules for errors and deadlines hold here.
+ *
+ * Each thread has an io_uring of its own, from its first call that has to wait for a
+ * device.  Where there is none to be had (io_uring_disabled, seccomp) calls are the
+ * plain ones; fos_io_stats() says so.  None of these may be called from a signal
+ * handler.
+ */
+#ifndef FASTOS_IO_H
+#define FASTOS_IO_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FOS_IO_MAX	64	/* asynchronous calls of a thread at a time */
+
+/**
+ * fos_pread() - pread(2) with the hybrid wait
+ * @fd:		a file or a block device; of others it is pread(2)
+ * @buf:	where to
+ * @n:		bytes
+ * @offset:	from where, bytes
+ *
+ * What is cached is read as pread() does, at its price. For the rest the device is
+ * waited for by polling as long as that has paid of late for reads of this size of
+ * @fd, and then asleep (FOS_SPIN_DEFAULT). A signal does not end it.
+ *
+ * Return: bytes read; 0: the end of the file; -1 with the errors of pread(2), but
+ * EINTR.
+ */
+ssize_t fos_pread(int fd, void *buf, size_t n, off_t offset);
+
+/**
+ * fos_preadv() - preadv(2) with the hybrid wait
+ * @fd:		as in fos_pread()
+ * @iov:	where to
+ * @count:	elements of @iov
+ * @offset:	from where, bytes
+ *
+ * Return: as fos_pread().
+ */
+ssize_t fos_preadv(int fd, const struct iovec *iov, int count, off_t offset);
+
+/**
+ * fos_pwrite() - pwrite(2) with the hybrid wait
+ * @fd:		as in fos_pread(); it is waited for as there if it is open with O_DIRECT
+ * @buf:	from where
+ * @n:		bytes
+ * @offset:	to where, bytes
+ *
+ * Return: bytes written; -1 with the errors of pwrite(2), but EINTR.
+ */
+ssize_t fos_pwrite(int fd, const void *buf, size_t n, off_t offset);
+
+/**
+ * fos_pwritev() - pwritev(2) with the hybrid wait
+ * @fd:		as in fos_pwrite()
+ * @iov:	from where
+ * @count:	elements of @iov
+ * @offset:	to where, bytes
+ *
+ * Return: as fos_pwrite().
+ */
+ssize_t fos_pwritev(int fd, const struct iovec *iov, int count, off_t offset);
+
+/**
+ * fos_fsync() - fsync(2)
+ * @fd:		a file
+ *
+ * Here for completeness: a flush takes far longer than a sleep, and sleeps.
+ *
+ * Return: 0; -1 with the errors of fsync(2).
+ */
+int fos_fsync(int fd);
+
+/**
+ * fos_pread_async() - begin to read
+ * @fd:		as in fos_pread()
+ * @buf:	where to; not touched by others until fos_io_wait() has returned
+ * @n:		bytes
+ * @offset:	from where, bytes
+ * @io:		out: its name, for fos_io_wait() of this thread
+ *
+ * Where it cannot go on by itself it is done at once, and waiting for it returns at
+ * once. What a thread has under way when it ends, or execs, is cancelled.
+ *
+ * Return: 0; -1 with EINVAL: @io is NULL; EBUSY: the thread has FOS_IO_MAX under way;
+ * ENOMEM. What is wrong with the rest fos_io_wait() says.
+ */
+int fos_pread_async(int fd, void *buf, size_t n, off_t offset, uint64_t *io);
+
+/**
+ * fos_pwrite_async() - begin to write
+ * @fd:		as in fos_pread()
+ * @buf:	from where; not changed by others until fos_io_wait() has returned
+ * @n:		bytes
+ * @offset:	to where, bytes
+ * @io:		out: its name, for fos_io_wait() of this thread
+ *
+ * Return: as fos_pread_async().
+ */
+int fos_pwrite_async(int fd, const void *buf, size_t n, off_t offset,
+		     uint64_t *io);
+
+/**
+ * fos_fsync_async() - begin to flush a file
+ * @fd:		the file
+ * @io:		out: its name, for fos_io_wait() of this thread
+ *
+ * It does not wait for reads and writes that are under way.
+ *
+ * Return: as fos_pread_async().
+ */
+int fos_fsync_async(int fd, uint64_t *io);
+
+/**
+ * fos_io_wait() - wait for an asynchronous call, and end it
+ * @io:		its name
+ * @deadline:	until when; NULL: for ever; one that has passed asks for one look
+ *
+ * Return: what the call returns, and @io means nothing any more; -1 with its errno.
+ * While it goes on: -1 with ETIMEDOUT: the deadline passed; EINTR: a signal came while
+ * this slept. EINVAL: the thread has none of that name, also after fork(2).
+ */
+ssize_t fos_io_wait(uint64_t io, const struct timespec *deadline);
+
+/**
+ * struct fos_io_stats - what came of the calls of this thread
+ * @cached:	reads that found all they wanted in the cache, without waiting
+ * @plain:	calls that were the plain ones
+ * @found:	waits that polling ended
+ * @missed:	waits that were polled for in vain, and then slept
+ * @slept:	waits that slept at once
+ * @polled_ns:	CPU time that polling took, ns
+ * @error:	why the thread has no ring: an errno; 0: it has, or needed none yet
+ * @resv:	0
+ */
+struct fos_io_stats {
+	uint64_t cached;
+	uint64_t plain;
+	uint64_t found;
+	uint64_t missed;
+	uint64_t slept;
+	uint64_t polled_ns;
+	int32_t error;
+	uint32_t resv;
+};
+
+/**
+ * fos_io_stats() - does polling for devices pay?
+ * @stats:	out
+ * @size:	sizeof(*stats)
+ *
+ * What a later version adds is 0 in an earlier one, and left out if @size is less.
+ *
+ * Return: 0; -1 with EINVAL: @stats is NULL or @size is 0.
+ */
+int fos_io_stats(struct fos_io_stats *stats, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FASTOS_IO_H */

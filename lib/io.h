@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * io: file I/O with the hybrid wait.  io.c chooses the way that a call goes; io_ring.c
+ * has each thread's ring, and waits.
+ */
+#ifndef FOS_IO_H
+#define FOS_IO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "fastos.h"
+
+enum fos_io_op {
+	FOS_IO_READ,
+	FOS_IO_READV,
+	FOS_IO_WRITE,
+	FOS_IO_WRITEV,
+	FOS_IO_FSYNC,
+	FOS_IO_OPS
+};
+
+/**
+ * struct fos_io_request - what is to be done
+ * @op: what
+ * @fd: with which file
+ * @count: elements of @iov, 1 if it is no vector
+ * @iov: the memory
+ * @offset: where
+ */
+struct fos_io_request {
+	enum fos_io_op op;
+	int fd;
+	int count;
+	const struct iovec *iov;
+	off_t offset;
+};
+
+/* What comes of the calls of this thread. */
+extern __thread struct fos_io_stats fos__io_stats;
+
+/* The system call of that name: bytes, -errno. */
+ssize_t fos__io_plain(const struct fos_io_request *r);
+
+/* By the ring and the policy, or without a ring the plain one. */
+ssize_t fos__io_call(const struct fos_io_request *r);
+
+/**
+ * fos__io_begin() - by the ring, and come back
+ * @r: one element at most
+ * @now: do it now instead
+ * @io: out: its name
+ *
+ * Return: 0; -EBUSY, -ENOMEM.
+ */
+int fos__io_begin(const struct fos_io_request *r, bool now, uint64_t *io);
+
+/* Wait for it: what it returns; -ETIMEDOUT, -EINTR, -EINVAL. */
+ssize_t fos__io_end(uint64_t io, uint64_t deadline_ns);
+
+/* In a child: the rings are the parent's. */
+void fos__io_forget(void);
+
+#endif
