@@ -6,10 +6,11 @@
  *   ipc.c	command "ipc": small messages, there and back
  *   bulk.c	command "bulk": bodies that are handed over;  bulk_report.c
  *   tlb.c	command "tlb": pages made read-only;  tlb_report.c
+ *   io.c	command "io": reads of a file;  io_engines.c, io.h
  *   limits.c	command "limits": what this machine charges
  *   wait.c	command "wait": policies of waiting, replayed;  wait_shapes.c,
  *		wait_pair.c, wait_policies.c, wait_record.c, wait.h
- *   compare.c	the course of ipc, bulk and tlb;  compare_options.c
+ *   compare.c	the course of ipc, bulk, tlb and io;  compare_options.c
  *   options.c	what all command lines share
  *   cell.c	which engine runs when
  *   measure.c	the one measuring loop: two processes, one engine
@@ -408,6 +409,7 @@ struct ipc_options {
 	struct services services;
 	bool require_fastos;
 	bool tlb;		/* not ipc: pages made read-only */
+	bool io;		/* not ipc: reads of a file */
 	bool bulk;		/* not ipc: hand-overs, and these three */
 	bool oneway;
 	bool header;
@@ -515,6 +517,7 @@ int pin(int cpu);
 int cmd_ipc(int argc, char **argv);
 int cmd_bulk(int argc, char **argv);
 int cmd_tlb(int argc, char **argv);
+int cmd_io(int argc, char **argv);
 int cmd_limits(int argc, char **argv);
 int cmd_wait(int argc, char **argv);
 

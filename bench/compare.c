@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The course of a command that compares engines: ipc, bulk, tlb. */
+/* The course of a command that compares engines: ipc, bulk, tlb, io. */
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -22,8 +22,11 @@ static void cell_begin(struct cell *cell, const struct ipc_options *opt,
 		if (opt->engine[i])
 			cell_add(cell, opt->engines[i], opt);
 	}
-	/* The floor is that of a CPU without other work. */
-	if (!opt->counts && !opt->hog)
+	/*
+	 * The floor is that of a CPU without other work; that of reads is one of
+	 * the engines.
+	 */
+	if (!opt->counts && !opt->hog && !opt->io)
 		floor_begin(cell, opt);
 }
 

@@ -19,6 +19,7 @@ static const struct command {
 	{ "ipc", "fosbench ipc", cmd_ipc },
 	{ "bulk", "fosbench bulk", cmd_bulk },
 	{ "tlb", "fosbench tlb", cmd_tlb },
+	{ "io", "fosbench io", cmd_io },
 	{ "limits", "fosbench limits", cmd_limits },
 	{ "wait", "fosbench wait", cmd_wait },
 };
@@ -58,6 +59,7 @@ static const struct argp argp = {
 	       "  ipc     round trips between two processes\n"
 	       "  bulk    bodies of 4K to 16M handed from one to the other\n"
 	       "  tlb     scattered pages made read-only\n"
+	       "  io      reads of a file, cached or from a device\n"
 	       "  limits  what this machine charges for a trap, a context "
 	       "switch, ...\n"
 	       "  wait    how long to poll before sleeping: policies "

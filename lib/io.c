@@ -8,7 +8,9 @@
 #include "io.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "internal.h"
 
@@ -31,15 +33,45 @@ enum way { PLAIN, CACHED, DIRECT };
  * @left: calls until it is looked at again
  * @cached: reads in turn that were
  * @way: how to go
+ * @polled: as in struct fos_io_request
  */
 struct hint {
 	int fd;
 	uint16_t left;
 	uint16_t cached;
 	enum way way;
+	bool polled;
 };
 
 static __thread struct hint hints[HINTS];
+
+/* Of a function whose parameters have these names. */
+#define REQUEST(op_, iov_, count_) {					\
+	.op = (op_), .fd = fd, .iov = (iov_), .count = (count_),	\
+	.offset = offset,						\
+}
+
+/* Has the device queues that are polled?  Of a partition, that of the disk. */
+static bool has_poll_queues(const struct stat *st)
+{
+	static const char *const where[] = { "queue", "../queue" };
+	const dev_t dev = S_ISBLK(st->st_mode) ? st->st_rdev : st->st_dev;
+	char path[96], word = '0';
+	size_t i;
+	int fd;
+
+	for (i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s/io_poll",
+			 major(dev), minor(dev), where[i]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (read(fd, &word, 1) != 1)
+			word = '0';
+		fos__close_fd(fd);
+	}
+	return word == '1';
+}
 
 static FOS_COLD void learn_way(struct hint *h, int fd)
 {
@@ -51,6 +83,7 @@ static FOS_COLD void learn_way(struct hint *h, int fd)
 		flags = fcntl(fd, F_GETFL);
 	if (flags >= 0)
 		h->way = flags & O_DIRECT ? DIRECT : CACHED;
+	h->polled = h->way == DIRECT && has_poll_queues(&st);
 }
 
 static inline struct hint *hint_of(int fd)
@@ -130,11 +163,12 @@ static ssize_t read_cached(const struct fos_io_request *r, struct hint *h)
 	return ret;
 }
 
-static ssize_t do_read(const struct fos_io_request *r)
+static ssize_t do_read(struct fos_io_request *r)
 {
 	struct hint *h = hint_of(r->fd);
 	ssize_t ret = -EAGAIN;
 
+	r->polled = h->polled;
 	if (h->way == CACHED)
 		ret = read_cached(r, h);
 	else if (h->way == PLAIN)
@@ -145,9 +179,7 @@ static ssize_t do_read(const struct fos_io_request *r)
 static FOS_APART ssize_t read_one(int fd, void *buf, size_t n, off_t offset)
 {
 	const struct iovec iov = { buf, n };
-	const struct fos_io_request r = {
-		FOS_IO_READ, fd, 1, &iov, offset,
-	};
+	struct fos_io_request r = REQUEST(FOS_IO_READ, &iov, 1);
 
 	return do_read(&r);
 }
@@ -187,27 +219,25 @@ FOS_API ssize_t fos_pread(int fd, void *buf, size_t n, off_t offset)
 FOS_API ssize_t fos_preadv(int fd, const struct iovec *iov, int count,
 			   off_t offset)
 {
-	const struct fos_io_request r = {
-		FOS_IO_READV, fd, count, iov, offset,
-	};
+	struct fos_io_request r = REQUEST(FOS_IO_READV, iov, count);
 
 	return fos__ret(do_read(&r));
 }
 
 /* ---- writing ---------------------------------------------------------- */
 
-static ssize_t do_write(const struct fos_io_request *r)
+static ssize_t do_write(struct fos_io_request *r)
 {
-	return hint_of(r->fd)->way == DIRECT ? fos__io_call(r) :
-					       plain(r);
+	const struct hint *h = hint_of(r->fd);
+
+	r->polled = h->polled;
+	return h->way == DIRECT ? fos__io_call(r) : plain(r);
 }
 
 FOS_API ssize_t fos_pwrite(int fd, const void *buf, size_t n, off_t offset)
 {
 	const struct iovec iov = { (void *)buf, n };
-	const struct fos_io_request r = {
-		FOS_IO_WRITE, fd, 1, &iov, offset,
-	};
+	struct fos_io_request r = REQUEST(FOS_IO_WRITE, &iov, 1);
 
 	return fos__ret(do_write(&r));
 }
@@ -215,9 +245,7 @@ FOS_API ssize_t fos_pwrite(int fd, const void *buf, size_t n, off_t offset)
 FOS_API ssize_t fos_pwritev(int fd, const struct iovec *iov, int count,
 			    off_t offset)
 {
-	const struct fos_io_request r = {
-		FOS_IO_WRITEV, fd, count, iov, offset,
-	};
+	struct fos_io_request r = REQUEST(FOS_IO_WRITEV, iov, count);
 
 	return fos__ret(do_write(&r));
 }
@@ -242,9 +270,7 @@ FOS_API int fos_pread_async(int fd, void *buf, size_t n, off_t offset,
 			    uint64_t *io)
 {
 	const struct iovec iov = { buf, n };
-	const struct fos_io_request r = {
-		FOS_IO_READ, fd, 1, &iov, offset,
-	};
+	const struct fos_io_request r = REQUEST(FOS_IO_READ, &iov, 1);
 
 	return fos__ret(begin(&r, io));
 }
@@ -253,9 +279,7 @@ FOS_API int fos_pwrite_async(int fd, const void *buf, size_t n, off_t offset,
 			     uint64_t *io)
 {
 	const struct iovec iov = { (void *)buf, n };
-	const struct fos_io_request r = {
-		FOS_IO_WRITE, fd, 1, &iov, offset,
-	};
+	const struct fos_io_request r = REQUEST(FOS_IO_WRITE, &iov, 1);
 
 	return fos__ret(begin(&r, io));
 }

@@ -29,6 +29,7 @@ enum fos_io_op {
  * @count: elements of @iov, 1 if it is no vector
  * @iov: the memory
  * @offset: where
+ * @polled: past the cache, to a device with queues that are polled
  */
 struct fos_io_request {
 	enum fos_io_op op;
@@ -36,6 +37,7 @@ struct fos_io_request {
 	int count;
 	const struct iovec *iov;
 	off_t offset;
+	bool polled;
 };
 
 /* What comes of the calls of this thread. */

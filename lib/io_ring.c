@@ -33,9 +33,6 @@
  */
 #define LEARN_OF	8
 
-/* No CPU of ours. */
-#define DEVICE		UINT32_MAX
-
 /* A name is a generation and a number. */
 #define NUMBER_BITS	8
 
@@ -59,30 +56,36 @@ struct call {
  * struct class - waits that are alike
  * @name: which
  * @asleep: how many slept at once
+ * @unpolled: the device was not to be polled
  * @spin: what is learnt of them
  */
 struct class {
 	uint64_t name;
 	uint32_t asleep;
+	bool unpolled;
 	struct fos_spin spin;
 };
 
 /**
  * struct io - of a thread
  * @has_ring: there is one
+ * @has_polled: there is the other one
  * @forks: of @fos__io_forks, when it was made
  * @wake_ns: what a sleep costs
  * @generation: of the last name
  * @ring: its
+ * @polled: another, which polls the device itself; made when it is first needed
  * @calls: asynchronous ones
  * @classes: of waits
  */
 struct io {
 	bool has_ring;
+	bool has_polled;
 	uint32_t forks;
 	uint32_t wake_ns;
 	uint64_t generation;
 	struct io_uring ring;
+	struct io_uring polled;
 	struct call calls[FOS_IO_MAX];
 	struct class classes[CLASSES];
 };
@@ -109,6 +112,8 @@ static void drop(void *io)
 
 	if (old->has_ring)
 		io_uring_queue_exit(&old->ring);
+	if (old->has_polled)
+		io_uring_queue_exit(&old->polled);
 	free(old);
 	mine = NULL;
 }
@@ -143,6 +148,7 @@ static struct io *get(void)
 	/* The parent's, and not mapped here; its number may be a file's by now. */
 	if (mine && mine->forks != __atomic_load_n(&forks, __ATOMIC_RELAXED)) {
 		mine->has_ring = false;
+		mine->has_polled = false;
 		drop(mine);
 	}
 	if (mine)
@@ -192,29 +198,29 @@ static void prepare(struct io_uring_sqe *sqe, const struct fos_io_request *r,
 }
 
 /* What the kernel has not taken must never be; false: it has not. */
-static bool submit(struct io *io, const struct fos_io_request *r,
+static bool submit(struct io_uring *ring, const struct fos_io_request *r,
 		   struct call *call)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&io->ring);
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 
 	if (!sqe)
 		return false;
 	prepare(sqe, r, call);
-	io_uring_submit(&io->ring);
-	if (!io_uring_sq_ready(&io->ring))
+	io_uring_submit(ring);
+	if (!io_uring_sq_ready(ring))
 		return true;
 	io_uring_prep_nop(sqe);
 	io_uring_sqe_set_data(sqe, NULL);
 	return false;
 }
 
-static void reap(struct io *io)
+static void reap(struct io_uring *ring)
 {
 	struct io_uring_cqe *cqe;
 	unsigned int head, n = 0;
 	struct call *call;
 
-	io_uring_for_each_cqe(&io->ring, head, cqe) {
+	io_uring_for_each_cqe(ring, head, cqe) {
 		call = io_uring_cqe_get_data(cqe);
 		if (call) {
 			call->res = cqe->res;
@@ -222,14 +228,14 @@ static void reap(struct io *io)
 		}
 		n++;
 	}
-	io_uring_cq_advance(&io->ring, n);
+	io_uring_cq_advance(ring, n);
 }
 
 static bool look(struct io *io, const struct call *call)
 {
 	/* What was done at once may be without a ring. */
 	if (!call->done && io_uring_cq_ready(&io->ring))
-		reap(io);
+		reap(&io->ring);
 	return call->done;
 }
 
@@ -261,9 +267,18 @@ static struct class *class_of(struct io *io, const struct fos_io_request *r)
 	return c;
 }
 
-static bool may_poll(const struct fos_spin *spin, bool me)
+/* A device is one more CPU, which works for us and is none of those that we use. */
+static struct fos_spin_sample sample(bool me)
 {
-	const struct fos_spin_sample s = fos__sample(fos__my_cpu(), DEVICE, me);
+	struct fos_spin_sample s = fos__sample(fos__my_cpu(), UINT32_MAX, me);
+
+	s.online_cpus++;
+	return s;
+}
+
+static bool may_poll(const struct fos_spin *spin)
+{
+	const struct fos_spin_sample s = sample(true);
 
 	return fos_spin_may_poll(spin, &s);
 }
@@ -286,7 +301,7 @@ static bool poll_until(struct io *io, const struct call *call,
 {
 	uint64_t before;
 
-	while (now < until && may_poll(spin, true)) {
+	while (now < until && may_poll(spin)) {
 		if (look_on(io, call))
 			return true;
 		before = now;
@@ -313,7 +328,7 @@ static int sleep_until(struct io *io, uint64_t deadline_ns)
 					 FOS_DEADLINE_NONE ? NULL : &ts);
 }
 
-/* 0: it is over; -ETIME, -EINTR. */
+/* 0: it is over; -ETIME, -EINTR; else see lost(). */
 static int sleep_on(struct io *io, const struct call *call, uint64_t deadline_ns)
 {
 	int ret = 0;
@@ -344,13 +359,12 @@ static void learn(struct fos_spin *spin, uint64_t began, uint64_t budget_ns,
 
 static uint64_t decide(struct fos_spin *spin)
 {
-	const struct fos_spin_sample s = fos__sample(fos__my_cpu(), DEVICE,
-						     false);
+	const struct fos_spin_sample s = sample(false);
 
 	return fos_spin_decide(spin, &s);
 }
 
-/* 0: it is over; -ETIME, -EINTR. */
+/* 0: it is over; -ETIME, -EINTR; else see lost(). */
 static int wait_for(struct io *io, const struct call *call,
 		    struct fos_spin *spin, uint64_t budget_ns,
 		    uint64_t deadline_ns)
@@ -372,6 +386,53 @@ static int wait_for(struct io *io, const struct call *call,
 
 /* ---- calls ------------------------------------------------------------ */
 
+/* Somebody has closed the ring's descriptor: nothing comes from there any more. */
+static FOS_COLD int lost(struct io *io, int why)
+{
+	io->has_ring = false;
+	fos__io_stats.error = -why;
+	return why;
+}
+
+static bool has_polled(struct io *io)
+{
+	if (!io->has_polled &&
+	    !io_uring_queue_init(1, &io->polled, IORING_SETUP_IOPOLL)) {
+		io_uring_ring_dontfork(&io->polled);
+		io->has_polled = true;
+	}
+	return io->has_polled;
+}
+
+/* The kernel polls the device, without an interrupt; -EOPNOTSUPP: it cannot. */
+static ssize_t call_by_device(struct io *io, const struct fos_io_request *r,
+			      struct class *c, uint64_t budget_ns)
+{
+	struct fos_spin_wait wait = { .budget_ns = budget_ns };
+	struct io_uring_cqe *cqe;
+	struct call call = { 0 };
+	uint64_t began;
+	int ret;
+
+	if (!has_polled(io) || !submit(&io->polled, r, &call))
+		return -EOPNOTSUPP;
+	began = fos__now_ns();
+	do {
+		ret = io_uring_wait_cqe(&io->polled, &cqe);
+		if (!ret)
+			reap(&io->polled);
+	} while (!call.done && (!ret || ret == -EINTR));
+	if (!call.done)
+		return lost(io, ret);
+	if (call.res == -EOPNOTSUPP)
+		return call.res;
+	wait.ns = fos__now_ns() - began;
+	fos_spin_note(&c->spin, &wait);
+	fos__io_stats.found++;
+	fos__io_stats.polled_ns += wait.ns;
+	return call.res;
+}
+
 /*
  * To the ring an offset below 0 is the file's own; what is open with O_NONBLOCK it
  * does not wait for.  Neither is so of the system calls.
@@ -381,19 +442,27 @@ static ssize_t call_by_ring(struct io *io, const struct fos_io_request *r)
 	struct class *c = class_of(io, r);
 	uint64_t budget_ns = decide(&c->spin);
 	struct call call = { 0 };
+	ssize_t ret;
 
 	if (!budget_ns && ++c->asleep % LEARN_OF) {
 		fos__io_stats.slept++;
 		return fos__io_plain(r);
 	}
-	if (!submit(io, r, &call))
+	if (budget_ns && r->polled && !c->unpolled) {
+		ret = call_by_device(io, r, c, budget_ns);
+		if (ret != -EOPNOTSUPP)
+			return ret;
+		c->unpolled = true;
+	}
+	if (!submit(&io->ring, r, &call))
 		return -EAGAIN;
 	if (look(io, &call))
 		return call.res;
 	/* A signal is no reason to give up, nor could it be. */
-	while (wait_for(io, &call, &c->spin, budget_ns, FOS_DEADLINE_NONE))
+	while ((ret = wait_for(io, &call, &c->spin, budget_ns,
+			       FOS_DEADLINE_NONE)) == -EINTR)
 		budget_ns = 0;
-	return call.res;
+	return ret ? lost(io, ret) : call.res;
 }
 
 /* ... and it says so. */
@@ -435,7 +504,7 @@ static void begin(struct io *io, const struct fos_io_request *r, bool now,
 		call->request.iov = &call->iov;
 	}
 	if (now || r->offset < 0 || !io->has_ring ||
-	    !submit(io, &call->request, call)) {
+	    !submit(&io->ring, &call->request, call)) {
 		call->res = plain(&call->request);
 		call->done = true;
 	}
@@ -463,8 +532,10 @@ static ssize_t end(struct io *io, struct call *call, uint64_t deadline_ns)
 
 	if (!look(io, call))
 		ret = wait_for(io, call, spin, decide(spin), deadline_ns);
+	if (ret == -EINTR)
+		return ret;
 	if (ret)
-		return ret == -ETIME ? -ETIMEDOUT : ret;
+		return ret == -ETIME ? -ETIMEDOUT : lost(io, ret);
 	ret = call->res;
 	if (ret == -EAGAIN)
 		ret = plain(&call->request);
