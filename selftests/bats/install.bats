@@ -47,6 +47,7 @@ client() {
 		755 opt/fastos/bin/fosbench
 		644 opt/fastos/include/fastos.h
 		644 opt/fastos/include/fastos_cq.h
+		644 opt/fastos/include/fastos_io.h
 		644 opt/fastos/include/fastos_region.h
 		644 opt/fastos/include/fastos_wait.h
 		644 opt/fastos/include/linux/fastos.h

@@ -82,7 +82,7 @@ files_of() {
 }
 
 @test "the public header includes the C library only" {
-	nothing "includes" not_among 'std(def|int)\.h|sys/(types|uio)\.h|(poll|time)\.h|fastos_(region|wait|cq)\.h' \
+	nothing "includes" not_among 'std(def|int)\.h|sys/(types|uio)\.h|(poll|time)\.h|fastos_(region|wait|cq|io)\.h' \
 		include/fastos*.h
 }
 
