@@ -307,7 +307,7 @@ $(static): $(lib_whole)
 $(shared): $(lib_whole) lib/libfastos.map
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -shared -pthread -o $@ $(lib_whole) -luring \
-		-Wl,-soname,$(@F) -Wl,-z,defs -Wl,--no-undefined-version \
+		-Wl,-soname,$(@F) -Wl,-z,defs -Wl,-z,nodelete -Wl,--no-undefined-version \
 		-Wl,--version-script=lib/libfastos.map
 
 .PHONY: bench-deps

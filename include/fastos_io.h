@@ -3,10 +3,11 @@
  * File I/O that waits as the other calls do: it polls for a while, and then sleeps.
  * Included by <fastos.h>, whose rules for errors and deadlines hold here.
  *
- * Each thread has an io_uring of its own, from its first call that has to wait for a
- * device.  Where there is none to be had (io_uring_disabled, seccomp) calls are the
- * plain ones; fos_io_stats() says so.  None of these may be called from a signal
- * handler.
+ * Each thread has an io_uring of its own, up to three descriptors, from its first call
+ * that has to wait for a device; in a process without the module that one first
+ * measures what sleeping costs, for some milliseconds.  Where there is none to be had
+ * (io_uring_disabled, seccomp) calls are the plain ones; fos_io_stats() says so.  None
+ * of these may be called from a signal handler.
  */
 #ifndef FASTOS_IO_H
 #define FASTOS_IO_H
@@ -32,10 +33,9 @@ extern "C" {
  *
  * What is cached is read as pread() does, at its price. For the rest the device is
  * waited for by polling as long as that has paid of late for reads of this size of
- * @fd, and then asleep (FOS_SPIN_DEFAULT). A signal does not end it.
+ * @fd, and then asleep (FOS_SPIN_DEFAULT). A signal does not end a wait for a device.
  *
- * Return: bytes read; 0: the end of the file; -1 with the errors of pread(2), but
- * EINTR.
+ * Return: bytes read; 0: the end of the file; -1 with the errors of pread(2).
  */
 ssize_t fos_pread(int fd, void *buf, size_t n, off_t offset);
 
@@ -57,7 +57,7 @@ ssize_t fos_preadv(int fd, const struct iovec *iov, int count, off_t offset);
  * @n:		bytes
  * @offset:	to where, bytes
  *
- * Return: bytes written; -1 with the errors of pwrite(2), but EINTR.
+ * Return: bytes written; -1 with the errors of pwrite(2).
  */
 ssize_t fos_pwrite(int fd, const void *buf, size_t n, off_t offset);
 
@@ -91,7 +91,8 @@ int fos_fsync(int fd);
  * @io:		out: its name, for fos_io_wait() of this thread
  *
  * Where it cannot go on by itself it is done at once, and waiting for it returns at
- * once. What a thread has under way when it ends, or execs, is cancelled.
+ * once: so are reads of what is cached, and writes without O_DIRECT. @fd stays open
+ * until fos_io_wait() has returned. A thread that ends waits for what it has under way.
  *
  * Return: 0; -1 with EINVAL: @io is NULL; EBUSY: the thread has FOS_IO_MAX under way;
  * ENOMEM. What is wrong with the rest fos_io_wait() says.
@@ -135,8 +136,8 @@ ssize_t fos_io_wait(uint64_t io, const struct timespec *deadline);
 
 /**
  * struct fos_io_stats - what came of the calls of this thread
- * @cached:	reads that found all they wanted in the cache, without waiting
- * @plain:	calls that were the plain ones
+ * @cached:	reads that found all in the cache, or were taken to
+ * @plain:	calls that were the plain ones, but not because polling does not pay
  * @found:	waits that polling ended
  * @missed:	waits that were polled for in vain, and then slept
  * @slept:	waits that slept at once

@@ -18,6 +18,9 @@
 #define HINTS		16
 #define HINT_CALLS	4096
 
+/* As much as one system call moves. */
+#define BYTES_MAX	0x7ffff000
+
 /*
  * Asking for what is cached only costs 6 % more than pread(): after so many reads
  * that were, all but one of as many as PLAIN_OF are not asked.
@@ -28,7 +31,7 @@
 enum way { PLAIN, CACHED, DIRECT };
 
 /**
- * struct hint - what a descriptor was; only speed hangs on it
+ * struct hint - what a descriptor was; it can be another's since
  * @fd: the number, plus one
  * @left: calls until it is looked at again
  * @cached: reads in turn that were
@@ -36,7 +39,7 @@ enum way { PLAIN, CACHED, DIRECT };
  * @polled: as in struct fos_io_request
  */
 struct hint {
-	int fd;
+	unsigned int fd;
 	uint16_t left;
 	uint16_t cached;
 	enum way way;
@@ -63,10 +66,10 @@ static bool has_poll_queues(const struct stat *st)
 	for (i = 0; i < 2; i++) {
 		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s/io_poll",
 			 major(dev), minor(dev), where[i]);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
+		fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 		if (fd < 0)
 			continue;
-		if (read(fd, &word, 1) != 1)
+		if (syscall(SYS_read, fd, &word, 1) != 1)
 			word = '0';
 		fos__close_fd(fd);
 	}
@@ -78,7 +81,7 @@ static FOS_COLD void learn_way(struct hint *h, int fd)
 	struct stat st;
 	int flags = -1;
 
-	*h = (struct hint) { .fd = fd + 1, .left = HINT_CALLS };
+	*h = (struct hint) { .fd = fd + 1U, .left = HINT_CALLS };
 	if (!fstat(fd, &st) && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
 		flags = fcntl(fd, F_GETFL);
 	if (flags >= 0)
@@ -90,10 +93,35 @@ static inline struct hint *hint_of(int fd)
 {
 	struct hint *h = &hints[(unsigned int)fd % HINTS];
 
-	if (fos_unlikely(h->fd != fd + 1 || !h->left))
+	if (fos_unlikely(h->fd != fd + 1U || !h->left))
 		learn_way(h, fd);
 	h->left--;
 	return h;
+}
+
+bool fos__io_is_direct(int fd)
+{
+	const long flags = syscall(SYS_fcntl, fd, F_GETFL);
+
+	return flags >= 0 && (flags & O_DIRECT);
+}
+
+/* What the ring and preadv2() take for something else than pread() does. */
+static bool is_odd(const struct fos_io_request *r)
+{
+	return r->offset < 0 || (r->op != FOS_IO_READV && r->op != FOS_IO_WRITEV &&
+				 r->iov->iov_len - 1 >= BYTES_MAX);
+}
+
+/* Of a read or a write. */
+static enum way way_of(struct fos_io_request *r, struct hint **hint)
+{
+	struct hint *h = hint_of(r->fd);
+
+	r->direct = h->way == DIRECT;
+	r->polled = h->polled;
+	*hint = h;
+	return is_odd(r) ? PLAIN : h->way;
 }
 
 /* ---- the plain calls, none of which is a cancellation point ------------- */
@@ -144,13 +172,9 @@ static size_t bytes_of(const struct fos_io_request *r)
 /* Without waiting; -EAGAIN: not all of it, or not so. */
 static ssize_t read_cached(const struct fos_io_request *r, struct hint *h)
 {
-	ssize_t ret;
+	ssize_t ret = ret_of(syscall(SYS_preadv2, r->fd, r->iov, (long)r->count,
+				     r->offset, 0L, (long)RWF_NOWAIT));
 
-	/* To this call an offset below 0 is the file's own. */
-	if (r->offset < 0)
-		return plain(r);
-	ret = ret_of(syscall(SYS_preadv2, r->fd, r->iov, (long)r->count,
-			     r->offset, 0L, (long)RWF_NOWAIT));
 	if (ret == -EOPNOTSUPP) {
 		h->way = PLAIN;
 		return plain(r);
@@ -165,13 +189,13 @@ static ssize_t read_cached(const struct fos_io_request *r, struct hint *h)
 
 static ssize_t do_read(struct fos_io_request *r)
 {
-	struct hint *h = hint_of(r->fd);
+	struct hint *h;
+	const enum way way = way_of(r, &h);
 	ssize_t ret = -EAGAIN;
 
-	r->polled = h->polled;
-	if (h->way == CACHED)
+	if (way == CACHED)
 		ret = read_cached(r, h);
-	else if (h->way == PLAIN)
+	else if (way == PLAIN)
 		ret = plain(r);
 	return ret == -EAGAIN ? fos__io_call(r) : ret;
 }
@@ -187,13 +211,13 @@ static FOS_APART ssize_t read_one(int fd, void *buf, size_t n, off_t offset)
 /* Of what has been in the cache all the time most is read without a question. */
 static inline bool need_not_ask(const struct hint *h, int fd)
 {
-	return h->fd == fd + 1 && h->way == CACHED &&
+	return h->fd == fd + 1U && h->way == CACHED &&
 	       h->cached >= CACHED_MANY && h->left % PLAIN_OF;
 }
 
 /*
  * Not by syscall(): a return more costs after a system call, for the kernel leaves
- * nothing in the CPU's return stack (4 % of a cached read, measured with SRSO).
+ * nothing in the CPU's return stack (4 % of a cached read).
  */
 static inline ssize_t pread_now(int fd, void *buf, size_t n, off_t offset)
 {
@@ -228,10 +252,9 @@ FOS_API ssize_t fos_preadv(int fd, const struct iovec *iov, int count,
 
 static ssize_t do_write(struct fos_io_request *r)
 {
-	const struct hint *h = hint_of(r->fd);
+	struct hint *h;
 
-	r->polled = h->polled;
-	return h->way == DIRECT ? fos__io_call(r) : plain(r);
+	return way_of(r, &h) == DIRECT ? fos__io_call(r) : plain(r);
 }
 
 FOS_API ssize_t fos_pwrite(int fd, const void *buf, size_t n, off_t offset)
@@ -259,18 +282,55 @@ FOS_API int fos_fsync(int fd)
 
 /* ---- asynchronous ----------------------------------------------------- */
 
-static int begin(const struct fos_io_request *r, uint64_t *io)
+/* Signals are for those who sleep in fos_io_wait(). */
+static ssize_t do_now(const struct fos_io_request *r)
 {
-	if (!io)
-		return -EINVAL;
-	return fos__io_begin(r, hint_of(r->fd)->way == PLAIN, io);
+	ssize_t ret;
+
+	do
+		ret = plain(r);
+	while (ret == -EINTR);
+	return ret;
+}
+
+/* Without a ring, as far as it goes; -EAGAIN: by one. */
+static ssize_t begin_one(struct fos_io_request *r)
+{
+	struct hint *h;
+	const enum way way = way_of(r, &h);
+
+	if (way == DIRECT && fos__io_is_direct(r->fd))
+		return -EAGAIN;
+	if (way == CACHED && r->op == FOS_IO_READ)
+		return read_cached(r, h);
+	return do_now(r);
+}
+
+static ssize_t begin_fsync(const struct fos_io_request *r)
+{
+	struct hint h;
+
+	learn_way(&h, r->fd);
+	return h.way == PLAIN ? do_now(r) : -EAGAIN;
+}
+
+static int begin(struct fos_io_request *r, uint64_t *io)
+{
+	const int ret = io ? fos__io_room() : -EINVAL;
+	ssize_t res;
+
+	if (ret)
+		return ret;
+	res = r->op == FOS_IO_FSYNC ? begin_fsync(r) : begin_one(r);
+	fos__io_begin(r, res == -EAGAIN ? NULL : &res, io);
+	return 0;
 }
 
 FOS_API int fos_pread_async(int fd, void *buf, size_t n, off_t offset,
 			    uint64_t *io)
 {
 	const struct iovec iov = { buf, n };
-	const struct fos_io_request r = REQUEST(FOS_IO_READ, &iov, 1);
+	struct fos_io_request r = REQUEST(FOS_IO_READ, &iov, 1);
 
 	return fos__ret(begin(&r, io));
 }
@@ -279,14 +339,14 @@ FOS_API int fos_pwrite_async(int fd, const void *buf, size_t n, off_t offset,
 			     uint64_t *io)
 {
 	const struct iovec iov = { (void *)buf, n };
-	const struct fos_io_request r = REQUEST(FOS_IO_WRITE, &iov, 1);
+	struct fos_io_request r = REQUEST(FOS_IO_WRITE, &iov, 1);
 
 	return fos__ret(begin(&r, io));
 }
 
 FOS_API int fos_fsync_async(int fd, uint64_t *io)
 {
-	const struct fos_io_request r = { .op = FOS_IO_FSYNC, .fd = fd };
+	struct fos_io_request r = { .op = FOS_IO_FSYNC, .fd = fd };
 
 	return fos__ret(begin(&r, io));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * io: file I/O with the hybrid wait.  io.c chooses the way that a call goes; io_ring.c
- * has each thread's ring, and waits.
+ * io: file I/O with the hybrid wait.  io.c chooses the way that a call goes, io_call.c
+ * waits, io_ring.c has each thread's rings.
  */
 #ifndef FOS_IO_H
 #define FOS_IO_H
@@ -29,7 +29,8 @@ enum fos_io_op {
  * @count: elements of @iov, 1 if it is no vector
  * @iov: the memory
  * @offset: where
- * @polled: past the cache, to a device with queues that are polled
+ * @direct: past the cache, as was seen last
+ * @polled: ... and to a device with queues that are polled
  */
 struct fos_io_request {
 	enum fos_io_op op;
@@ -37,6 +38,7 @@ struct fos_io_request {
 	int count;
 	const struct iovec *iov;
 	off_t offset;
+	bool direct;
 	bool polled;
 };
 
@@ -46,18 +48,24 @@ extern __thread struct fos_io_stats fos__io_stats;
 /* The system call of that name: bytes, -errno. */
 ssize_t fos__io_plain(const struct fos_io_request *r);
 
+/* Is it open with O_DIRECT, and so a file? */
+bool fos__io_is_direct(int fd);
+
 /* By the ring and the policy, or without a ring the plain one. */
 ssize_t fos__io_call(const struct fos_io_request *r);
+
+/* Is there room for one more asynchronous call?  0; -EBUSY, -ENOMEM. */
+int fos__io_room(void);
 
 /**
  * fos__io_begin() - by the ring, and come back
  * @r: one element at most
- * @now: do it now instead
+ * @res: it is over, and this came of it; or NULL
  * @io: out: its name
  *
- * Return: 0; -EBUSY, -ENOMEM.
+ * There is room.
  */
-int fos__io_begin(const struct fos_io_request *r, bool now, uint64_t *io);
+void fos__io_begin(const struct fos_io_request *r, const ssize_t *res, uint64_t *io);
 
 /* Wait for it: what it returns; -ETIMEDOUT, -EINTR, -EINVAL. */
 ssize_t fos__io_end(uint64_t io, uint64_t deadline_ns);

@@ -81,8 +81,11 @@ uint64_t fos_spin_hint(uint64_t now_ns, uint64_t late_ns)
 {
 	const uint64_t late = late_ns / HINT_UNIT;
 
-	return now_ns << HINT_SHIFT | (late < HINT_LATE ? late : HINT_LATE) |
-	       !now_ns;
+	const uint64_t hint = now_ns << HINT_SHIFT |
+			      (late < HINT_LATE ? late : HINT_LATE);
+
+	/* The clock that wraps is 0 now and then. */
+	return hint | !hint;
 }
 
 uint64_t fos_spin_posted_at(uint64_t hint, uint64_t now_ns)

@@ -74,7 +74,7 @@ example() {
 @test "the example of fastos(7) links" {
 	example man/fastos.7 >"$BATS_TEST_TMPDIR/a.c"
 	gcc -Iinclude -o "$BATS_TEST_TMPDIR/a" "$BATS_TEST_TMPDIR/a.c" \
-		"$build/lib/libfastos.a" -pthread
+		"$build/lib/libfastos.a" -luring -pthread
 }
 
 @test "the example does in a guest what it says" {
@@ -169,7 +169,7 @@ meet() {
 @test "fosbench(1) has the options that fosbench has" {
 	local c o
 
-	for c in ipc bulk tlb limits wait; do
+	for c in ipc bulk tlb io limits wait; do
 		for o in $("$build/bin/fosbench" "$c" --help |
 			grep -oE -- '--[a-z]+[a-z-]*' | sort -u); do
 			grep -qE "Fl ${o#-}( |\$)" man/fosbench.1 ||
