@@ -294,3 +294,65 @@ start_poll_server() {
 	run -1 "$build/bin/fos-poll-server" /no/such/folder/path
 	[[ $output == '/no/such/folder/path: No such file'* ]]
 }
+
+# ---- uring-server
+
+# status PATH: what the socket says.
+status_of() {
+	python3 -c 'import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+print(s.makefile().read(), end="")' "$1"
+}
+
+@test "an event loop of io_uring serves channels, sockets and a timer" {
+	local path=$BATS_TEST_TMPDIR/uring.sock server who
+
+	have python3 || skip "no python3"
+	FOS_BACKEND=posix timeout 60 "$build/bin/fos-uring-server" "$path" 1 \
+		2>"$BATS_TEST_TMPDIR/err" 3>&- &
+	server=$!
+	until [[ -S $path.status ]]; do
+		kill -0 $server
+		sleep 0.1
+	done
+	[[ $(status_of "$path.status") == '0 clients, 0 requests' ]]
+	for who in 1 2 3; do
+		run -0 timeout 20 "$build/bin/fos-echo-client" "$path" "client $who" bye
+		grep -qx "client $who -> CLIENT $who" <<<"$output"
+		grep -qx 'bye -> BYE' <<<"$output"
+	done
+	[[ $(status_of "$path.status") == '3 clients, 6 requests' ]]
+	sleep 1.5
+	grep -qx '3 clients, 6 requests' "$BATS_TEST_TMPDIR/err"
+	kill -TERM $server
+	wait $server
+	[[ ! -e $path ]]
+}
+
+@test "so it does in a guest, by the module" {
+	need_module
+	run -0 --separate-stderr selftests/vm/vm run --kernel 6.1 \
+		--programs 'fos-uring-server fos-echo-client' -- sh -c '
+		export FOS_BACKEND=kernel
+		fos-uring-server /tmp/uring 60 2>/tmp/err &
+		server=$!
+		until [ -S /tmp/uring.status ]; do sleep 0.1; done
+		fos-echo-client /tmp/uring hello rendezvous && kill $server && wait $server
+		tail -n 1 /tmp/err'
+	echo "$output"
+	[[ ${lines[0]} == 'hello -> HELLO' ]]
+	[[ ${lines[1]} == 'rendezvous -> RENDEZVOUS' ]]
+	[[ ${lines[2]} == '1 clients, 2 requests' ]]
+}
+
+@test "the event loop tells how it is used, and what it cannot do" {
+	run -0 "$build/bin/fos-uring-server" --help
+	[[ $output == 'usage: uring-server PATH [SECONDS]' ]]
+	run -1 "$build/bin/fos-uring-server"
+	[[ $output == usage:* ]]
+	run -1 "$build/bin/fos-uring-server" /tmp/x never
+	[[ $output == *'no number of seconds: never' ]]
+	run -1 "$build/bin/fos-uring-server" /no/such/folder/path
+	[[ $output == '/no/such/folder/path: No such file'* ]]
+}
