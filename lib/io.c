@@ -316,13 +316,17 @@ static ssize_t begin_fsync(const struct fos_io_request *r)
 
 static int begin(struct fos_io_request *r, uint64_t *io)
 {
-	const int ret = io ? fos__io_room() : -EINVAL;
+	struct call *call;
+	const int ret = io ? fos__io_reserve(&call, io) : -EINVAL;
 	ssize_t res;
 
 	if (ret)
 		return ret;
 	res = r->op == FOS_IO_FSYNC ? begin_fsync(r) : begin_one(r);
-	fos__io_begin(r, res == -EAGAIN ? NULL : &res, io);
+	if (res == -EAGAIN)
+		fos__io_begin(call, r);
+	else
+		fos__io_over(call, res);
 	return 0;
 }
 

@@ -54,18 +54,14 @@ bool fos__io_is_direct(int fd);
 /* By the ring and the policy, or without a ring the plain one. */
 ssize_t fos__io_call(const struct fos_io_request *r);
 
-/* Is there room for one more asynchronous call?  0; -EBUSY, -ENOMEM. */
-int fos__io_room(void);
+struct call;
 
-/**
- * fos__io_begin() - by the ring, and come back
- * @r: one element at most
- * @res: it is over, and this came of it; or NULL
- * @io: out: its name
- *
- * There is room.
- */
-void fos__io_begin(const struct fos_io_request *r, const ssize_t *res, uint64_t *io);
+/* One more asynchronous call, and its name: 0; -EBUSY, -ENOMEM. */
+int fos__io_reserve(struct call **call, uint64_t *name);
+/* By the ring; one element at most. */
+void fos__io_begin(struct call *call, const struct fos_io_request *r);
+/* It is over already, and this came of it. */
+void fos__io_over(struct call *call, ssize_t res);
 
 /* Wait for it: what it returns; -ETIMEDOUT, -EINTR, -EINVAL. */
 ssize_t fos__io_end(uint64_t io, uint64_t deadline_ns);

@@ -246,6 +246,15 @@ static ssize_t plain(const struct fos_io_request *r)
 	return fos__io_plain(r);
 }
 
+/*
+ * Nothing was done.  A signal while the kernel would make a worker cancels what was for
+ * it (6.12).
+ */
+static bool was_refused(ssize_t res)
+{
+	return res == -EAGAIN || res == -ECANCELED;
+}
+
 ssize_t fos__io_call(const struct fos_io_request *r)
 {
 	struct io *io = fos__io_mine();
@@ -253,7 +262,7 @@ ssize_t fos__io_call(const struct fos_io_request *r)
 
 	if (io && fos__io_has(io, LOOKED_AT))
 		ret = call_by_ring(io, r);
-	return ret == -EAGAIN ? plain(r) : ret;
+	return was_refused(ret) ? plain(r) : ret;
 }
 
 static struct call *free_call(struct io *io)
@@ -266,53 +275,47 @@ static struct call *free_call(struct io *io)
 	return NULL;
 }
 
-static void begin(struct io *io, const struct fos_io_request *r,
-		  struct call *call)
+int fos__io_reserve(struct call **call, uint64_t *name)
 {
+	const uint64_t gen = __atomic_add_fetch(&generation, 1,
+						__ATOMIC_RELAXED);
+	struct io *io = fos__io_mine();
+
+	if (!io)
+		return -ENOMEM;
+	*call = free_call(io);
+	if (!*call)
+		return -EBUSY;
+	*name = gen << NUMBER_BITS | (*call - io->calls);
+	**call = (struct call) { .name = *name };
+	return 0;
+}
+
+void fos__io_over(struct call *call, ssize_t res)
+{
+	call->res = res;
+	call->done = true;
+}
+
+void fos__io_begin(struct call *call, const struct fos_io_request *r)
+{
+	struct io *io = fos__io_mine();
+
 	call->request = *r;
 	if (r->count) {
 		call->iov = *r->iov;
 		call->request.iov = &call->iov;
 	}
-	if (fos__io_has(io, BACKGROUND) &&
-	    fos__io_submit(&io->ring[BACKGROUND], &call->request, call))
-		return;
-	call->res = plain(&call->request);
-	call->done = true;
-}
-
-int fos__io_room(void)
-{
-	struct io *io = fos__io_mine();
-
-	if (!io)
-		return -ENOMEM;
-	return free_call(io) ? 0 : -EBUSY;
-}
-
-void fos__io_begin(const struct fos_io_request *r, const ssize_t *res,
-		   uint64_t *name)
-{
-	const uint64_t gen = __atomic_add_fetch(&generation, 1,
-						__ATOMIC_RELAXED);
-	struct io *io = fos__io_mine();
-	struct call *call = free_call(io);
-
-	*call = (struct call) {
-		.name = gen << NUMBER_BITS | (call - io->calls),
-		.done = res,
-		.res = res ? *res : 0,
-	};
-	if (!res)
-		begin(io, r, call);
-	*name = call->name;
+	if (!io || !fos__io_has(io, BACKGROUND) ||
+	    !fos__io_submit(&io->ring[BACKGROUND], &call->request, call))
+		fos__io_over(call, plain(r));
 }
 
 static ssize_t end(struct io *io, struct call *call, uint64_t deadline_ns)
 {
 	struct io_uring *ring = &io->ring[BACKGROUND];
 	struct class *c;
-	int ret = 0;
+	ssize_t ret = 0;
 
 	if (!fos__io_look(ring, call)) {
 		c = class_of(io, &call->request);
@@ -321,7 +324,9 @@ static ssize_t end(struct io *io, struct call *call, uint64_t deadline_ns)
 	if (ret == -ETIME || ret == -EINTR)
 		return ret == -ETIME ? -ETIMEDOUT : ret;
 	call->name = 0;
-	return ret ? ret : call->res;
+	if (!ret)
+		ret = call->res;
+	return was_refused(ret) ? plain(&call->request) : ret;
 }
 
 ssize_t fos__io_end(uint64_t name, uint64_t deadline_ns)
