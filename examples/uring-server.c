@@ -125,14 +125,24 @@ static int handle(const struct io_uring_cqe *cqe)
 	const int fd = (int)data;
 
 	switch (data >> 32) {
-	case NEW_CLIENT:	greet(fd); break;
-	case REQUEST:		answer(fd); break;
-	case STATUS:		tell(fd); break;
-	case TOLD:		close(fd); break;
-	case TIMER:		fputs(report(), stderr), set_timer(); break;
-	default:		return 0;
+	case NEW_CLIENT:
+		greet(fd);
+		return 1;
+	case REQUEST:
+		answer(fd);
+		return 1;
+	case STATUS:
+		tell(fd);
+		return 1;
+	case TOLD:
+		close(fd);
+		return 1;
+	case TIMER:
+		fputs(report(), stderr);
+		set_timer();
+		return 1;
 	}
-	return 1;
+	return 0;
 }
 
 static int status_socket(const char *path)
