@@ -39,8 +39,6 @@ static void fos_ep_set_state(struct fos_ep *ep, u64 state)
 {
 	lockdep_assert_held(&ep->lock);
 	WRITE_ONCE(ep->state, state);
-	WRITE_ONCE(ep->tag, FOS_ADVICE_TAG(ep->chan->region.obj.id, ep->side) |
-		   FOS_ADVICE_CLOSES(state));
 	/* What the dead side published is seen before its death is. */
 	smp_store_release(&ep->kside->state, state);
 }
@@ -277,7 +275,7 @@ static int fos_chan_fadvise(struct file *file, loff_t offset, loff_t len,
 	if ((what & ~(FOS_WANT_ALL << 8 | FOS_WANT_ALL)) ||
 	    !fos_want_is_simple(w.want))
 		return -EINVAL;
-	if (tag && ((tag ^ READ_ONCE(ep->tag)) & FOS_ADVICE_TAG_MASK))
+	if (tag && (tag & FOS_ADVICE_TAG_MASK) != ep->tag)
 		return -EBADF;
 	if (w.want && !fos_ep_may_sleep(ep))
 		return -EPERM;

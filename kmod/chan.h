@@ -45,7 +45,7 @@ struct fos_user;
  * @wants: what need_wakeup says
  * @armed: FOS_WANT_* that pollers wait for
  * @state: FOS_STATE_DEAD and the count of closes, as published
- * @tag: FOS_ADVICE_TAG() and FOS_ADVICE_CLOSES()
+ * @tag: FOS_ADVICE_TAG()
  * @pollq: poll and epoll
  * @cq: a queue that is told
  * @cq_want: of which FOS_WANT_*
@@ -164,7 +164,7 @@ static inline bool fos_ep_dead(struct fos_ep *ep)
  * @task: the thread
  * @want: FOS_WANT_*, and FOS_WANT_SLOT()
  * @woken: taken off the list by a bell
- * @tag: as in fos_ep, when the caller looked; 0: he did not say
+ * @tag: FOS_ADVICE_TAG() and FOS_ADVICE_CLOSES() of the caller; 0: he did not say
  * @seen: the peer's events, or the sum of its claims or replies, when it last
  *	looked
  * @seq: the entry whose fate, or the token whose reply it waits for

@@ -335,10 +335,13 @@ bool fos_bell_wait_ok(u32 bell, u32 want)
  */
 static bool fos_waiter_is_late(struct fos_ep *ep, const struct fos_waiter *w)
 {
+	const u32 closes = FOS_ADVICE_CLOSES(ep->state);
+
 	lockdep_assert_held(&ep->lock);
 	if (FOS_BROKEN(late))
 		return false;
-	return (w->tag && w->tag != ep->tag) || !fos_ep_is_mine(ep);
+	return (w->tag && (w->tag & FOS_ADVICE_CLOSES_MASK) != closes) ||
+	       !fos_ep_is_mine(ep);
 }
 
 /* Is one argument enough to wait for it? */
