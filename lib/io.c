@@ -76,16 +76,26 @@ static bool has_poll_queues(const struct stat *st)
 	return word == '1';
 }
 
+bool fos__io_is_direct(int fd)
+{
+	const long flags = syscall(SYS_fcntl, fd, F_GETFL);
+
+	return flags >= 0 && (flags & O_DIRECT);
+}
+
+/* What can be read by a ring. */
+static bool is_file(int fd, struct stat *st)
+{
+	return !fstat(fd, st) && (S_ISREG(st->st_mode) || S_ISBLK(st->st_mode));
+}
+
 static FOS_COLD void learn_way(struct hint *h, int fd)
 {
 	struct stat st;
-	int flags = -1;
 
 	*h = (struct hint) { .fd = fd + 1U, .left = HINT_CALLS };
-	if (!fstat(fd, &st) && (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode)))
-		flags = fcntl(fd, F_GETFL);
-	if (flags >= 0)
-		h->way = flags & O_DIRECT ? DIRECT : CACHED;
+	if (is_file(fd, &st))
+		h->way = fos__io_is_direct(fd) ? DIRECT : CACHED;
 	h->polled = h->way == DIRECT && has_poll_queues(&st);
 }
 
@@ -97,13 +107,6 @@ static inline struct hint *hint_of(int fd)
 		learn_way(h, fd);
 	h->left--;
 	return h;
-}
-
-bool fos__io_is_direct(int fd)
-{
-	const long flags = syscall(SYS_fcntl, fd, F_GETFL);
-
-	return flags >= 0 && (flags & O_DIRECT);
 }
 
 /* What the ring and preadv2() take for something else than pread() does. */
@@ -131,7 +134,7 @@ static ssize_t ret_of(long ret)
 	return ret < 0 ? -errno : ret;
 }
 
-ssize_t fos__io_plain(const struct fos_io_request *r)
+ssize_t fos__io_do(const struct fos_io_request *r)
 {
 	switch (r->op) {
 	case FOS_IO_READ:
@@ -151,10 +154,10 @@ ssize_t fos__io_plain(const struct fos_io_request *r)
 	}
 }
 
-static ssize_t plain(const struct fos_io_request *r)
+ssize_t fos__io_plain(const struct fos_io_request *r)
 {
 	fos__io_stats.plain++;
-	return fos__io_plain(r);
+	return fos__io_do(r);
 }
 
 /* ---- reading ---------------------------------------------------------- */
@@ -177,7 +180,7 @@ static ssize_t read_cached(const struct fos_io_request *r, struct hint *h)
 
 	if (ret == -EOPNOTSUPP) {
 		h->way = PLAIN;
-		return plain(r);
+		return fos__io_plain(r);
 	}
 	/* At the end of the file, perhaps; the ring will say. */
 	if (ret >= 0 && (size_t)ret < bytes_of(r))
@@ -196,7 +199,7 @@ static ssize_t do_read(struct fos_io_request *r)
 	if (way == CACHED)
 		ret = read_cached(r, h);
 	else if (way == PLAIN)
-		ret = plain(r);
+		ret = fos__io_plain(r);
 	return ret == -EAGAIN ? fos__io_call(r) : ret;
 }
 
@@ -254,7 +257,7 @@ static ssize_t do_write(struct fos_io_request *r)
 {
 	struct hint *h;
 
-	return way_of(r, &h) == DIRECT ? fos__io_call(r) : plain(r);
+	return way_of(r, &h) == DIRECT ? fos__io_call(r) : fos__io_plain(r);
 }
 
 FOS_API ssize_t fos_pwrite(int fd, const void *buf, size_t n, off_t offset)
@@ -277,7 +280,7 @@ FOS_API int fos_fsync(int fd)
 {
 	const struct fos_io_request r = { .op = FOS_IO_FSYNC, .fd = fd };
 
-	return fos__ret(plain(&r));
+	return fos__ret(fos__io_plain(&r));
 }
 
 /* ---- asynchronous ----------------------------------------------------- */
@@ -288,7 +291,7 @@ static ssize_t do_now(const struct fos_io_request *r)
 	ssize_t ret;
 
 	do
-		ret = plain(r);
+		ret = fos__io_plain(r);
 	while (ret == -EINTR);
 	return ret;
 }
@@ -308,10 +311,9 @@ static ssize_t begin_one(struct fos_io_request *r)
 
 static ssize_t begin_fsync(const struct fos_io_request *r)
 {
-	struct hint h;
+	struct stat st;
 
-	learn_way(&h, r->fd);
-	return h.way == PLAIN ? do_now(r) : -EAGAIN;
+	return is_file(r->fd, &st) ? -EAGAIN : do_now(r);
 }
 
 static int begin(struct fos_io_request *r, uint64_t *io)

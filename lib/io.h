@@ -46,6 +46,8 @@ struct fos_io_request {
 extern __thread struct fos_io_stats fos__io_stats;
 
 /* The system call of that name: bytes, -errno. */
+ssize_t fos__io_do(const struct fos_io_request *r);
+/* The same, for want of a better way, and counted so. */
 ssize_t fos__io_plain(const struct fos_io_request *r);
 
 /* Is it open with O_DIRECT, and so a file? */

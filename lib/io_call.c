@@ -216,7 +216,7 @@ static ssize_t call_by_ring(struct io *io, const struct fos_io_request *r)
 
 	if (!budget_ns && ++c->asleep % LEARN_OF) {
 		fos__io_stats.slept++;
-		return fos__io_plain(r);
+		return fos__io_do(r);
 	}
 	if (budget_ns && r->polled && !c->unpolled) {
 		ret = call_by_device(io, r, c, budget_ns);
@@ -239,13 +239,6 @@ static ssize_t call_by_ring(struct io *io, const struct fos_io_request *r)
 	return ret ? ret : call.res;
 }
 
-/* ... and it says so. */
-static ssize_t plain(const struct fos_io_request *r)
-{
-	fos__io_stats.plain++;
-	return fos__io_plain(r);
-}
-
 /*
  * Nothing was done.  A signal while the kernel would make a worker cancels what was for
  * it (6.12).
@@ -262,7 +255,7 @@ ssize_t fos__io_call(const struct fos_io_request *r)
 
 	if (io && fos__io_has(io, LOOKED_AT))
 		ret = call_by_ring(io, r);
-	return was_refused(ret) ? plain(r) : ret;
+	return was_refused(ret) ? fos__io_plain(r) : ret;
 }
 
 static struct call *free_call(struct io *io)
@@ -308,7 +301,7 @@ void fos__io_begin(struct call *call, const struct fos_io_request *r)
 	}
 	if (!io || !fos__io_has(io, BACKGROUND) ||
 	    !fos__io_submit(&io->ring[BACKGROUND], &call->request, call))
-		fos__io_over(call, plain(r));
+		fos__io_over(call, fos__io_plain(r));
 }
 
 static ssize_t end(struct io *io, struct call *call, uint64_t deadline_ns)
@@ -326,7 +319,7 @@ static ssize_t end(struct io *io, struct call *call, uint64_t deadline_ns)
 	call->name = 0;
 	if (!ret)
 		ret = call->res;
-	return was_refused(ret) ? plain(&call->request) : ret;
+	return was_refused(ret) ? fos__io_plain(&call->request) : ret;
 }
 
 ssize_t fos__io_end(uint64_t name, uint64_t deadline_ns)

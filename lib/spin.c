@@ -80,7 +80,6 @@ bool fos_spin_is_timed(const struct fos_spin *s)
 uint64_t fos_spin_hint(uint64_t now_ns, uint64_t late_ns)
 {
 	const uint64_t late = late_ns / HINT_UNIT;
-
 	const uint64_t hint = now_ns << HINT_SHIFT |
 			      (late < HINT_LATE ? late : HINT_LATE);
 
