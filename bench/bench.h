@@ -445,6 +445,11 @@ struct report {
 /* Runs it all. 0, or 1 for a failure. */
 int compare(const struct ipc_options *opt);
 
+/* What all reports begin with: the machine, what is told, a table a cell. */
+void report_tables(const struct report *rep,
+		   void (*legend)(const struct report *rep),
+		   void (*table)(const struct report *rep,
+				 const struct cell *cell));
 void report_print(const struct report *rep);
 void bulk_print(const struct report *rep);
 json_t *bulk_json(const struct report *rep);

@@ -248,19 +248,11 @@ static void print_legend(const struct report *rep)
 		 rep->no_traps ? "." : "");
 	printf("\n");
 	print_wrapped(0, 0, par);
-	if (rep->warning)
-		printf("\nWARNING: %s\n", rep->warning);
 }
 
 void bulk_print(const struct report *rep)
 {
-	printf("%s, bulk\n\n", argp_program_version);
-	machine_print(rep->machine);
-	print_legend(rep);
-	if (rep->opt->counts)
-		printf("No times and ratios: --counts.\n");
-	for (size_t i = 0; i < rep->cells; i++)
-		print_cell(rep, &rep->cell[i]);
+	report_tables(rep, print_legend, print_cell);
 	if (rep->opt->counts)
 		return;
 	printf("\nIn short\n");

@@ -185,8 +185,6 @@ static void print_legend(const struct report *rep)
 		 rep->no_traps ? rep->no_traps : "", rep->no_traps ? "." : "");
 	printf("\n");
 	print_wrapped(0, 0, par);
-	if (rep->warning)
-		printf("\nWARNING: %s\n", rep->warning);
 }
 
 static double polling(const struct cell *cell)
@@ -236,13 +234,7 @@ static void print_cell(const struct report *rep, const struct cell *cell)
 
 static void io_print(const struct report *rep)
 {
-	printf("%s, io\n\n", argp_program_version);
-	machine_print(rep->machine);
-	print_legend(rep);
-	if (rep->opt->counts)
-		printf("No times and ratios: --counts.\n");
-	for (size_t i = 0; i < rep->cells; i++)
-		print_cell(rep, &rep->cell[i]);
+	report_tables(rep, print_legend, print_cell);
 }
 
 static json_t *io_json(const struct report *rep)

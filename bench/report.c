@@ -228,19 +228,27 @@ static void print_legend(const struct report *rep)
 	if (fastos)
 		printf("fastos-fixed polls for %.1f us.\n",
 		       rep->fixed_ns / 1e3);
+}
+
+void report_tables(const struct report *rep,
+		   void (*legend)(const struct report *rep),
+		   void (*table)(const struct report *rep,
+				 const struct cell *cell))
+{
+	printf("%s, %s\n\n", argp_program_version, rep->opt->command);
+	machine_print(rep->machine);
+	legend(rep);
 	if (rep->warning)
 		printf("\nWARNING: %s\n", rep->warning);
+	if (rep->opt->counts)
+		printf("No times and ratios: --counts.\n");
+	for (size_t i = 0; i < rep->cells; i++)
+		table(rep, &rep->cell[i]);
 }
 
 void report_print(const struct report *rep)
 {
-	printf("%s, ipc\n\n", argp_program_version);
-	machine_print(rep->machine);
-	print_legend(rep);
-	if (rep->opt->counts)
-		printf("No times and ratios: --counts.\n");
-	for (size_t i = 0; i < rep->cells; i++)
-		print_cell(rep, &rep->cell[i]);
+	report_tables(rep, print_legend, print_cell);
 	if (!rep->opt->counts)
 		print_summary(rep);
 }

@@ -241,21 +241,13 @@ static void print_legend(const struct report *rep)
 		 rep->no_traps ? rep->no_traps : "", rep->no_traps ? "." : "");
 	printf("\n");
 	print_wrapped(0, 0, par);
-	if (rep->warning)
-		printf("\nWARNING: %s\n", rep->warning);
 }
 
 void tlb_print(const struct report *rep)
 {
 	const struct ipc_options *opt = rep->opt;
 
-	printf("%s, tlb\n\n", argp_program_version);
-	machine_print(rep->machine);
-	print_legend(rep);
-	if (opt->counts)
-		printf("No times and ratios: --counts.\n");
-	for (size_t i = 0; i < rep->cells; i++)
-		print_cell(rep, &rep->cell[i]);
+	report_tables(rep, print_legend, print_cell);
 	printf("\nIn short\n");
 	for (size_t p = 0; p < opt->pairs; p++) {
 		for (size_t i = 0; !opt->counts && i < ARRAY_SIZE(contests);
