@@ -7,6 +7,9 @@
  *
  *	cc uring-server.c -o uring-server $(pkg-config --cflags --libs fastos) -luring
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
