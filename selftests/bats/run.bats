@@ -53,6 +53,27 @@ run_core() {
 	[[ $output == *'6.1 core: core.b'* ]]
 }
 
+@test "what a failed test said is told at the end, behind the skips" {
+	guest 1 <<-'END'
+		1..3
+		#  RUN           core.a ...
+		ok 1 core.a # SKIP no second CPU
+		#  RUN           core.b ...
+		# core.c:7:b:Expected 1 (1) == x (2)
+		# b: Test failed
+		#          FAIL  core.b
+		not ok 2 core.b
+		#  RUN           core.c ...
+		# c says nothing of interest
+		ok 3 core.c
+		# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:1 error:0
+	END
+	run_core 1 '1 passed, 1 failed, 1 skipped'
+	output=${output##*skipped:$'\n'}
+	[[ $output == *'core.a: no second CPU'*'Expected 1 (1) == x (2)'*'failed:'*'6.1 core: core.b'* ]]
+	[[ $output != *'of interest'* ]]
+}
+
 @test "a failed test is red whatever the status says" {
 	guest 0 <<-'END'
 		1..1
