@@ -22,6 +22,7 @@
 #include <sys/uio.h>
 #include <time.h>
 #include "fastos_cq.h"
+#include "fastos_uring.h"
 #include "fastos_io.h"
 #include "fastos_region.h"
 #include "fastos_wait.h"

@@ -18,6 +18,7 @@
 #define FOS_BREAK_early		10	/* tickets are applied before they are */
 #define FOS_BREAK_cqlost	11	/* a queue is told once of each endpoint */
 #define FOS_BREAK_late		12	/* sleep by a descriptor that was closed on the way */
+#define FOS_BREAK_uringearly	13	/* a command ends before its ticket is applied */
 /* Not broken, but with time between PTEs and shootdown, for whoever races. */
 #define FOS_BREAK_slowflush	9
 

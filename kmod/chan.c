@@ -15,12 +15,13 @@
 #include "core.h"
 #include "stats.h"
 #include "trace.h"
+#include "uring.h"
 
 static_assert(sizeof(struct fos_chan_create) == FOS_CHAN_CREATE_SIZE_VER0);
 static_assert(sizeof(struct fos_chan_bell_wait) ==
 	      FOS_CHAN_BELL_WAIT_SIZE_VER0);
-static_assert(sizeof(struct fos_chan_withdraw) == FOS_CHAN_WITHDRAW_SIZE_VER0);
 static_assert(sizeof(struct fos_chan_cq) == FOS_CHAN_CQ_SIZE_VER0);
+static_assert(sizeof(struct fos_uring_bell) == 2 * sizeof(u64));
 static_assert(sizeof(struct fos_line) == 128);
 static_assert(sizeof(struct fos_entry) == 128);
 static_assert(sizeof(struct fos_kside) == 128);
@@ -286,67 +287,6 @@ static int fos_chan_fadvise(struct file *file, loff_t offset, loff_t len,
 	return fos_ep_bell_wait(ep, self ? ep : fos_ep_peer(ep), bell, &w, len);
 }
 
-/*
- * The claim word decides: whoever moves it on first.  It is one round behind
- * and not TAKEN, or any number of rounds ahead, when my other threads went on
- * with the slot; anything else is a lie of the peer.  He may change his word
- * while we look, but not for ever.
- */
-static int fos_ep_withdraw(struct fos_ep *ep, u64 seq, u64 *word)
-{
-	u64 *claim = fos_ep_claim(fos_ep_peer(ep), seq);
-	const u64 mine = FOS_CLAIM(seq, FOS_CLAIM_WITHDRAWN);
-	const s64 round = (s64)ep->chan->depth << 2;
-	int tries;
-
-	/* Acquire, like a failing exchange on x86: a rendezvous orders. */
-	*word = smp_load_acquire(claim);
-	for (tries = 0; tries < 100; tries++) {
-		s64 ahead = fos_claim_ahead(*word, seq);
-
-		if (ahead >= 0) {
-			fos_count(chan_withdraw_late);
-			if (FOS_BROKEN(nowithdraw))
-				*word = mine;
-			return ahead & (round - 1) ? -EPROTO : 0;
-		}
-		if (ahead != -round ||
-		    (*word & FOS_CLAIM_FATE) == FOS_CLAIM_TAKEN)
-			return -EPROTO;
-		if (!try_cmpxchg(claim, word, mine))
-			continue;
-		*word = mine;
-		fos_count(chan_withdrawn);
-		/* My own threads may wait for the slot. */
-		fos_ep_bell(ep, FOS_WANT_CLAIM);
-		return 0;
-	}
-	return -EPROTO;
-}
-
-static long fos_chan_withdraw(struct fos_ep *ep, unsigned int cmd,
-			      void __user *uargs)
-{
-	struct fos_chan_withdraw a;
-	int ret;
-
-	ret = fos_args_get(&a, sizeof(a), FOS_CHAN_WITHDRAW_SIZE_VER0, cmd,
-			   uargs);
-	if (ret)
-		return ret;
-	if (a.flags || a.resv || a.seq != FOS_CLAIM_SEQ(FOS_CLAIM(a.seq, 0)))
-		return -EINVAL;
-	if (a.id != ep->chan->region.obj.id || a.side != ep->side)
-		return -EBADF;
-	if (!fos_ep_is_mine(ep))
-		return -EPERM;
-	ret = fos_ep_withdraw(ep, a.seq, &a.word);
-	if (ret)
-		return ret;
-	trace_chan_withdraw(ep->chan->region.obj.id, ep->side, a.word);
-	return fos_args_put(&a, sizeof(a), cmd, uargs);
-}
-
 static long fos_chan_cq(struct fos_ep *ep, unsigned int cmd,
 			void __user *uargs)
 {
@@ -398,6 +338,24 @@ static long fos_chan_ioctl(struct file *file, unsigned int cmd,
 	return -ENOTTY;
 }
 
+#ifdef CONFIG_IO_URING
+/* Only a bell: who waits would keep the ring from everything else. */
+static int fos_chan_uring_cmd(struct io_uring_cmd *cmd,
+			      unsigned int issue_flags)
+{
+	struct fos_command c;
+	u32 advice;
+
+	fos_command_get(&c, cmd, issue_flags);
+	if (c.op != FOS_URING_CHAN_BELL)
+		return -ENOTTY;
+	advice = c.arg[0];
+	if (c.arg[0] != advice || c.arg[1] || (advice & (FOS_WANT_ALL << 8)))
+		return -EINVAL;
+	return fos_chan_fadvise(c.file, 0, 0, advice);
+}
+#endif
+
 static __poll_t fos_chan_poll(struct file *file, poll_table *pt)
 {
 	return fos_ep_poll(file->private_data, file, pt);
@@ -440,6 +398,7 @@ static const struct file_operations fos_chan_fops = {
 	.unlocked_ioctl	= fos_chan_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.fadvise	= fos_chan_fadvise,
+	FOS_URING_OPS(fos_chan_uring_cmd)
 	.mmap		= fos_chan_mmap,
 	.poll		= fos_chan_poll,
 	.flush		= fos_chan_flush,

@@ -5,8 +5,8 @@
  * A channel is a region with two files, the endpoints.  Messages never enter
  * the kernel: they lie in the sender's entries and area.  The kernel does what
  * user space cannot: it puts a side to sleep and wakes it (chan_wait.c),
- * settles whether a message was withdrawn before it was taken, enforces who
- * may write which page, and notices death (chan.c).
+ * settles whether a message was withdrawn before it was taken (chan_withdraw.c),
+ * enforces who may write which page, and notices death (chan.c).
  *
  * Lives.  An endpoint is unattached until it is mapped; attached, it belongs
  * to that mm; dead, it stays so.  Death is the end of the mapping in that mm
@@ -92,6 +92,8 @@ struct fos_chan {
 #define FOS_WANT_CLAIM	(FOS_WANT_SEQ | FOS_WANT_CLAIMS)
 
 long fos_chan_create(unsigned int cmd, void __user *uargs);
+long fos_chan_withdraw(struct fos_ep *ep, unsigned int cmd,
+		       void __user *uargs);
 
 /* ---- the shared pages ------------------------------------------------- */
 

@@ -123,7 +123,9 @@ long fos_core_query(unsigned int cmd, void __user *uargs,
 		return -EINVAL;
 	q = *object;
 	q.features = FOS_FEAT_CHAN | FOS_FEAT_CLAIMS_KERNEL | FOS_FEAT_REGION |
-		     FOS_FEAT_TLB_ASYNC | FOS_FEAT_CQ | READ_ONCE(fos_offers);
+		     FOS_FEAT_TLB_ASYNC | FOS_FEAT_CQ |
+		     (IS_ENABLED(CONFIG_IO_URING) ? FOS_FEAT_URING : 0) |
+		     READ_ONCE(fos_offers);
 	q.abi = FOS_ABI;
 	q.depth_max = FOS_CHAN_DEPTH_MAX;
 	q.wake_ns = fos_wake_ns;

@@ -12,6 +12,7 @@
 #include "cq.h"
 
 struct eventfd_ctx;
+struct io_uring_cmd;
 struct file;
 
 /**
@@ -27,6 +28,7 @@ struct file;
  * @bytes: how long its ranges are together
  * @ticket: of it
  * @cq: a queue that is told; only in the background
+ * @cmd: a command that is held, or NULL; only in the background
  */
 struct fos_tlb_op {
 	struct list_head node;
@@ -40,6 +42,7 @@ struct fos_tlb_op {
 	u64 bytes;
 	u64 ticket;
 	struct fos_cq_source cq;
+	struct io_uring_cmd *cmd;
 };
 
 /**

@@ -2,6 +2,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
+#include <linux/poll.h>
 #include <linux/seq_file.h>
 
 #include "core.h"
@@ -12,6 +13,7 @@
 #include "tlb_queue.h"
 #include "tlb_zap.h"
 #include "trace.h"
+#include "uring.h"
 
 static_assert(sizeof(struct fos_region_create) ==
 	      FOS_REGION_CREATE_SIZE_VER0);
@@ -96,6 +98,34 @@ static long fos_region_ioctl(struct file *file, unsigned int cmd,
 	return -ENOTTY;
 }
 
+#ifdef CONFIG_IO_URING
+static int fos_region_uring_cmd(struct io_uring_cmd *cmd,
+				unsigned int issue_flags)
+{
+	struct fos_command c;
+
+	fos_command_get(&c, cmd, issue_flags);
+	if (c.must_end) {
+		fos_tlb_hurry(c.file);
+		return 0;
+	}
+	if (c.arg[1])
+		return -EINVAL;
+	if (!(fos_file_rights(c.file) & FOS_RIGHT_OWN))
+		return -EPERM;
+	return fos_tlb_command(&c);
+}
+#endif
+
+/* Readable: nothing that was submitted waits. */
+static __poll_t fos_region_poll(struct file *file, poll_table *pt)
+{
+	struct fos_owned *o = fos_owned_of(file);
+
+	poll_wait(file, &o->queue.wait, pt);
+	return fos_tlb_is_idle(o) ? EPOLLIN | EPOLLRDNORM : 0;
+}
+
 static int fos_region_file_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	return fos_owned_mmap(fos_owned_of(file), vma, fos_file_rights(file));
@@ -139,6 +169,8 @@ static const struct file_operations fos_region_fops = {
 	.llseek		= noop_llseek,
 	.unlocked_ioctl	= fos_region_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
+	FOS_URING_OPS(fos_region_uring_cmd)
+	.poll		= fos_region_poll,
 	.mmap		= fos_region_file_mmap,
 	.release	= fos_region_release,
 	.show_fdinfo	= fos_region_show_fdinfo,

@@ -10,6 +10,7 @@
 #include "stats.h"
 #include "tlb.h"
 #include "tlb_queue.h"
+#include "uring.h"
 
 static_assert(sizeof(struct fos_tlb_range) == 24);
 static_assert(sizeof(struct fos_tlb_protectv) == FOS_TLB_PROTECTV_SIZE_VER0);
@@ -158,8 +159,9 @@ static int fos_tlb_fill(const struct fos_owned *o, struct fos_tlb_op *op,
 	return fos_tlb_check(o, op);
 }
 
+/* @c: if it is a command, which ends when the ticket is applied. */
 static long fos_tlb_submit(struct file *file, unsigned int cmd,
-			   void __user *uargs)
+			   void __user *uargs, const struct fos_command *c)
 {
 	struct fos_tlb_submit a;
 	struct fos_tlb_op *op;
@@ -185,8 +187,13 @@ static long fos_tlb_submit(struct file *file, unsigned int cmd,
 		kfree(op);
 		return ret;
 	}
+	if (c) {
+		op->cmd = c->cmd;
+		fos_command_hold(c);
+	}
 	a.ticket = fos_tlb_apply_later(file, op, a.within_ns);
-	return fos_args_put(&a, sizeof(a), cmd, uargs);
+	ret = fos_args_put(&a, sizeof(a), cmd, uargs);
+	return c ? -EIOCBQUEUED : ret;
 }
 
 /* ---- who is told ------------------------------------------------------ */
@@ -276,7 +283,7 @@ long fos_tlb_ioctl(struct file *file, unsigned int cmd, void __user *uargs)
 	case FOS_IOC_ID(FOS_IOC_TLB_PROTECTV):
 		return fos_tlb_protectv(o, cmd, uargs);
 	case FOS_IOC_ID(FOS_IOC_TLB_SUBMIT):
-		return fos_tlb_submit(file, cmd, uargs);
+		return fos_tlb_submit(file, cmd, uargs, NULL);
 	case FOS_IOC_ID(FOS_IOC_TLB_FENCE):
 		return fos_tlb_fence(o, cmd, uargs);
 	case FOS_IOC_ID(FOS_IOC_TLB_CANCEL):
@@ -285,6 +292,28 @@ long fos_tlb_ioctl(struct file *file, unsigned int cmd, void __user *uargs)
 		return fos_tlb_scan(o, cmd, uargs);
 	case FOS_IOC_ID(FOS_IOC_TLB_NOTIFY):
 		return fos_tlb_notify(o, cmd, uargs);
+	}
+	return -ENOTTY;
+}
+
+/**
+ * fos_tlb_command() - FOS_IOC_TLB_* as commands of io_uring
+ * @c: of a region's file with FOS_RIGHT_OWN
+ *
+ * Never -EAGAIN, which means "again, where you may wait": up to 6.12 the command may
+ * be another one by then.  Too many are applied here, as for an ioctl.
+ *
+ * Return: as the structs say; -EIOCBQUEUED: later; -ENOTTY: no command.
+ */
+long fos_tlb_command(const struct fos_command *c)
+{
+	void __user *uargs = u64_to_user_ptr(c->arg[0]);
+
+	switch (FOS_IOC_ID(c->op)) {
+	case FOS_IOC_ID(FOS_IOC_TLB_SUBMIT):
+		return fos_tlb_submit(c->file, c->op, uargs, c);
+	case FOS_IOC_ID(FOS_IOC_TLB_CANCEL):
+		return fos_tlb_cancel(fos_owned_of(c->file), c->op, uargs);
 	}
 	return -ENOTTY;
 }

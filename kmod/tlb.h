@@ -13,6 +13,8 @@
 
 #include "region_owned.h"
 
+struct fos_command;
+
 static inline pgoff_t fos_range_first(const struct fos_tlb_range *r)
 {
 	return r->offset >> PAGE_SHIFT;
@@ -54,5 +56,6 @@ static inline u64 fos_tlb_bytes_max(const struct fos_owned *o)
 }
 
 long fos_tlb_ioctl(struct file *file, unsigned int cmd, void __user *uargs);
+long fos_tlb_command(const struct fos_command *c);
 
 #endif

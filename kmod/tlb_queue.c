@@ -14,6 +14,7 @@
 #include "tlb_batch.h"
 #include "tlb_queue.h"
 #include "trace.h"
+#include "uring.h"
 
 static_assert(sizeof(struct fos_tlb_fence) == FOS_TLB_FENCE_SIZE_VER0);
 static_assert(sizeof(struct fos_tlb_cancel) == FOS_TLB_CANCEL_SIZE_VER0);
@@ -90,12 +91,17 @@ static void fos_tlb_op_free(struct fos_tlb_op *op)
 	kfree(op);
 }
 
-static void fos_tlb_tell_cq(struct fos_tlb_op *op, int result)
+/* Who gave it is told, once. */
+static void fos_tlb_answer(struct fos_tlb_op *op, int result)
 {
-	if (!op->cq.file)
-		return;
-	fos_cq_post(&op->cq, result);
-	fput(fos_cq_part(&op->cq));
+	if (op->cq.file) {
+		fos_cq_post(&op->cq, result);
+		fput(fos_cq_part(&op->cq));
+	}
+	if (op->cmd) {
+		fos_command_end(op->cmd, result);
+		op->cmd = NULL;
+	}
 }
 
 /* @told: those in the background; the callers of the others may go from here on. */
@@ -142,7 +148,7 @@ static void fos_tlb_drain(struct fos_owned *o)
 	/* What it did comes first for those who read it without a lock. */
 	smp_store_release(&q->applied, last);
 	list_for_each_entry_safe(op, next, &told, node) {
-		fos_tlb_tell_cq(op, op->result);
+		fos_tlb_answer(op, op->result);
 		fos_tlb_op_free(op);
 	}
 	if (waiting && q->notify)
@@ -292,6 +298,8 @@ u64 fos_tlb_apply_later(struct file *file, struct fos_tlb_op *op,
 
 	mutex_lock(&q->lock);
 	fos_tlb_enqueue(o, op);
+	if (FOS_BROKEN(uringearly))
+		fos_tlb_answer(op, 0);
 	ticket = op->ticket;
 	full = q->waiting > FOS_TLB_PENDING_MAX ||
 	       q->bytes > fos_tlb_bytes_max(o);
@@ -301,6 +309,32 @@ u64 fos_tlb_apply_later(struct file *file, struct fos_tlb_op *op,
 	if (full)
 		fos_tlb_apply_to(o, ticket);
 	return ticket;
+}
+
+/**
+ * fos_tlb_hurry() - apply what waits, as soon as the worker can
+ * @file: of the region
+ */
+void fos_tlb_hurry(struct file *file)
+{
+	struct fos_tlb_queue *q = &fos_owned_of(file)->queue;
+
+	mutex_lock(&q->lock);
+	if (q->waiting)
+		fos_tlb_expect(file, q, 0);
+	mutex_unlock(&q->lock);
+}
+
+/**
+ * fos_tlb_is_idle() - is all that was queued applied?
+ * @o: the region
+ */
+bool fos_tlb_is_idle(struct fos_owned *o)
+{
+	struct fos_tlb_queue *q = &o->queue;
+
+	guard(mutex)(&q->lock);
+	return list_empty(&q->pending) && q->taken <= q->applied;
 }
 
 /* ---- tickets ---------------------------------------------------------- */
@@ -450,7 +484,7 @@ static int fos_tlb_take_back(struct fos_owned *o, u64 ticket)
 		return -EALREADY;
 	op->canceled = true;
 	fos_tlb_tell(q, ticket, -ECANCELED);
-	fos_tlb_tell_cq(op, -ECANCELED);
+	fos_tlb_answer(op, -ECANCELED);
 	if (fos_tlb_undo(o, op)) {
 		list_del(&op->node);
 		q->waiting--;
@@ -460,6 +494,9 @@ static int fos_tlb_take_back(struct fos_owned *o, u64 ticket)
 	}
 	if (q->notify)
 		fos_eventfd_signal(q->notify);
+	/* Perhaps nothing waits any more: pollers. */
+	if (wq_has_sleeper(&q->wait))
+		wake_up_all(&q->wait);
 	return ret;
 }
 

@@ -58,6 +58,8 @@ static int kernel_probe(struct fos_caps *caps)
 	if (q.features & FOS_FEAT_TLB_ASYNC)
 		caps->features |= FOS_CAP_DISCARD | FOS_CAP_ASYNC |
 				  FOS_CAP_TRACK;
+	if (q.features & FOS_FEAT_URING)
+		caps->features |= FOS_CAP_URING;
 	if (q.features & FOS_FEAT_TLB_ZAP)
 		caps->features |= FOS_CAP_ZAP_ONE_ROUND;
 	caps->backend = FOS_BACKEND_KERNEL;

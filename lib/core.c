@@ -14,6 +14,7 @@
  * pooled, so counting a stale one is harmless.
  */
 #include "internal.h"
+#include "uring.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -158,6 +159,7 @@ static int map_checked(int fd, struct fos_core_query *q, struct fos_ep *ep)
 
 static void ep_set_up(struct fos_ep *ep, const struct fos_core_query *q)
 {
+	ep->takes_commands = q->features & FOS_FEAT_URING;
 	ep->late_ns = 0;
 	ep->cq = NULL;
 	ep->beside = false;
@@ -508,6 +510,7 @@ FOS_API int fos_close(int fd)
 
 	if (ret)
 		return fos__ret(ret);
+	fos__ring_late_bells();
 	fos__lock();
 	ret = close_locked(fd);
 	fos__unlock();

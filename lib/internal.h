@@ -97,6 +97,7 @@ static inline int fos__close_fd(int fd)
  * @id: of the channel
  * @side: of the channel
  * @tag: FOS_ADVICE_TAG()
+ * @takes_commands: of io_uring
  * @map: the shared memory
  * @ring: the protocol
  * @area_lock: protects @area
@@ -123,6 +124,7 @@ struct fos_ep {
 	uint64_t id;
 	uint32_t side;
 	uint32_t tag;
+	bool takes_commands;
 	struct fos_mapping map;
 	pthread_mutex_t area_lock;
 	struct fos_area area;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "look.h"
+#include "uring.h"
 
 /* Looks at one word between two looks at everything. */
 #define POLLS_PER_CHECK	64
@@ -78,6 +79,8 @@ void op_owe(struct op *op)
 
 static int ring_by(struct op *op, int fd)
 {
+	if (fos_unlikely(fos__bells) && fos__bell_later(op->ep, fd, op->bell))
+		return 0;
 	return op->ep->backend->bell_wait(op->ep, fd, op->bell, 0, 0, 0);
 }
 
@@ -328,6 +331,7 @@ int op_wait(struct op *op, uint32_t want, uint64_t arg)
 
 	if (ret)
 		return ret;
+	fos__ring_late_bells();
 	if (fos_unlikely(++op->waits > MANY_WAITS) && op_is_late(op))
 		return -ETIMEDOUT;
 	if (op_polls(op)) {

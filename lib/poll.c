@@ -15,6 +15,7 @@
 
 #include "look.h"
 #include "op.h"
+#include "uring.h"
 
 /* So many descriptors need no memory but the stack. */
 #define FEW		64
@@ -474,6 +475,7 @@ static int wait_for_any(struct poll *q)
 	int ret = look(q) ? collect(q) : 0;
 
 	while (!ret && !q->late) {
+		fos__ring_late_bells();
 		q->began = 0;
 		if (announce(q) && fos__now_ns() < q->deadline_ns)
 			ret = poll_first(q);

@@ -31,7 +31,8 @@ TEST_F(query, query_of_the_node_tells_features_and_limits)
 	EXPECT_EQ(FOS_KIND_NODE, q.kind);
 	/* PTEs are known on all kernels of the matrix. */
 	EXPECT_EQ(FOS_FEAT_CHAN | FOS_FEAT_CLAIMS_KERNEL | FOS_FEAT_REGION |
-		  FOS_FEAT_TLB_ASYNC | FOS_FEAT_TLB_ZAP | FOS_FEAT_CQ,
+		  FOS_FEAT_TLB_ASYNC | FOS_FEAT_TLB_ZAP | FOS_FEAT_CQ |
+		  FOS_FEAT_URING,
 		  q.features);
 	EXPECT_EQ(FOS_CHAN_DEPTH_MAX, q.depth_max);
 	EXPECT_EQ(FOS_CHAN_AREA_MAX, q.area_max);

@@ -59,7 +59,8 @@ modinfo_of() {
 		! -path "$tree/LICENSES/*" -printf '%P\n'
 	sort <<<"$output" | diff - <(printf '%s\n' Kbuild VERSION dkms.conf \
 		include/uapi/linux/fastos.h include/uapi/linux/fastos_cq.h \
-		include/uapi/linux/fastos_region.h)
+		include/uapi/linux/fastos_region.h \
+		include/uapi/linux/fastos_uring.h)
 	diff -r kmod "$tree/kmod"
 }
 

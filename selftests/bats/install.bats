@@ -49,10 +49,12 @@ client() {
 		644 opt/fastos/include/fastos_cq.h
 		644 opt/fastos/include/fastos_io.h
 		644 opt/fastos/include/fastos_region.h
+		644 opt/fastos/include/fastos_uring.h
 		644 opt/fastos/include/fastos_wait.h
 		644 opt/fastos/include/linux/fastos.h
 		644 opt/fastos/include/linux/fastos_cq.h
 		644 opt/fastos/include/linux/fastos_region.h
+		644 opt/fastos/include/linux/fastos_uring.h
 		644 opt/fastos/lib/libfastos.a
 		777 opt/fastos/lib/libfastos.so
 		777 opt/fastos/lib/libfastos.so.0

@@ -82,12 +82,12 @@ files_of() {
 }
 
 @test "the public header includes the C library only" {
-	nothing "includes" not_among 'std(def|int)\.h|sys/(types|uio)\.h|(poll|time)\.h|fastos_(region|wait|cq|io)\.h' \
+	nothing "includes" not_among 'std(def|int)\.h|sys/(types|uio)\.h|(poll|time)\.h|fastos_(region|wait|cq|io|uring)\.h' \
 		include/fastos*.h
 }
 
 @test "the ABI header includes types and ioctl numbers only" {
-	nothing "includes" not_among 'linux/(types|ioctl|fastos_(region|cq))\.h' \
+	nothing "includes" not_among 'linux/(types|ioctl|fastos_(region|cq|uring))\.h' \
 		include/uapi/linux/*.h
 	nothing "types without a fixed size" grep -nE \
 		'^[[:space:]]+(unsigned|signed|int|long|short|char|enum|size_t|void|bool|[us]?int[0-9]+_t)\b' \
@@ -100,8 +100,8 @@ files_of() {
 }
 
 @test "rooms of the module include downwards only" {
-	local -A level=([main]=11 [uring]=10 [chan]=9 [region_fd]=9 [tlb]=8
-		[region_owned]=7 [queue]=6 [cq]=5 [region]=4 [obj]=3 [core]=2 [perm]=2 [stats]=1 [trace]=1 [compat]=1 [break]=1)
+	local -A level=([main]=11 [chan]=9 [region_fd]=9 [tlb]=8
+		[region_owned]=7 [queue]=6 [cq]=5 [region]=4 [obj]=3 [uring]=2 [core]=2 [perm]=2 [stats]=1 [trace]=1 [compat]=1 [break]=1)
 	local f from to bad=''
 
 	while IFS=': ' read -r f to; do

@@ -30,3 +30,4 @@ noticed() {
 @test "tickets that are applied before they are are noticed" { noticed 'early was noticed'; }
 @test "a queue that is told once of each endpoint is noticed" { noticed 'cqlost was noticed'; }
 @test "a sleep by what was closed on the way is noticed" { noticed 'late was noticed'; }
+@test "a command that ends before its batch is applied is noticed" { noticed 'uringearly was noticed'; }

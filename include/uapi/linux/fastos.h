@@ -39,6 +39,8 @@
 #define FOS_FEAT_TLB_ZAP		(1ULL << 4)
 /* Queues, of endpoints and of tickets. */
 #define FOS_FEAT_CQ			(1ULL << 5)
+/* Commands of io_uring. */
+#define FOS_FEAT_URING			(1ULL << 6)
 
 /**
  * struct fos_core_query - what this kernel offers and what this fd is
@@ -454,5 +456,6 @@ struct fos_kside {
 
 #include <linux/fastos_cq.h>
 #include <linux/fastos_region.h>
+#include <linux/fastos_uring.h>
 
 #endif /* _UAPI_LINUX_FASTOS_H */

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <linux/module.h>
+
+#include "compat_uring.h"
+#include "uring.h"
+
+/**
+ * fos_command_get() - read a command, once: user space can still write it
+ * @c: where to
+ * @cmd: io_uring's
+ * @issue_flags: io_uring's
+ */
+void fos_command_get(struct fos_command *c, struct io_uring_cmd *cmd,
+		     unsigned int issue_flags)
+{
+	const u64 *payload = fos_uring_payload(cmd);
+
+	*c = (struct fos_command) {
+		.cmd = cmd,
+		.issue_flags = issue_flags,
+		.file = cmd->file,
+		.op = cmd->cmd_op,
+		.must_end = fos_uring_must_end(issue_flags),
+	};
+	/* A command that is held has none any more. */
+	if (c->must_end)
+		return;
+	c->arg[0] = READ_ONCE(payload[0]);
+	c->arg[1] = READ_ONCE(payload[1]);
+}
+
+/**
+ * fos_command_hold() - it will not end at once
+ * @c: being issued; -EIOCBQUEUED is the only result from here on
+ */
+void fos_command_hold(const struct fos_command *c)
+{
+	fos_uring_mark(c->cmd, c->issue_flags);
+}
+
+FOS_URING_TASK_WORK(fos_command_ended)
+{
+	fos_uring_done(cmd, *(s32 *)cmd->pdu, issue_flags);
+}
+
+/**
+ * fos_command_end() - end a command that was held
+ * @cmd: it; never touched again
+ * @res: 0 or -errno
+ *
+ * With any lock of ours: it is handed to the task that submitted it.
+ */
+void fos_command_end(struct io_uring_cmd *cmd, s32 res)
+{
+	*(s32 *)cmd->pdu = res;
+	io_uring_cmd_complete_in_task(cmd, fos_command_ended);
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+/* uring: commands in the caller's io_uring. */
+#include "uring.h"
+
+#include <assert.h>
+#include <liburing.h>
+#include <stddef.h>
+
+__thread struct io_uring *fos__bells
+	__attribute__((tls_model("initial-exec")));
+
+/* IORING_OP_URING_CMD with 16 bytes of payload. */
+static void prep(struct io_uring_sqe *sqe, int fd, uint32_t op,
+		 const void *payload)
+{
+	io_uring_prep_rw(IORING_OP_URING_CMD, sqe, fd, NULL, 0, 0);
+	sqe->off = op;	/* cmd_op, and padding */
+	memcpy(sqe->cmd, payload, 16);
+}
+
+static void prep_ioctl(struct io_uring_sqe *sqe, int fd, uint32_t op,
+		       const void *args)
+{
+	const struct fos_uring_ioctl a = { .args = (uintptr_t)args };
+
+	static_assert(sizeof(a) == 16, "payloads differ");
+	prep(sqe, fd, op, &a);
+}
+
+/* ---- bells ------------------------------------------------------------ */
+
+FOS_API int fos_uring_bells(struct io_uring *ring)
+{
+	fos__bells = ring;
+	return 0;
+}
+
+bool fos__bell_later(const struct fos_ep *ep, int fd, uint32_t bell)
+{
+	const struct fos_uring_bell a = {
+		.advice = ep->tag | FOS_ADVICE(bell & FOS_WANT_ALL, 0),
+	};
+	struct io_uring_sqe *sqe;
+
+	static_assert(sizeof(a) == 16, "payloads differ");
+	if (!ep->takes_commands)
+		return false;
+	sqe = io_uring_get_sqe(fos__bells);
+	if (!sqe)
+		return false;
+	prep(sqe, fd, FOS_URING_CHAN_BELL, &a);
+	io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+	io_uring_sqe_set_data64(sqe, FOS_URING_BELL);
+	return true;
+}
+
+FOS_COLD void fos__submit_bells(void)
+{
+	if (io_uring_sq_ready(fos__bells))
+		io_uring_submit(fos__bells);
+}
+
+/* ---- batches ---------------------------------------------------------- */
+
+/* What the library keeps in a struct fos_uring_batch. */
+struct batch {
+	struct fos_tlb_submit submit;
+	struct fos_tlb_cancel cancel;
+	uint64_t known;	/* 1 + the number of a region that takes commands */
+	uint64_t resv;
+};
+
+static_assert(sizeof(struct batch) == sizeof(struct fos_uring_batch) &&
+	      offsetof(struct fos_uring_batch, ticket) ==
+	      offsetof(struct batch, submit.ticket), "batches differ");
+
+/* Asked once for each batch: a trap for each would be what the ring is to save. */
+static bool takes_commands(int rfd, struct batch *b)
+{
+	struct fos_core_query q;
+
+	if (b->known == (unsigned int)rfd + 1ULL)
+		return true;
+	if (fos__backend_kernel.region_query(rfd, &q) ||
+	    !(q.features & FOS_FEAT_URING))
+		return false;
+	b->known = (unsigned int)rfd + 1ULL;
+	return true;
+}
+
+/* Here and now; then there is nothing left to do for the ring. */
+static int do_instead(struct io_uring_sqe *sqe, int rfd,
+		      struct fos_range *ranges, unsigned int n, struct batch *b)
+{
+	uint64_t ticket;
+
+	if (fos_mprotectv_async(rfd, ranges, n, 0, 0, &ticket) ||
+	    fos_fence(rfd, ticket, NULL))
+		return -1;
+	b->submit.ticket = ticket;
+	io_uring_prep_nop(sqe);
+	return 0;
+}
+
+FOS_API int fos_prep_mprotectv(struct io_uring_sqe *sqe, int rfd,
+			       struct fos_range *ranges, unsigned int n,
+			       uint64_t within_ns, struct fos_uring_batch *batch)
+{
+	struct batch *b = (struct batch *)batch;
+
+	if (!sqe || !b || !n)
+		return fos__ret(-EINVAL);
+	if (n > FOS_RANGES_MAX)
+		return fos__ret(-E2BIG);
+	b->submit.ticket = 0;
+	if (!takes_commands(rfd, b))
+		return do_instead(sqe, rfd, ranges, n, b);
+	b->submit = (struct fos_tlb_submit) {
+		.ranges = (uintptr_t)ranges,
+		.count = n,
+		.within_ns = within_ns,
+	};
+	prep_ioctl(sqe, rfd, FOS_IOC_TLB_SUBMIT, &b->submit);
+	return 0;
+}
+
+FOS_API int fos_prep_cancel(struct io_uring_sqe *sqe, int rfd,
+			    struct fos_uring_batch *batch)
+{
+	struct batch *b = (struct batch *)batch;
+	uint64_t ticket;
+
+	if (!sqe || !b)
+		return fos__ret(-EINVAL);
+	ticket = __atomic_load_n(&b->submit.ticket, __ATOMIC_RELAXED);
+	if (!ticket)
+		return fos__ret(-EINVAL);
+	if (!takes_commands(rfd, b)) {
+		if (fos_cancel(rfd, ticket))
+			return -1;
+		io_uring_prep_nop(sqe);
+		return 0;
+	}
+	b->cancel = (struct fos_tlb_cancel) { .ticket = ticket };
+	prep_ioctl(sqe, rfd, FOS_IOC_TLB_CANCEL, &b->cancel);
+	return 0;
+}

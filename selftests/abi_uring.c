@@ -1,0 +1,579 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Commands of io_uring: bells and batches, on rings of each kind; errors, descriptors
+ * that are registered, and rings and tasks that go while commands are held.
+ *
+ * budget: 600 s
+ */
+#include <sys/uio.h>
+
+#include "abi_uring.h"
+#include "sleepers.h"
+#include "kselftest_harness.h"
+
+#define DEPTH		4
+#define FIRST		((uint64_t)DEPTH)
+#define PAGES		256
+#define BYTES		(PAGES * PAGE)
+#define BELL(want)	FOS_ADVICE(want, 0)
+
+FIXTURE(ring) {
+	struct io_uring ring;
+	const struct kind *kind;
+	struct raw a;
+	struct raw b;
+	int fd;
+	char *base;
+};
+
+FIXTURE_VARIANT(ring) {
+	struct kind kind;
+};
+
+FIXTURE_VARIANT_ADD(ring, plain) {
+	.kind = { .setup = 0 },
+};
+
+FIXTURE_VARIANT_ADD(ring, large) {
+	.kind = { .setup = IORING_SETUP_SQE128 | IORING_SETUP_CQE32 },
+};
+
+FIXTURE_VARIANT_ADD(ring, deferred) {
+	.kind = { .setup = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN },
+};
+
+FIXTURE_VARIANT_ADD(ring, polled) {
+	.kind = { .setup = IORING_SETUP_SQPOLL },
+};
+
+FIXTURE_VARIANT_ADD(ring, by_a_worker) {
+	.kind = { .flags = IOSQE_ASYNC },
+};
+
+FIXTURE_SETUP(ring)
+{
+	struct raw r[2];
+
+	catch_faults();
+	self->kind = &variant->kind;
+	ASSERT_TRUE(open_ring(&self->ring, self->kind));
+	ASSERT_EQ(0, raw_pair(r, DEPTH, 0));
+	self->a = r[0];
+	self->b = r[1];
+	self->fd = make_region(BYTES);
+	ASSERT_LE(0, self->fd);
+	self->base = map_region(self->fd, BYTES, RW);
+	ASSERT_NE(MAP_FAILED, self->base);
+	memset(self->base, 7, BYTES);
+}
+
+FIXTURE_TEARDOWN(ring)
+{
+	io_uring_queue_exit(&self->ring);
+}
+
+static struct fos_tlb_submit batch(const struct fos_tlb_range *r, uint32_t n,
+				   uint64_t within_ns)
+{
+	return (struct fos_tlb_submit) {
+		.ranges = (uintptr_t)r,
+		.count = n,
+		.within_ns = within_ns,
+	};
+}
+
+/* ---- bells ------------------------------------------------------------ */
+
+TEST_F(ring, a_bell_wakes_who_sleeps)
+{
+	struct sleeper s = { .r = &self->b, .want = FOS_WANT_MSG };
+
+	start(&s);
+	ASSERT_TRUE(wait_sleepers(&self->b, 1));
+	raw_publish(&self->a, FIRST, FOS_META_MSG, "x", 1);
+	EXPECT_EQ(0, ask(&self->ring,
+			 ring_bell(&self->ring, self->a.fd, BELL(FOS_WANT_MSG)),
+			 self->kind->flags));
+	EXPECT_EQ(0, finish(&s));
+}
+
+TEST_F(ring, many_bells_are_one_trap)
+{
+	enum { N = 8 };
+	struct sleeper s[N] = {};
+	struct raw r[N][2];
+	int i;
+
+	for (i = 0; i < N; i++) {
+		ASSERT_EQ(0, raw_pair(r[i], DEPTH, 0));
+		s[i].r = &r[i][1];
+		s[i].want = FOS_WANT_MSG;
+		start(&s[i]);
+	}
+	for (i = 0; i < N; i++) {
+		ASSERT_TRUE(wait_sleepers(&r[i][1], 1));
+		raw_publish(&r[i][0], FIRST, FOS_META_MSG, "x", 1);
+		ring_bell(&self->ring, r[i][0].fd, BELL(FOS_WANT_MSG))->flags |=
+			self->kind->flags;
+	}
+	ASSERT_LE(N, io_uring_submit(&self->ring));
+	for (i = 0; i < N; i++) {
+		EXPECT_EQ(0, completed(&self->ring, NULL));
+	}
+	for (i = 0; i < N; i++) {
+		EXPECT_EQ(0, finish(&s[i]));
+	}
+}
+
+TEST_F(ring, a_bell_may_name_its_endpoint)
+{
+	const struct raw *a = &self->a;
+	struct fos_core_query q = {};
+	struct io_uring *ring = &self->ring;
+
+	ASSERT_EQ(0, ioctl(a->fd, FOS_IOC_CORE_QUERY, &q));
+	EXPECT_TRUE(q.features & FOS_FEAT_URING);
+	EXPECT_EQ(0, ask(ring, ring_bell(ring, a->fd, BELL(FOS_WANT_MSG) |
+					 FOS_ADVICE_TAG(q.id, 0)),
+			 self->kind->flags));
+	EXPECT_EQ(-EBADF, ask(ring, ring_bell(ring, a->fd, BELL(FOS_WANT_MSG) |
+					      FOS_ADVICE_TAG(q.id, 1)),
+			      self->kind->flags));
+}
+
+TEST_F(ring, a_registered_descriptor_can_be_rung)
+{
+	const int fds[] = { self->fd, self->a.fd };
+	struct sleeper s = { .r = &self->b, .want = FOS_WANT_MSG };
+	struct io_uring *ring = &self->ring;
+
+	ASSERT_EQ(0, io_uring_register_files(ring, fds, 2));
+	start(&s);
+	ASSERT_TRUE(wait_sleepers(&self->b, 1));
+	raw_publish(&self->a, FIRST, FOS_META_MSG, "x", 1);
+	EXPECT_EQ(0, ask(ring, ring_bell(ring, 1, BELL(FOS_WANT_MSG)),
+			 self->kind->flags | IOSQE_FIXED_FILE));
+	EXPECT_EQ(0, finish(&s));
+	EXPECT_EQ(-ENOTTY, ask(ring, ring_bell(ring, 0, BELL(FOS_WANT_MSG)),
+			       self->kind->flags | IOSQE_FIXED_FILE));
+}
+
+TEST_F(ring, nobody_sleeps_in_a_command)
+{
+	const uint32_t advice[] = {
+		FOS_ADVICE(0, FOS_WANT_MSG), FOS_ADVICE(FOS_WANT_MSG, FOS_WANT_CALL),
+		0, ~0U, FOS_ADVICE_BELL_WAIT | 1U << 31,
+	};
+	const uint32_t with_more[4] = { BELL(FOS_WANT_MSG), 1 };
+	const uint32_t with_much[4] = { BELL(FOS_WANT_MSG), 0, 0, 1 };
+	struct io_uring *ring = &self->ring;
+	size_t i;
+
+	for (i = 0; i < sizeof(advice) / sizeof(*advice); i++) {
+		EXPECT_EQ(-EINVAL,
+			  ask(ring, ring_bell(ring, self->a.fd, advice[i]),
+			      self->kind->flags)) {
+			TH_LOG("advice 0x%x", advice[i]);
+		}
+	}
+	EXPECT_EQ(-EINVAL, ask(ring, command(ring, self->a.fd,
+					     FOS_URING_CHAN_BELL, with_more),
+			       self->kind->flags));
+	EXPECT_EQ(-EINVAL, ask(ring, command(ring, self->a.fd,
+					     FOS_URING_CHAN_BELL, with_much),
+			       self->kind->flags));
+}
+
+TEST_F(ring, what_is_no_command_is_refused)
+{
+	struct fos_core_query q = {};
+	struct io_uring *ring = &self->ring;
+	int node = open(NODE, O_RDWR | O_CLOEXEC);
+
+	EXPECT_EQ(-ENOTTY, ask(ring, ring_ioctl(ring, self->a.fd,
+						FOS_IOC_CORE_QUERY, &q),
+			       self->kind->flags));
+	EXPECT_EQ(-ENOTTY, ask(ring, ring_ioctl(ring, self->a.fd,
+						FOS_IOC_TLB_SUBMIT, &q),
+			       self->kind->flags));
+	EXPECT_EQ(-ENOTTY, ask(ring, ring_ioctl(ring, self->fd,
+						FOS_IOC_TLB_FENCE, &q),
+			       self->kind->flags));
+	EXPECT_EQ(-EOPNOTSUPP, ask(ring, ring_ioctl(ring, node,
+						    FOS_IOC_CORE_QUERY, &q),
+				   self->kind->flags));
+}
+
+/* ---- batches ---------------------------------------------------------- */
+
+TEST_F(ring, a_batch_completes_when_it_is_applied)
+{
+	const struct fos_tlb_range r[] = {
+		range_of(0, 1, RIGHTS_RO), range_of(7, 2, 0),
+	};
+	struct fos_tlb_submit a = batch(r, 2, 0);
+
+	EXPECT_EQ(0, ask(&self->ring, ring_ioctl(&self->ring, self->fd,
+						 FOS_IOC_TLB_SUBMIT, &a),
+			 self->kind->flags));
+	EXPECT_EQ(0, look_at(self->fd, a.ticket));
+	EXPECT_EQ(SIGSEGV, store_at(self->base));
+	EXPECT_EQ(0, load_at(self->base));
+	EXPECT_EQ(0, store_at(self->base + PAGE));
+	EXPECT_EQ(SIGSEGV, load_at(self->base + 7 * PAGE));
+	EXPECT_EQ(SIGSEGV, load_at(self->base + 8 * PAGE));
+}
+
+/* The ticket of a command that was submitted, in whatever thread. */
+static uint64_t ticket_of(const struct fos_tlb_submit *a)
+{
+	const uint64_t end = in_ms(HANG_MS);
+	uint64_t ticket;
+
+	while (!(ticket = __atomic_load_n(&a->ticket, __ATOMIC_ACQUIRE)) &&
+	       now_ns() < end)
+		nap_us(100);
+	return ticket;
+}
+
+TEST_F(ring, it_does_not_complete_before)
+{
+	const struct fos_tlb_range r = range_of(0, 1, RIGHTS_RO);
+	struct fos_tlb_submit a = batch(&r, 1, LATE);
+
+	ASSERT_EQ(0, submit_one(&self->ring,
+				ring_ioctl(&self->ring, self->fd,
+					   FOS_IOC_TLB_SUBMIT, &a),
+				self->kind->flags));
+	ASSERT_NE(0, ticket_of(&a));
+	/* Unless all this took a second. */
+	EXPECT_TRUE(none_completed(&self->ring) ||
+		    look_at(self->fd, a.ticket) == 0);
+	EXPECT_EQ(0, fence(self->fd, a.ticket));
+	EXPECT_EQ(0, completed(&self->ring, NULL));
+	EXPECT_EQ(SIGSEGV, store_at(self->base));
+}
+
+TEST_F(ring, a_command_cancels_another)
+{
+	const struct fos_tlb_range r = range_of(0, 1, RIGHTS_RO);
+	struct fos_tlb_submit a = batch(&r, 1, LATE);
+	struct io_uring *ring = &self->ring;
+	struct fos_tlb_cancel c = {};
+	struct io_uring_sqe *sqe;
+	uint64_t name[2];
+	int res[2];
+
+	sqe = ring_ioctl(ring, self->fd, FOS_IOC_TLB_SUBMIT, &a);
+	sqe->user_data = 1;
+	ASSERT_EQ(0, submit_one(ring, sqe, self->kind->flags));
+	c.ticket = ticket_of(&a);
+	sqe = ring_ioctl(ring, self->fd, FOS_IOC_TLB_CANCEL, &c);
+	sqe->user_data = 2;
+	ASSERT_EQ(0, submit_one(ring, sqe, self->kind->flags));
+	res[0] = completed(ring, &name[0]);
+	res[1] = completed(ring, &name[1]);
+	ASSERT_EQ(3, name[0] + name[1]);
+	EXPECT_EQ(-ECANCELED, res[name[1] == 1]);
+	EXPECT_EQ(0, res[name[1] == 2]);
+	EXPECT_EQ(-EALREADY, ask(ring, ring_ioctl(ring, self->fd,
+						  FOS_IOC_TLB_CANCEL, &c),
+				 self->kind->flags));
+	EXPECT_EQ(0, store_at(self->base));
+}
+
+/* By the ioctl, and by another ring: whoever has the ticket. */
+TEST_F(ring, whoever_cancels_completes_it)
+{
+	const struct fos_tlb_range r = range_of(0, 1, RIGHTS_RO);
+	struct fos_tlb_submit a = batch(&r, 1, LATE);
+
+	ASSERT_EQ(0, submit_one(&self->ring,
+				ring_ioctl(&self->ring, self->fd,
+					   FOS_IOC_TLB_SUBMIT, &a),
+				self->kind->flags));
+	ASSERT_EQ(0, cancel(self->fd, ticket_of(&a)));
+	EXPECT_EQ(-ECANCELED, completed(&self->ring, NULL));
+}
+
+TEST_F(ring, more_than_may_wait_are_applied)
+{
+	enum { N = 4 * FOS_TLB_PENDING_MAX, AT_A_TIME = 32 };
+	static struct fos_tlb_submit a[N];
+	static struct fos_tlb_range r[N];
+	struct io_uring *ring = &self->ring;
+	int i, done = 0;
+
+	for (i = 0; i < N; i++) {
+		r[i] = range_of(i % PAGES, 1, i % 2 ? RIGHTS_RO : 0);
+		a[i] = batch(&r[i], 1, LATE);
+	}
+	for (i = 0; i < N; i++) {
+		ring_ioctl(ring, self->fd, FOS_IOC_TLB_SUBMIT, &a[i])->flags |=
+			self->kind->flags;
+		if (i % AT_A_TIME == AT_A_TIME - 1) {
+			ASSERT_LE(AT_A_TIME, io_uring_submit(ring));
+		}
+	}
+	while (done < N && completed(ring, NULL) == 0)
+		done++;
+	EXPECT_EQ(N, done);
+	/* Each by its own command, also those that had to wait. */
+	for (i = 0; i < N; i++) {
+		EXPECT_NE(0, a[i].ticket);
+	}
+	for (i = 0; i < PAGES; i++) {
+		EXPECT_EQ(SIGSEGV, store_at(self->base + i * PAGE));
+		EXPECT_EQ(i % 2 ? 0 : SIGSEGV, load_at(self->base + i * PAGE));
+	}
+}
+
+TEST_F(ring, a_page_that_others_hold_is_told)
+{
+	struct iovec iov = { .iov_base = self->base, .iov_len = PAGE };
+	const struct fos_tlb_range r = range_of(0, 2, RIGHTS_RO);
+	struct fos_tlb_submit a = batch(&r, 1, 0);
+	struct io_uring *ring = &self->ring;
+	int fd[2];
+
+	ASSERT_EQ(0, pipe(fd));
+	ASSERT_EQ(PAGE, vmsplice(fd[1], &iov, 1, 0));
+	EXPECT_EQ(-EBUSY, ask(ring, ring_ioctl(ring, self->fd,
+					       FOS_IOC_TLB_SUBMIT, &a),
+			      self->kind->flags));
+	EXPECT_EQ(SIGSEGV, store_at(self->base));
+}
+
+TEST_F(ring, what_an_ioctl_refuses_a_command_does)
+{
+	const struct fos_tlb_range r = range_of(PAGES, 1, RIGHTS_RO);
+	const struct {
+		struct fos_tlb_submit a;
+		int res;
+	} cases[] = {
+		{ batch(&r, 1, 0), -EINVAL },
+		{ batch(&r, 0, 0), -EINVAL },
+		{ batch(&r, FOS_TLB_RANGES_MAX + 1, 0), -E2BIG },
+		{ batch(NULL, 1, 0), -EFAULT },
+		{ { .flags = 2, .count = 1 }, -EINVAL },
+	};
+	const uint64_t more[2] = { (uintptr_t)&cases[0].a, 1 };
+	struct io_uring *ring = &self->ring;
+	int weak = share_region(self->fd, FOS_RIGHT_READ);
+	struct fos_tlb_submit a;
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		a = cases[i].a;
+		EXPECT_EQ(cases[i].res,
+			  ask(ring, ring_ioctl(ring, self->fd,
+					       FOS_IOC_TLB_SUBMIT, &a),
+			      self->kind->flags)) {
+			TH_LOG("case %zu", i);
+		}
+	}
+	EXPECT_EQ(-EFAULT, ask(ring, ring_ioctl(ring, self->fd,
+						FOS_IOC_TLB_SUBMIT, (void *)8),
+			       self->kind->flags));
+	EXPECT_EQ(-EINVAL, ask(ring, command(ring, self->fd,
+					     FOS_IOC_TLB_SUBMIT, more),
+			       self->kind->flags));
+	EXPECT_EQ(-EPERM, ask(ring, ring_ioctl(ring, weak,
+					       FOS_IOC_TLB_SUBMIT, &a),
+			      self->kind->flags));
+	EXPECT_EQ(0, store_at(self->base));
+}
+
+TEST_F(ring, any_bytes_are_a_clear_error)
+{
+	uint64_t seed = rnd_seed("commands"), payload[2];
+	const uint32_t ops[] = {
+		FOS_URING_CHAN_BELL, FOS_IOC_TLB_SUBMIT, FOS_IOC_TLB_CANCEL,
+		FOS_IOC_TLB_SCAN, FOS_IOC_CHAN_BELL_WAIT, 0, ~0U,
+	};
+	char *junk = mmap(NULL, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const int fds[] = { self->fd, self->a.fd };
+	long i, n = rounds(2000);
+	int k, res;
+
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < 64; k++)
+			junk[k] = rnd_below(&seed, 3) ? 0 : rnd(&seed);
+		payload[0] = rnd_below(&seed, 2) ? (uintptr_t)junk : rnd(&seed);
+		payload[1] = rnd_below(&seed, 2) ? 0 : rnd(&seed);
+		res = ask(&self->ring,
+			  command(&self->ring, fds[rnd_below(&seed, 2)],
+				  ops[rnd_below(&seed, 7)] ^
+				  (rnd_below(&seed, 2) ? 0 :
+				   1U << rnd_below(&seed, 32)), payload),
+			  self->kind->flags);
+		ASSERT_TRUE(res <= 0 && res > -4096) {
+			TH_LOG("round %ld: %d", i, res);
+		}
+	}
+}
+
+/* ---- poll ------------------------------------------------------------- */
+
+TEST_F(ring, a_region_can_be_polled_for_what_waits)
+{
+	struct io_uring *ring = &self->ring;
+	struct io_uring_sqe *sqe;
+	uint64_t ticket;
+
+	EXPECT_EQ(POLLIN, raw_poll(self->fd, POLLIN));
+	ticket = submit(self->fd, 0, 1, RIGHTS_RO, LATE);
+	EXPECT_EQ(0, raw_poll(self->fd, POLLIN));
+	sqe = io_uring_get_sqe(ring);
+	io_uring_prep_poll_add(sqe, self->fd, POLLIN);
+	ASSERT_EQ(0, submit_one(ring, sqe, self->kind->flags));
+	EXPECT_TRUE(none_completed(ring) || look_at(self->fd, ticket) == 0);
+	ASSERT_EQ(0, cancel(self->fd, ticket));
+	EXPECT_EQ(POLLIN, completed(ring, NULL));
+	ticket = submit(self->fd, 0, 1, RIGHTS_RO, 0);
+	sqe = io_uring_get_sqe(ring);
+	io_uring_prep_poll_add(sqe, self->fd, POLLIN);
+	ASSERT_EQ(0, submit_one(ring, sqe, self->kind->flags));
+	EXPECT_EQ(POLLIN, completed(ring, NULL));
+	EXPECT_EQ(0, look_at(self->fd, ticket));
+}
+
+/* ---- rings and tasks that go ------------------------------------------ */
+
+/* Without waiting for it here. */
+static int await(int fd, uint64_t ticket)
+{
+	const uint64_t end = in_ms(HANG_MS);
+	int ret;
+
+	while ((ret = look_at(fd, ticket)) == -EINPROGRESS && now_ns() < end)
+		nap_us(100);
+	return ret;
+}
+
+TEST_F(ring, a_ring_that_goes_leaves_nothing_undone)
+{
+	const struct fos_tlb_range r = range_of(0, 1, RIGHTS_RO);
+	struct fos_tlb_submit a = batch(&r, 1, LATE);
+	struct io_uring ring;
+
+	ASSERT_TRUE(open_ring(&ring, self->kind));
+	ASSERT_EQ(0, submit_one(&ring, ring_ioctl(&ring, self->fd,
+						  FOS_IOC_TLB_SUBMIT, &a),
+				self->kind->flags));
+	ASSERT_NE(0, ticket_of(&a));
+	io_uring_queue_exit(&ring);
+	EXPECT_EQ(0, await(self->fd, a.ticket));
+	EXPECT_EQ(SIGSEGV, store_at(self->base));
+}
+
+/* What a victim and its killer share. */
+struct victim {
+	uint64_t submitted;
+};
+
+/* Batches, bells and a poll under way for as long as it lives. */
+static void live(struct victim *v, struct raw *mine, int region,
+		 const struct kind *k)
+{
+	static struct fos_tlb_submit a[16];
+	static struct fos_tlb_range r[16];
+	struct io_uring_sqe *sqe;
+	struct io_uring ring;
+	uint64_t seed = getpid();
+	unsigned int i;
+
+	if (!open_ring(&ring, k))
+		_exit(1);
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_poll_add(sqe, mine->fd, POLLIN);
+	for (;;) {
+		for (i = 0; i < 16; i++) {
+			r[i] = range_of(rnd_below(&seed, PAGES), 1, RIGHTS_RO);
+			a[i] = batch(&r[i], 1, rnd_below(&seed, 2) ? LATE : 0);
+			sqe = i % 4 == 3 ?
+			      ring_bell(&ring, mine->fd, BELL(FOS_WANT_MSG)) :
+			      ring_ioctl(&ring, region, FOS_IOC_TLB_SUBMIT, &a[i]);
+			if (sqe)
+				sqe->flags |= k->flags;
+		}
+		io_uring_submit(&ring);
+		__atomic_fetch_add(&v->submitted, 1, __ATOMIC_RELEASE);
+		io_uring_get_events(&ring);
+		io_uring_cq_advance(&ring, io_uring_cq_ready(&ring));
+	}
+}
+
+/* Both ends of a channel, one of them attached by a child that is then killed. */
+static int kill_one(const struct kind *k, int region, uint64_t *seed)
+{
+	struct victim *v = shared(sizeof(*v));
+	struct raw mine, peer;
+	int fd[2], ret = 0;
+	uint64_t end;
+	pid_t pid;
+
+	if (raw_create(DEPTH, 0, fd) || raw_map(&peer, fd[0]))
+		return 1;
+	pid = spawn();
+	if (!pid) {
+		if (raw_map(&mine, fd[1]))
+			_exit(1);
+		live(v, &mine, region, k);
+	}
+	end = in_ms(HANG_MS);
+	while (!__atomic_load_n(&v->submitted, __ATOMIC_ACQUIRE) &&
+	       now_ns() < end)
+		nap_us(100);
+	nap_us(rnd_below(seed, 3000));
+	kill(pid, SIGKILL);
+	/* Its copy of my descriptor does not count: it had it mapped. */
+	end = in_ms(HANG_MS);
+	while (!raw_dead(peer.peer_kside) && now_ns() < end)
+		nap_us(50);
+	if (!raw_dead(peer.peer_kside))
+		ret = 2;
+	if (waitpid(pid, NULL, 0) != pid)
+		ret = 3;
+	raw_unmap(&peer);
+	close(fd[0]);
+	close(fd[1]);
+	munmap(v, sizeof(*v));
+	return ret;
+}
+
+/* Rings of earlier tests go in the background, and what they hold with them. */
+static long objects_settled(void)
+{
+	const uint64_t end = in_ms(HANG_MS);
+	long live, n = 0;
+
+	for (live = objects_live(); n < 150 && now_ns() < end; n++) {
+		nap_us(10000);
+		if (objects_live() != live) {
+			live = objects_live();
+			n = 0;
+		}
+	}
+	return live;
+}
+
+TEST_F_TIMEOUT(ring, who_is_killed_with_commands_in_flight_is_seen_to_die, 500)
+{
+	uint64_t seed = rnd_seed("killed"), ticket;
+	const long n = rounds(400), before = objects_settled();
+	long i;
+
+	for (i = 0; i < n; i++) {
+		ASSERT_EQ(0, kill_one(self->kind, self->fd, &seed)) {
+			TH_LOG("round %ld", i);
+		}
+	}
+	/* All that they left is applied, and then what comes now. */
+	ticket = submit(self->fd, 0, PAGES, RIGHTS_RO, 0);
+	EXPECT_EQ(0, await(self->fd, ticket));
+	EXPECT_EQ(SIGSEGV, store_at(self->base));
+	EXPECT_EQ(before, objects_left(before));
+}
+
+TEST_HARNESS_MAIN
