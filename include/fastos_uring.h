@@ -74,7 +74,8 @@ struct fos_uring_batch {
  * range says which; -ECANCELED; or, at once, with another error of it. io_uring cannot
  * cancel it (see fos_prep_cancel()); a ring that goes does not wait for @within_ns,
  * before Linux 6.7 it may. Set user_data and flags afterwards; with IOSQE_FIXED_FILE
- * set sqe->fd, too. Not behind a link that does not complete at once, before Linux 6.16.
+ * set sqe->fd, too. Not behind a link that does not complete at once: Linux 6.12 reads
+ * whatever is in its place by then.
  * Where commands are not taken it is done before this returns, and completes with 0.
  *
  * Return: 0; -1 with EINVAL, E2BIG: @n; EINVAL: @sqe or @batch is NULL; where
