@@ -7,10 +7,11 @@
  *   bulk.c	command "bulk": bodies that are handed over;  bulk_report.c
  *   tlb.c	command "tlb": pages made read-only;  tlb_report.c
  *   io.c	command "io": reads of a file;  io_engines.c, io.h
+ *   bells.c	command "bells": many who are to be rung
  *   limits.c	command "limits": what this machine charges
  *   wait.c	command "wait": policies of waiting, replayed;  wait_shapes.c,
  *		wait_pair.c, wait_policies.c, wait_record.c, wait.h
- *   compare.c	the course of ipc, bulk, tlb and io;  compare_options.c
+ *   compare.c	the course of ipc, bulk, tlb, io and bells;  compare_options.c
  *   options.c	what all command lines share
  *   cell.c	which engine runs when
  *   measure.c	the one measuring loop: two processes, one engine
@@ -199,6 +200,7 @@ extern const struct ipc_engine bulk_spin_place;
 extern const struct ipc_engine tlb_fastos;
 extern const struct ipc_engine tlb_posix;
 extern const struct ipc_engine tlb_submit;
+extern const struct ipc_engine tlb_uring;
 extern const struct ipc_engine tlb_none;
 extern const struct ipc_engine tlb_discard;
 extern const struct ipc_engine tlb_mprotect;
@@ -409,7 +411,9 @@ struct ipc_options {
 	struct services services;
 	bool require_fastos;
 	bool tlb;		/* not ipc: pages made read-only */
-	bool io;		/* not ipc: reads of a file */
+	bool alone;		/* not ipc: one process, and its figures are its own */
+	const char *vs;		/* name of the ratio to the base, in JSON; or that of ipc */
+	const char *what;	/* what is measured; or round trips */
 	bool bulk;		/* not ipc: hand-overs, and these three */
 	bool oneway;
 	bool header;
@@ -516,6 +520,8 @@ void parse_services(struct argp_state *state, const char *arg,
 unsigned int first_cpus(int *cpu, unsigned int most);
 /* The first two; twice the first if there is no second. */
 void first_pair(int cpu[SIDES]);
+/* One process, on @cpu; -1: the first that is ours. */
+void run_alone(struct ipc_options *opt, int cpu);
 /* The calling thread to a CPU: 0, or -1 and errno. */
 int pin(int cpu);
 
@@ -523,6 +529,7 @@ int cmd_ipc(int argc, char **argv);
 int cmd_bulk(int argc, char **argv);
 int cmd_tlb(int argc, char **argv);
 int cmd_io(int argc, char **argv);
+int cmd_bells(int argc, char **argv);
 int cmd_limits(int argc, char **argv);
 int cmd_wait(int argc, char **argv);
 

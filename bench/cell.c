@@ -144,5 +144,5 @@ void cell_measure(struct cell *cell, const struct ipc_options *opt,
 	}
 	for (size_t i = 0; i < rows; i++)
 		row_finish(&cell->row[i], opt->icount && !opt->hog &&
-			   !opt->tlb && !opt->io);
+			   !opt->tlb && !opt->alone);
 }

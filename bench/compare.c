@@ -26,7 +26,7 @@ static void cell_begin(struct cell *cell, const struct ipc_options *opt,
 	 * The floor is that of a CPU without other work; that of reads is one of
 	 * the engines.
 	 */
-	if (!opt->counts && !opt->hog && !opt->io)
+	if (!opt->counts && !opt->hog && !opt->alone)
 		floor_begin(cell, opt);
 }
 

@@ -20,6 +20,7 @@ static const struct command {
 	{ "bulk", "fosbench bulk", cmd_bulk },
 	{ "tlb", "fosbench tlb", cmd_tlb },
 	{ "io", "fosbench io", cmd_io },
+	{ "bells", "fosbench bells", cmd_bells },
 	{ "limits", "fosbench limits", cmd_limits },
 	{ "wait", "fosbench wait", cmd_wait },
 };
@@ -60,6 +61,7 @@ static const struct argp argp = {
 	       "  bulk    bodies of 4K to 16M handed from one to the other\n"
 	       "  tlb     scattered pages made read-only\n"
 	       "  io      reads of a file, cached or from a device\n"
+	       "  bells   requests to many who are to be rung\n"
 	       "  limits  what this machine charges for a trap, a context "
 	       "switch, ...\n"
 	       "  wait    how long to poll before sleeping: policies "

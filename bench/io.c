@@ -33,17 +33,9 @@ static const struct argp_option options[] = {
 	{ 0 }
 };
 
-static void set_cpu(struct ipc_options *opt, int cpu)
-{
-	opt->pairs = 1;
-	opt->pair[0][CLIENT] = cpu;
-	opt->pair[0][SERVER] = cpu;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct ipc_options *opt = state->input;
-	int cpu[SIDES];
 
 	switch (key) {
 	case ARGP_KEY_INIT:
@@ -60,13 +52,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		parse_sizes(state, "--sizes", arg, SIZE_MIN, SIZE_LIMIT);
 		break;
 	case O_CPU:
-		set_cpu(opt, parse_number(state, arg, "--cpu", 0, 65535));
+		run_alone(opt, parse_number(state, arg, "--cpu", 0, 65535));
 		break;
 	case ARGP_KEY_END:
-		if (opt->pairs)
-			break;
-		first_pair(cpu);
-		set_cpu(opt, cpu[CLIENT]);
+		if (!opt->pairs)
+			run_alone(opt, -1);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -250,7 +240,9 @@ int cmd_io(int argc, char **argv)
 		.command = "io",
 		.size = { 4096, 65536 },
 		.sizes = 2,
-		.io = true,
+		.alone = true,
+		.vs = "vs_pread",
+		.what = "reads",
 		.print = io_print,
 		.more = io_json,
 	};

@@ -61,7 +61,7 @@ static json_t *row_json(const struct row *row, const struct ipc_options *opt)
 			 "nivcsw", both(row->nivcsw, tlb),
 			 "faults", both(row->faults, tlb), "ipis", ipi,
 			 "vs_best_posix", json_num(row->vs_posix),
-			 tlb ? "vs_mprotect" : opt->io ? "vs_pread" : "vs_pipe",
+			 opt->vs ? opt->vs : tlb ? "vs_mprotect" : "vs_pipe",
 			 json_num(row->vs_base),
 			 "x_floor", json_num(row->x_floor),
 			 "x_raw", json_num(row->x_raw),
@@ -151,7 +151,7 @@ int report_json(const struct report *rep, FILE *f)
 			"command", rep->opt->command, "format", 1,
 			"unit", rep->opt->icount ? "instructions" : "ns",
 			"ranked_by", rep->opt->icount && !rep->opt->hog &&
-				!rep->opt->tlb && !rep->opt->io ? "cpu_total" : "median",
+				!rep->opt->tlb && !rep->opt->alone ? "cpu_total" : "median",
 			"hog", rep->opt->hog,
 			"lead_ms", (json_int_t)rep->opt->lead_ms,
 			"fastos_fixed_ns", (json_int_t)rep->fixed_ns,

@@ -85,6 +85,15 @@ void first_pair(int cpu[SIDES])
 		cpu[SERVER] = cpu[CLIENT];
 }
 
+void run_alone(struct ipc_options *opt, int cpu)
+{
+	if (cpu < 0)
+		first_cpus(&cpu, 1);
+	opt->pairs = 1;
+	opt->pair[0][CLIENT] = cpu;
+	opt->pair[0][SERVER] = cpu;
+}
+
 int pin(int cpu)
 {
 	cpu_set_t set;

@@ -13,7 +13,7 @@
 
 /* Also the order in which they run. */
 static const struct ipc_engine *const engines[] = {
-	&tlb_fastos, &tlb_submit, &tlb_none, &tlb_discard, &tlb_posix,
+	&tlb_fastos, &tlb_submit, &tlb_uring, &tlb_none, &tlb_discard, &tlb_posix,
 	&tlb_mprotect, &tlb_private, &tlb_uffd,
 	&tlb_pagemap, &tlb_madvise, &tlb_null, NULL
 };

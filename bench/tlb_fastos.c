@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Regions of fastos: all pages of a batch in one call. */
+#include <errno.h>
 #include <fastos.h>
+#include <liburing.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "tlb.h"
@@ -96,6 +99,40 @@ static int submit_check(struct ipc *c)
 	return fence(c) ? -1 : tlb_refuses(c);
 }
 
+/* ---- by a ring -------------------------------------------------------- */
+
+static struct io_uring ring;
+static struct fos_uring_batch batch;
+
+static int uring_open(struct ipc *c)
+{
+	return backend_open(c, FOS_CAP_URING, "fos_prep_mprotectv", make);
+}
+
+static int uring_join(struct ipc *c, int side)
+{
+	errno = -io_uring_queue_init(2, &ring, 0);
+	memset(&batch, 0, sizeof(batch));
+	return errno ? ipc_fail(c, "io_uring") : region_join(c, side);
+}
+
+static int uring_call(struct ipc *c)
+{
+	struct io_uring_cqe *cqe;
+	int res;
+
+	if (fos_prep_mprotectv(io_uring_get_sqe(&ring), c->fd[0], range[DOWN],
+			       c->size, 0, &batch))
+		return ipc_fail(c, "fos_prep_mprotectv");
+	if (io_uring_submit_and_wait(&ring, 1) < 0 ||
+	    io_uring_peek_cqe(&ring, &cqe))
+		return ipc_fail(c, "io_uring_submit_and_wait");
+	res = cqe->res;
+	io_uring_cqe_seen(&ring, cqe);
+	errno = -res;
+	return res ? ipc_fail(c, "the command") : 0;
+}
+
 /* ---- content ---------------------------------------------------------- */
 
 static int discard_again(struct ipc *c)
@@ -138,6 +175,19 @@ const struct ipc_engine tlb_submit = {
 	.call = submit_call,
 	.again = submit_again,
 	.check = submit_check,
+	.close = backend_close,
+};
+
+const struct ipc_engine tlb_uring = {
+	.name = "fastos-uring",
+	.what = "the same as a command of io_uring, done by a worker and waited for",
+	.flags = IPC_FASTOS | IPC_ALONE | IPC_MODULE,
+	.arg = PROT_READ,
+	.open = uring_open,
+	.join = uring_join,
+	.call = uring_call,
+	.again = region_again,
+	.check = tlb_refuses,
 	.close = backend_close,
 };
 

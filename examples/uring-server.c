@@ -186,6 +186,7 @@ int main(int argc, char **argv)
 	errno = -io_uring_queue_init(256, &ring, 0);
 	if (sfd < 0 || errno)
 		return perror("uring-server"), EXIT_FAILURE;
+	fos_uring_bells(&ring);	/* who is answered is woken by it, too */
 	wait_for(NEW_CLIENT, lfd);
 	wait_for(STATUS, sfd);
 	wait_for(SIGNAL, signalfd(-1, &set, SFD_CLOEXEC));
@@ -196,6 +197,7 @@ int main(int argc, char **argv)
 			io_uring_cqe_seen(&ring, cqe);
 		}
 	fputs(report(), stderr);
+	fos_uring_bells(NULL);
 	io_uring_queue_exit(&ring);
 	return fos_close(lfd) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

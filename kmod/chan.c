@@ -398,7 +398,9 @@ static const struct file_operations fos_chan_fops = {
 	.unlocked_ioctl	= fos_chan_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
 	.fadvise	= fos_chan_fadvise,
-	FOS_URING_OPS(fos_chan_uring_cmd)
+#ifdef CONFIG_IO_URING
+	.uring_cmd	= fos_chan_uring_cmd,
+#endif
 	.mmap		= fos_chan_mmap,
 	.poll		= fos_chan_poll,
 	.flush		= fos_chan_flush,

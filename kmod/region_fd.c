@@ -169,7 +169,9 @@ static const struct file_operations fos_region_fops = {
 	.llseek		= noop_llseek,
 	.unlocked_ioctl	= fos_region_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
-	FOS_URING_OPS(fos_region_uring_cmd)
+#ifdef CONFIG_IO_URING
+	.uring_cmd	= fos_region_uring_cmd,
+#endif
 	.poll		= fos_region_poll,
 	.mmap		= fos_region_file_mmap,
 	.release	= fos_region_release,

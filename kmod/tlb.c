@@ -17,6 +17,8 @@ static_assert(sizeof(struct fos_tlb_protectv) == FOS_TLB_PROTECTV_SIZE_VER0);
 static_assert(offsetof(struct fos_tlb_submit, user_data) ==
 	      FOS_TLB_SUBMIT_SIZE_VER0);
 static_assert(sizeof(struct fos_tlb_submit) == FOS_TLB_SUBMIT_SIZE_VER1);
+static_assert(sizeof(struct fos_tlb_fence) == FOS_TLB_FENCE_SIZE_VER0);
+static_assert(sizeof(struct fos_tlb_cancel) == FOS_TLB_CANCEL_SIZE_VER0);
 static_assert(sizeof(struct fos_tlb_notify) == FOS_TLB_NOTIFY_SIZE_VER0);
 static_assert(sizeof(struct fos_tlb_scan) == FOS_TLB_SCAN_SIZE_VER0);
 
@@ -194,6 +196,36 @@ static long fos_tlb_submit(struct file *file, unsigned int cmd,
 	a.ticket = fos_tlb_apply_later(file, op, a.within_ns);
 	ret = fos_args_put(&a, sizeof(a), cmd, uargs);
 	return c ? -EIOCBQUEUED : ret;
+}
+
+static long fos_tlb_fence(struct fos_owned *o, unsigned int cmd,
+			  void __user *uargs)
+{
+	struct fos_tlb_fence a;
+	int ret;
+
+	ret = fos_args_get(&a, sizeof(a), FOS_TLB_FENCE_SIZE_VER0, cmd, uargs);
+	if (ret)
+		return ret;
+	if (a.flags & ~FOS_TLB_FENCE_LOOK)
+		return -EINVAL;
+	ret = fos_tlb_look(o, a.ticket);
+	if (ret != -EINPROGRESS || a.flags)
+		return ret;
+	fos_count(tlb_fences);
+	return fos_tlb_wait(o, a.ticket, a.deadline_ns);
+}
+
+static long fos_tlb_cancel(struct fos_owned *o, unsigned int cmd,
+			   void __user *uargs)
+{
+	struct fos_tlb_cancel a;
+	int ret;
+
+	ret = fos_args_get(&a, sizeof(a), FOS_TLB_CANCEL_SIZE_VER0, cmd, uargs);
+	if (ret)
+		return ret;
+	return a.flags ? -EINVAL : fos_tlb_recall(o, a.ticket);
 }
 
 /* ---- who is told ------------------------------------------------------ */

@@ -16,9 +16,6 @@
 #include "trace.h"
 #include "uring.h"
 
-static_assert(sizeof(struct fos_tlb_fence) == FOS_TLB_FENCE_SIZE_VER0);
-static_assert(sizeof(struct fos_tlb_cancel) == FOS_TLB_CANCEL_SIZE_VER0);
-
 static struct workqueue_struct *fos_tlb_workers;
 
 static struct fos_owned *fos_owned_of_queue(struct fos_tlb_queue *q)
@@ -366,8 +363,16 @@ static bool fos_tlb_waits(const struct fos_tlb_queue *q, u64 ticket)
 	return false;
 }
 
-static int fos_tlb_look(struct fos_tlb_queue *q, u64 ticket)
+/**
+ * fos_tlb_look() - what has become of a ticket
+ * @o: the region
+ * @ticket: of it, or any number
+ *
+ * Return: as of a fence that only looks.
+ */
+int fos_tlb_look(struct fos_owned *o, u64 ticket)
 {
+	struct fos_tlb_queue *q = &o->queue;
 	int ret;
 
 	mutex_lock(&q->lock);
@@ -402,7 +407,15 @@ static int fos_tlb_turn(struct fos_owned *o, u64 ticket, u64 deadline_ns)
 	return ret;
 }
 
-static int fos_tlb_wait(struct fos_owned *o, u64 ticket, u64 deadline_ns)
+/**
+ * fos_tlb_wait() - until a ticket is applied, by whomever
+ * @o: the region
+ * @ticket: of it
+ * @deadline_ns: absolute CLOCK_MONOTONIC; above KTIME_MAX: none
+ *
+ * Return: as of a fence.
+ */
+int fos_tlb_wait(struct fos_owned *o, u64 ticket, u64 deadline_ns)
 {
 	int ret = fos_tlb_turn(o, ticket, deadline_ns);
 
@@ -412,32 +425,7 @@ static int fos_tlb_wait(struct fos_owned *o, u64 ticket, u64 deadline_ns)
 		fos_tlb_drain_to(o, ticket);
 		fos_tlb_let_go(o);
 	}
-	return fos_tlb_look(&o->queue, ticket);
-}
-
-/**
- * fos_tlb_fence() - FOS_IOC_TLB_FENCE
- * @o: the region; the caller has the right
- * @cmd: the ioctl
- * @uargs: the caller's struct fos_tlb_fence
- *
- * Return: as struct fos_tlb_fence says.
- */
-long fos_tlb_fence(struct fos_owned *o, unsigned int cmd, void __user *uargs)
-{
-	struct fos_tlb_fence a;
-	int ret;
-
-	ret = fos_args_get(&a, sizeof(a), FOS_TLB_FENCE_SIZE_VER0, cmd, uargs);
-	if (ret)
-		return ret;
-	if (a.flags & ~FOS_TLB_FENCE_LOOK)
-		return -EINVAL;
-	ret = fos_tlb_look(&o->queue, a.ticket);
-	if (ret != -EINPROGRESS || a.flags)
-		return ret;
-	fos_count(tlb_fences);
-	return fos_tlb_wait(o, a.ticket, a.deadline_ns);
+	return fos_tlb_look(o, ticket);
 }
 
 static struct fos_tlb_op *fos_tlb_find(struct fos_tlb_queue *q, u64 ticket)
@@ -501,29 +489,22 @@ static int fos_tlb_take_back(struct fos_owned *o, u64 ticket)
 }
 
 /**
- * fos_tlb_cancel() - FOS_IOC_TLB_CANCEL
- * @o: the region; the caller has the right
- * @cmd: the ioctl
- * @uargs: the caller's struct fos_tlb_cancel
+ * fos_tlb_recall() - take a ticket back before it is begun
+ * @o: the region
+ * @ticket: of it, or any number
  *
- * Return: as struct fos_tlb_cancel says.
+ * Return: as of a cancellation.
  */
-long fos_tlb_cancel(struct fos_owned *o, unsigned int cmd, void __user *uargs)
+int fos_tlb_recall(struct fos_owned *o, u64 ticket)
 {
-	struct fos_tlb_cancel a;
 	int ret;
 
-	ret = fos_args_get(&a, sizeof(a), FOS_TLB_CANCEL_SIZE_VER0, cmd, uargs);
-	if (ret)
-		return ret;
-	if (a.flags)
-		return -EINVAL;
 	mutex_lock(&o->queue.lock);
-	ret = fos_tlb_take_back(o, a.ticket);
+	ret = fos_tlb_take_back(o, ticket);
 	mutex_unlock(&o->queue.lock);
 	if (ret <= 0)
 		return ret;
-	fos_tlb_apply_to(o, a.ticket);
+	fos_tlb_apply_to(o, ticket);
 	return 0;
 }
 

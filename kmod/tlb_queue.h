@@ -37,8 +37,9 @@ void fos_tlb_hurry(struct file *file);
 bool fos_tlb_is_idle(struct fos_owned *o);
 int fos_tlb_scan_pages(struct fos_owned *o, struct fos_tlb_op *op, u32 max,
 		       pgoff_t *idx, pgoff_t end);
-long fos_tlb_fence(struct fos_owned *o, unsigned int cmd, void __user *uargs);
-long fos_tlb_cancel(struct fos_owned *o, unsigned int cmd, void __user *uargs);
+int fos_tlb_look(struct fos_owned *o, u64 ticket);
+int fos_tlb_wait(struct fos_owned *o, u64 ticket, u64 deadline_ns);
+int fos_tlb_recall(struct fos_owned *o, u64 ticket);
 
 int fos_tlb_queue_start(void);
 void fos_tlb_queue_stop(void);

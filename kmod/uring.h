@@ -41,11 +41,9 @@ void fos_command_get(struct fos_command *c, struct io_uring_cmd *cmd,
 		     unsigned int issue_flags);
 void fos_command_hold(const struct fos_command *c);
 void fos_command_end(struct io_uring_cmd *cmd, s32 res);
-#define FOS_URING_OPS(fn)	.uring_cmd = fn,
 #else
 static inline void fos_command_hold(const struct fos_command *c) {}
 static inline void fos_command_end(struct io_uring_cmd *cmd, s32 res) {}
-#define FOS_URING_OPS(fn)
 #endif
 
 #endif

@@ -6,6 +6,12 @@
 #include <liburing.h>
 
 #include "abi_tickets.h"
+#include "kselftest_harness.h"
+
+#define DEPTH		4
+#define PAGES		256
+#define BYTES		(PAGES * PAGE)
+#define BELL(want)	FOS_ADVICE(want, 0)
 
 /* What came of a command that has not completed within HANG_MS, or was not taken. */
 #define NEVER		1000
@@ -95,6 +101,85 @@ static inline int ask(struct io_uring *ring, struct io_uring_sqe *sqe,
 		      unsigned int flags)
 {
 	return submit_one(ring, sqe, flags) ?: completed(ring, NULL);
+}
+
+/* ---- a ring of each kind, a channel and a region ----------------------- */
+
+FIXTURE(ring) {
+	struct io_uring ring;
+	const struct kind *kind;
+	struct raw a;
+	struct raw b;
+	int fd;
+	char *base;
+};
+
+FIXTURE_VARIANT(ring) {
+	struct kind kind;
+};
+
+FIXTURE_VARIANT_ADD(ring, plain) {
+	.kind = { .setup = 0 },
+};
+
+FIXTURE_VARIANT_ADD(ring, large) {
+	.kind = { .setup = IORING_SETUP_SQE128 | IORING_SETUP_CQE32 },
+};
+
+FIXTURE_VARIANT_ADD(ring, deferred) {
+	.kind = { .setup = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN },
+};
+
+FIXTURE_VARIANT_ADD(ring, polled) {
+	.kind = { .setup = IORING_SETUP_SQPOLL },
+};
+
+FIXTURE_VARIANT_ADD(ring, by_a_worker) {
+	.kind = { .flags = IOSQE_ASYNC },
+};
+
+FIXTURE_SETUP(ring)
+{
+	struct raw r[2];
+
+	catch_faults();
+	self->kind = &variant->kind;
+	ASSERT_TRUE(open_ring(&self->ring, self->kind));
+	ASSERT_EQ(0, raw_pair(r, DEPTH, 0));
+	self->a = r[0];
+	self->b = r[1];
+	self->fd = make_region(BYTES);
+	ASSERT_LE(0, self->fd);
+	self->base = map_region(self->fd, BYTES, RW);
+	ASSERT_NE(MAP_FAILED, self->base);
+	memset(self->base, 7, BYTES);
+}
+
+FIXTURE_TEARDOWN(ring)
+{
+	io_uring_queue_exit(&self->ring);
+}
+
+static inline struct fos_tlb_submit
+batch(const struct fos_tlb_range *r, uint32_t n, uint64_t within_ns)
+{
+	return (struct fos_tlb_submit) {
+		.ranges = (uintptr_t)r,
+		.count = n,
+		.within_ns = within_ns,
+	};
+}
+
+/* The ticket of a command that was submitted, in whatever thread. */
+static inline uint64_t ticket_of(const struct fos_tlb_submit *a)
+{
+	const uint64_t end = in_ms(HANG_MS);
+	uint64_t ticket;
+
+	while (!(ticket = __atomic_load_n(&a->ticket, __ATOMIC_ACQUIRE)) &&
+	       now_ns() < end)
+		nap_us(100);
+	return ticket;
 }
 
 #endif

@@ -62,9 +62,8 @@ FIXTURE_TEARDOWN(bells)
 	int i;
 
 	ASSERT_EQ(0, fos_uring_bells(NULL));
-	for (i = 0; i < CLIENTS; i++) {
+	for (i = 0; i < CLIENTS; i++)
 		EXPECT_EQ(6, finish(&self->client[i]));
-	}
 	io_uring_queue_exit(&self->ring);
 }
 
@@ -94,18 +93,16 @@ TEST_F(bells, all_are_one_system_call)
 	struct io_uring_cqe *cqe;
 	int i;
 
-	for (i = 0; i < CLIENTS; i++) {
+	for (i = 0; i < CLIENTS; i++)
 		ASSERT_EQ(0, answer(self->server[i], self->token[i]));
-	}
 	EXPECT_TRUE(waiting_for(&self->ring, CLIENTS));
 	nap_us(2000);
 	if (takes_commands()) {
 		EXPECT_EQ(0, count_done(self->client));
 		EXPECT_EQ(CLIENTS, io_uring_submit(&self->ring));
 	}
-	for (i = 0; i < CLIENTS; i++) {
+	for (i = 0; i < CLIENTS; i++)
 		EXPECT_TRUE(wait_for(&self->client[i].done, 1));
-	}
 	EXPECT_EQ(-EAGAIN, io_uring_peek_cqe(&self->ring, &cqe));
 }
 
@@ -113,9 +110,8 @@ TEST_F(bells, a_full_ring_rings_none)
 {
 	int i;
 
-	for (i = 0; i < CLIENTS; i++) {
+	for (i = 0; i < CLIENTS; i++)
 		io_uring_prep_nop(io_uring_get_sqe(&self->ring));
-	}
 	for (i = 0; i < CLIENTS; i++) {
 		ASSERT_EQ(0, answer(self->server[i], self->token[i]));
 		EXPECT_TRUE(wait_for(&self->client[i].done, 1));
@@ -199,9 +195,8 @@ TEST_F(bells, one_that_comes_too_late_says_so)
 	struct io_uring_cqe *cqe;
 	int i, copy;
 
-	for (i = 1; i < CLIENTS; i++) {
+	for (i = 1; i < CLIENTS; i++)
 		ASSERT_EQ(0, answer(self->server[i], self->token[i]));
-	}
 	io_uring_submit(&self->ring);
 	copy = dup(self->server[0]);
 	ASSERT_EQ(0, answer(self->server[0], self->token[0]));

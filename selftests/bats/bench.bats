@@ -29,7 +29,7 @@ one_cpu() {
 @test "each command has help" {
 	local c
 
-	for c in ipc bulk tlb io limits wait; do
+	for c in ipc bulk tlb io bells limits wait; do
 		run -0 "$bench" "$c" --help
 		[[ ${lines[0]} == "Usage: fosbench $c [OPTION...]" ]]
 	done
