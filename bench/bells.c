@@ -25,7 +25,7 @@ static int make(struct ipc *c)
 
 static int bells_open(struct ipc *c)
 {
-	return backend_open(c, FOS_CAP_URING, "fos_uring_bells", make);
+	return backend_open(c, FOS_CAP_URING, "fos_prep_bells", make);
 }
 
 /* Whoever is told by a queue is rung for each message, whether he sleeps or not. */
@@ -54,7 +54,8 @@ static int ring_join(struct ipc *c, int side)
 	errno = -io_uring_queue_init(MOST, &ring, 0);
 	if (errno)
 		return ipc_fail(c, "io_uring");
-	fos_uring_bells(&ring);
+	if (fos_hold_bells(1))
+		return ipc_fail(c, "fos_hold_bells");
 	return channels_join(c, side);
 }
 
@@ -97,10 +98,10 @@ static int ring_call(struct ipc *c)
 {
 	if (post_all(c))
 		return -1;
-	/* Nothing is left to be submitted if it had been rung. */
-	if (io_uring_submit(&ring) != (int)c->size) {
+	if (fos_prep_bells(&ring) != (int)c->size ||
+	    io_uring_submit(&ring) != (int)c->size) {
 		errno = EPROTO;
-		return ipc_fail(c, "io_uring_submit");
+		return ipc_fail(c, "fos_prep_bells");
 	}
 	return answer_all(c);
 }
@@ -120,7 +121,7 @@ static const struct ipc_engine bells_calls = {
 };
 
 static const struct ipc_engine bells_ring = {
-	BELLS("ring", "the same after fos_uring_bells(3), and one io_uring_submit(3)"),
+	BELLS("ring", "the same held, by fos_prep_bells(3) and one io_uring_submit(3)"),
 	.flags = IPC_ALONE | IPC_FASTOS | IPC_MODULE,
 	.arg = 1,
 	.join = ring_join,

@@ -186,18 +186,20 @@ int main(int argc, char **argv)
 	errno = -io_uring_queue_init(256, &ring, 0);
 	if (sfd < 0 || errno)
 		return perror("uring-server"), EXIT_FAILURE;
-	fos_uring_bells(&ring);	/* who is answered is woken by it, too */
 	wait_for(NEW_CLIENT, lfd);
 	wait_for(STATUS, sfd);
 	wait_for(SIGNAL, signalfd(-1, &set, SFD_CLOEXEC));
 	set_timer();
-	while (go_on && (io_uring_submit_and_wait(&ring, 1) >= 0 || errno == EINTR))
+	fos_hold_bells(1);	/* who is answered is woken by the ring, too */
+	while (go_on && (io_uring_submit_and_wait(&ring, 1) >= 0 || errno == EINTR)) {
 		while (go_on && !io_uring_peek_cqe(&ring, &cqe)) {
 			go_on = handle(cqe);
 			io_uring_cqe_seen(&ring, cqe);
 		}
+		fos_prep_bells(&ring);
+	}
 	fputs(report(), stderr);
-	fos_uring_bells(NULL);
+	fos_hold_bells(0);
 	io_uring_queue_exit(&ring);
 	return fos_close(lfd) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

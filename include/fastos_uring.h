@@ -5,8 +5,11 @@
  * <fastos.h>, whose rules for errors hold here.
  *
  * Messages need no commands, they never enter the kernel; a reader who sleeps does: see
- * fos_uring_bells().  What there is to wait for on a descriptor, io_uring_prep_poll_add()
+ * fos_hold_bells().  What there is to wait for on a descriptor, io_uring_prep_poll_add()
  * waits for.  Without FOS_CAP_URING all of this works, but by system calls of its own.
+ *
+ * On Linux 6.12 none of these commands may stand behind a link (IOSQE_IO_LINK) that does
+ * not complete at once: it reads what is in the command's place by then.
  */
 #ifndef FASTOS_URING_H
 #define FASTOS_URING_H
@@ -28,24 +31,33 @@ struct io_uring_sqe;
 #define FOS_URING_BELL		(~0ULL - 0xfa57)
 
 /**
- * fos_uring_bells() - ring peers by the caller's ring from here on
- * @ring:	that this thread submits; NULL: by system calls again
+ * fos_hold_bells() - ring peers later, and many at once
+ * @on:		0: at once again, which rings what is held
  *
- * For the calls of this thread. One that has to wake a peer and does not wait itself,
- * as fos_post(), fos_reply(), or fos_recv() of a message whose sender waits, prepares
- * that in @ring: the next io_uring_submit() wakes all of them by one system call. Until
- * then they sleep, so a call of the library that may wait, and fos_close(), submit
- * @ring first; before you wait by other means, or close(2) an endpoint, do it yourself.
- * When @ring is full the call rings by itself.
+ * For the calls of this thread. One that has to wake a peer and ends without having to
+ * wait for him, as fos_reply(), fos_post(), or fos_recv() of a message whose sender waits,
+ * leaves that to fos_prep_bells(). Until then the peer sleeps. A call that may wait for a
+ * peer, fos_close(), and the end of the thread ring what is held, by a system call each;
+ * so does the 65th. Before you wait by other means, call fos_prep_bells(). A child of
+ * fork() holds none. Not in signal handlers.
  *
- * It completes without a word (IOSQE_CQE_SKIP_SUCCESS, so that IOSQE_IO_DRAIN cannot be
- * used); a failure, with FOS_URING_BELL, says that the descriptor was closed before.
- * Do not call the library between the links of a chain (IOSQE_IO_LINK). Turn it off
- * before io_uring_queue_exit().
- *
- * Return: 0.
+ * Return: 0; -1 with ENOMEM.
  */
-int fos_uring_bells(struct io_uring *ring);
+int fos_hold_bells(int on);
+
+/**
+ * fos_prep_bells() - put the bells that this thread holds in a ring
+ * @ring:	where io_uring_submit() rings all of them
+ *
+ * Those that the ring has no place for, or that are of no command (without the module,
+ * or with IORING_SETUP_IOPOLL), are rung here and now. A bell completes without a word
+ * (IOSQE_CQE_SKIP_SUCCESS, so that IOSQE_IO_DRAIN cannot be used); a failure has
+ * FOS_URING_BELL: with -EBADF the descriptor was closed before the ring took it, and who
+ * sleeps there was not woken.
+ *
+ * Return: how many are in the ring; -1 with EINVAL: @ring is NULL.
+ */
+int fos_prep_bells(struct io_uring *ring);
 
 /**
  * struct fos_uring_batch - what a command needs until it has completed
@@ -53,7 +65,7 @@ int fos_uring_bells(struct io_uring *ring);
  * @ticket:	out: when it was submitted, for fos_fence() and fos_cancel(); else 0
  * @resv2:	the library's
  *
- * All zero before its first use; it can be used again, best for the same region.
+ * All zero before its first use for a region; it can be used again for that one.
  */
 struct fos_uring_batch {
 	uint64_t resv[4];
@@ -74,12 +86,11 @@ struct fos_uring_batch {
  * range says which; -ECANCELED; or, at once, with another error of it. io_uring cannot
  * cancel it (see fos_prep_cancel()); a ring that goes does not wait for @within_ns,
  * before Linux 6.7 it may. Set user_data and flags afterwards; with IOSQE_FIXED_FILE
- * set sqe->fd, too. Not behind a link that does not complete at once: Linux 6.12 reads
- * whatever is in its place by then.
- * Where commands are not taken it is done before this returns, and completes with 0.
+ * set sqe->fd, too. Where commands are not taken it is done before this returns, and
+ * completes with 0.
  *
  * Return: 0; -1 with EINVAL, E2BIG: @n; EINVAL: @sqe or @batch is NULL; where
- * commands are not taken errors of fos_mprotectv(), and @sqe is not prepared.
+ * commands are not taken errors of fos_mprotectv(); then @sqe does nothing.
  */
 int fos_prep_mprotectv(struct io_uring_sqe *sqe, int rfd,
 		       struct fos_range *ranges, unsigned int n,
@@ -95,7 +106,7 @@ int fos_prep_mprotectv(struct io_uring_sqe *sqe, int rfd,
  * applied or about to be.
  *
  * Return: 0; -1 with EINVAL: @sqe is NULL, or @batch has no ticket; where commands are
- * not taken errors of fos_cancel(), and @sqe is not prepared.
+ * not taken errors of fos_cancel(); then @sqe does nothing.
  */
 int fos_prep_cancel(struct io_uring_sqe *sqe, int rfd,
 		    struct fos_uring_batch *batch);

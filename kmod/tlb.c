@@ -195,7 +195,10 @@ static long fos_tlb_submit(struct file *file, unsigned int cmd,
 	}
 	a.ticket = fos_tlb_apply_later(file, op, a.within_ns);
 	ret = fos_args_put(&a, sizeof(a), cmd, uargs);
-	return c ? -EIOCBQUEUED : ret;
+	if (!c)
+		return ret;
+	fos_command_held(c);
+	return -EIOCBQUEUED;
 }
 
 static long fos_tlb_fence(struct fos_owned *o, unsigned int cmd,

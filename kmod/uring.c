@@ -5,6 +5,24 @@
 #include "uring.h"
 
 /**
+ * struct fos_held - of a command that is held, in its io_uring_cmd.pdu
+ * @parties: who has to part: who ends it, and who issues it
+ * @res: how it ended
+ */
+struct fos_held {
+	atomic_t parties;
+	s32 res;
+};
+
+static_assert(sizeof(struct fos_held) <=
+	      sizeof_field(struct io_uring_cmd, pdu));
+
+static struct fos_held *fos_held(struct io_uring_cmd *cmd)
+{
+	return (struct fos_held *)cmd->pdu;
+}
+
+/**
  * fos_command_get() - read a command, once: user space can still write it
  * @c: where to
  * @cmd: io_uring's
@@ -35,12 +53,29 @@ void fos_command_get(struct fos_command *c, struct io_uring_cmd *cmd,
  */
 void fos_command_hold(const struct fos_command *c)
 {
+	atomic_set(&fos_held(c->cmd)->parties, 2);
 	fos_uring_mark(c->cmd, c->issue_flags);
 }
 
 FOS_URING_TASK_WORK(fos_command_ended)
 {
-	fos_uring_done(cmd, *(s32 *)cmd->pdu, issue_flags);
+	fos_uring_done(cmd, fos_held(cmd)->res, issue_flags);
+}
+
+/* Its completion says that we are done with what the caller lent us, too. */
+static void fos_command_part(struct io_uring_cmd *cmd)
+{
+	if (atomic_dec_and_test(&fos_held(cmd)->parties))
+		io_uring_cmd_complete_in_task(cmd, fos_command_ended);
+}
+
+/**
+ * fos_command_held() - who issues it has done with what the caller lent
+ * @c: was held; perhaps it has ended meanwhile
+ */
+void fos_command_held(const struct fos_command *c)
+{
+	fos_command_part(c->cmd);
 }
 
 /**
@@ -52,6 +87,6 @@ FOS_URING_TASK_WORK(fos_command_ended)
  */
 void fos_command_end(struct io_uring_cmd *cmd, s32 res)
 {
-	*(s32 *)cmd->pdu = res;
-	io_uring_cmd_complete_in_task(cmd, fos_command_ended);
+	fos_held(cmd)->res = res;
+	fos_command_part(cmd);
 }

@@ -5,7 +5,8 @@
  * What a descriptor is asked by a ring (IORING_OP_URING_CMD) instead of by an ioctl;
  * the rooms decide what they take.  Most end at once, in the submitter, with
  * io_uring's own lock.  One that is held ends in the submitter, too, by task work: so
- * it can be completed with any lock of ours, and its submitter may be dying.
+ * it can be completed with any lock of ours, and its submitter may be dying; and not
+ * before who issues it has written back what there was to tell.
  *
  * None is held for ever: io_uring has no way to take it back (ASYNC_CANCEL does not
  * reach it), and on 6.1 it cannot even ask when the ring goes.
@@ -40,9 +41,11 @@ struct fos_command {
 void fos_command_get(struct fos_command *c, struct io_uring_cmd *cmd,
 		     unsigned int issue_flags);
 void fos_command_hold(const struct fos_command *c);
+void fos_command_held(const struct fos_command *c);
 void fos_command_end(struct io_uring_cmd *cmd, s32 res);
 #else
 static inline void fos_command_hold(const struct fos_command *c) {}
+static inline void fos_command_held(const struct fos_command *c) {}
 static inline void fos_command_end(struct io_uring_cmd *cmd, s32 res) {}
 #endif
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* chan: what people call. */
+#include "bells.h"
 #include "internal.h"
 
 #include "buf.h"
@@ -329,6 +330,7 @@ static FOS_COLD int wait_slot(struct op *op)
 	int ret;
 
 	op_ring(op);
+	fos__bells_before_waiting();
 	do {
 		if (fos_ring_peer_dead(op->r))
 			return -EPIPE;

@@ -13,8 +13,8 @@
  * counts down to zero unmaps.  An endpoint's struct is never freed, only
  * pooled, so counting a stale one is harmless.
  */
+#include "bells.h"
 #include "internal.h"
-#include "uring.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -510,7 +510,7 @@ FOS_API int fos_close(int fd)
 
 	if (ret)
 		return fos__ret(ret);
-	fos__ring_late_bells();
+	fos__bells_before_waiting();
 	fos__lock();
 	ret = close_locked(fd);
 	fos__unlock();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* cq: places, the line, waiting; see cq.h. */
+#include "bells.h"
 #include "internal.h"
 #include "look.h"
 #include "post.h"
-#include "uring.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -349,7 +349,7 @@ static int pause_unseeing(struct fos_cq *cq, uint64_t deadline_ns)
 	int ret;
 
 	pthread_mutex_unlock(&cq->lock);
-	fos__ring_late_bells();
+	fos__bells_before_waiting();
 	ret = cq->backend->cq_sleep(cq, 0, deadline_ns, &ignored);
 	pthread_mutex_lock(&cq->lock);
 	return ret;
@@ -366,7 +366,7 @@ static int pause_for(struct fos_cq *cq, unsigned int more, uint64_t deadline_ns)
 	int ret = 0;
 
 	pthread_mutex_unlock(&cq->lock);
-	fos__ring_late_bells();
+	fos__bells_before_waiting();
 	if (until > began) {
 		__atomic_fetch_add(&fos__pollers, 1, __ATOMIC_RELAXED);
 		found = poll_until(cq, tail, until);

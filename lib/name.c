@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* name: fos_listen(), fos_accept(), fos_connect(); see name.h. */
+#include "bells.h"
 #include "internal.h"
-#include "uring.h"
 
 #include <fcntl.h>
 #include <stddef.h>
@@ -298,7 +298,7 @@ FOS_API int fos_accept(int lfd, struct fos_peer *peer)
 	ret = p.resv0 ? -EINVAL : fos__attr_complete(&p.limit, &p.limit);
 	if (!ret && !is_listening(lfd))
 		ret = -EBADF;
-	fos__ring_late_bells();
+	fos__bells_before_waiting();
 	if (!ret)
 		ret = accept_any(lfd, &p);
 	if (ret < 0 || !peer)
@@ -385,7 +385,7 @@ FOS_API int fos_connect(const char *path, const struct fos_chan_attr *attr)
 	sock = new_socket();
 	if (sock < 0)
 		return fos__ret(sock);
-	fos__ring_late_bells();
+	fos__bells_before_waiting();
 	ret = connect_by(sock, path, attr);
 	if (ret < 0)
 		fos__close_fd(sock);

@@ -4,8 +4,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "bells.h"
 #include "look.h"
-#include "uring.h"
 
 /* Looks at one word between two looks at everything. */
 #define POLLS_PER_CHECK	64
@@ -79,8 +79,6 @@ void op_owe(struct op *op)
 
 static int ring_by(struct op *op, int fd)
 {
-	if (fos_unlikely(fos__bells) && fos__bell_later(op->ep, fd, op->bell))
-		return 0;
 	return op->ep->backend->bell_wait(op->ep, fd, op->bell, 0, 0, 0);
 }
 
@@ -107,7 +105,10 @@ void op_ring(struct op *op)
 
 ssize_t op_end(struct op *op, ssize_t ret)
 {
-	op_ring(op);
+	if (fos_unlikely(fos__bells) && op->bell)
+		fos__bells_hold(op->ep, op->fd, op->bell);
+	else
+		op_ring(op);
 	fos__ep_put(op->ep);
 	return fos__ret(ret);
 }
@@ -331,7 +332,7 @@ int op_wait(struct op *op, uint32_t want, uint64_t arg)
 
 	if (ret)
 		return ret;
-	fos__ring_late_bells();
+	fos__bells_before_waiting();
 	if (fos_unlikely(++op->waits > MANY_WAITS) && op_is_late(op))
 		return -ETIMEDOUT;
 	if (op_polls(op)) {

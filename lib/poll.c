@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "bells.h"
 #include "look.h"
 #include "op.h"
-#include "uring.h"
 
 /* So many descriptors need no memory but the stack. */
 #define FEW		64
@@ -475,9 +475,12 @@ static int wait_for_any(struct poll *q)
 	int ret = look(q) ? collect(q) : 0;
 
 	while (!ret && !q->late) {
-		fos__ring_late_bells();
+		bool polls;
+
 		q->began = 0;
-		if (announce(q) && fos__now_ns() < q->deadline_ns)
+		polls = announce(q);
+		fos__bells_before_waiting();
+		if (polls && fos__now_ns() < q->deadline_ns)
 			ret = poll_first(q);
 		if (!ret)
 			ret = sleep_once(q);

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* uring: commands in the caller's io_uring. */
-#include "uring.h"
+#include "bells.h"
 
 #include <assert.h>
 #include <liburing.h>
 #include <stddef.h>
-
-__thread struct io_uring *fos__bells
-	__attribute__((tls_model("initial-exec")));
 
 /* IORING_OP_URING_CMD with 16 bytes of payload. */
 static void prep(struct io_uring_sqe *sqe, int fd, uint32_t op,
@@ -29,35 +26,48 @@ static void prep_ioctl(struct io_uring_sqe *sqe, int fd, uint32_t op,
 
 /* ---- bells ------------------------------------------------------------ */
 
-FOS_API int fos_uring_bells(struct io_uring *ring)
+/* False: it cannot be, or there is no place. */
+static bool prep_bell(struct io_uring *ring, struct fos_bell *b)
 {
-	fos__bells = ring;
-	return 0;
+	struct fos_ep *ep = b->who.ep;
+	struct io_uring_sqe *sqe = NULL;
+
+	if (!fos__ep_again(&b->who))
+		return false;
+	/* A ring that polls devices takes no command of ours before 7.3. */
+	if (b->who.fd >= 0 && ep->takes_commands &&
+	    !(ring->flags & IORING_SETUP_IOPOLL))
+		sqe = io_uring_get_sqe(ring);
+	if (sqe) {
+		const struct fos_uring_bell a = {
+			.advice = ep->tag | FOS_ADVICE(b->bell & FOS_WANT_ALL, 0),
+		};
+
+		static_assert(sizeof(a) == 16, "payloads differ");
+		prep(sqe, b->who.fd, FOS_URING_CHAN_BELL, &a);
+		io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+		io_uring_sqe_set_data64(sqe, FOS_URING_BELL);
+	}
+	fos__ep_put(ep);
+	return sqe;
 }
 
-bool fos__bell_later(const struct fos_ep *ep, int fd, uint32_t bell)
+FOS_API int fos_prep_bells(struct io_uring *ring)
 {
-	const struct fos_uring_bell a = {
-		.advice = ep->tag | FOS_ADVICE(bell & FOS_WANT_ALL, 0),
-	};
-	struct io_uring_sqe *sqe;
+	struct fos_bells *const bells = fos__bells;
+	unsigned int i, n = 0;
 
-	static_assert(sizeof(a) == 16, "payloads differ");
-	if (!ep->takes_commands)
-		return false;
-	sqe = io_uring_get_sqe(fos__bells);
-	if (!sqe)
-		return false;
-	prep(sqe, fd, FOS_URING_CHAN_BELL, &a);
-	io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
-	io_uring_sqe_set_data64(sqe, FOS_URING_BELL);
-	return true;
-}
-
-FOS_COLD void fos__submit_bells(void)
-{
-	if (io_uring_sq_ready(fos__bells))
-		io_uring_submit(fos__bells);
+	if (!ring)
+		return fos__ret(-EINVAL);
+	for (i = 0; bells && i < bells->n; i++) {
+		if (prep_bell(ring, &bells->bell[i]))
+			n++;
+		else
+			fos__bell_ring(&bells->bell[i]);
+	}
+	if (bells)
+		bells->n = 0;
+	return n;
 }
 
 /* ---- batches ---------------------------------------------------------- */
@@ -89,8 +99,8 @@ static bool takes_commands(int rfd, struct batch *b)
 }
 
 /* Here and now; then there is nothing left to do for the ring. */
-static int do_instead(struct io_uring_sqe *sqe, int rfd,
-		      struct fos_range *ranges, unsigned int n, struct batch *b)
+static int do_instead(int rfd, struct fos_range *ranges, unsigned int n,
+		      struct batch *b)
 {
 	uint64_t ticket;
 
@@ -98,7 +108,6 @@ static int do_instead(struct io_uring_sqe *sqe, int rfd,
 	    fos_fence(rfd, ticket, NULL))
 		return -1;
 	b->submit.ticket = ticket;
-	io_uring_prep_nop(sqe);
 	return 0;
 }
 
@@ -108,13 +117,17 @@ FOS_API int fos_prep_mprotectv(struct io_uring_sqe *sqe, int rfd,
 {
 	struct batch *b = (struct batch *)batch;
 
-	if (!sqe || !b || !n)
+	if (!sqe)
+		return fos__ret(-EINVAL);
+	/* Whoever submits it next submits this one, too. */
+	io_uring_prep_nop(sqe);
+	if (!b || !n)
 		return fos__ret(-EINVAL);
 	if (n > FOS_RANGES_MAX)
 		return fos__ret(-E2BIG);
 	b->submit.ticket = 0;
 	if (!takes_commands(rfd, b))
-		return do_instead(sqe, rfd, ranges, n, b);
+		return do_instead(rfd, ranges, n, b);
 	b->submit = (struct fos_tlb_submit) {
 		.ranges = (uintptr_t)ranges,
 		.count = n,
@@ -130,17 +143,16 @@ FOS_API int fos_prep_cancel(struct io_uring_sqe *sqe, int rfd,
 	struct batch *b = (struct batch *)batch;
 	uint64_t ticket;
 
-	if (!sqe || !b)
+	if (!sqe)
+		return fos__ret(-EINVAL);
+	io_uring_prep_nop(sqe);
+	if (!b)
 		return fos__ret(-EINVAL);
 	ticket = __atomic_load_n(&b->submit.ticket, __ATOMIC_RELAXED);
 	if (!ticket)
 		return fos__ret(-EINVAL);
-	if (!takes_commands(rfd, b)) {
-		if (fos_cancel(rfd, ticket))
-			return -1;
-		io_uring_prep_nop(sqe);
-		return 0;
-	}
+	if (!takes_commands(rfd, b))
+		return fos_cancel(rfd, ticket);
 	b->cancel = (struct fos_tlb_cancel) { .ticket = ticket };
 	prep_ioctl(sqe, rfd, FOS_IOC_TLB_CANCEL, &b->cancel);
 	return 0;

@@ -196,6 +196,24 @@ TEST_F(ring, a_command_cancels_another)
 	EXPECT_EQ(0, store_at(self->base));
 }
 
+/* Then nobody writes there any more, either. */
+TEST_F(ring, the_ticket_is_there_when_it_completes)
+{
+	const struct fos_tlb_range r = range_of(0, 1, RIGHTS_RO);
+	struct fos_tlb_submit a;
+	const long n = rounds(1000);
+	long i, late = 0;
+
+	for (i = 0; i < n; i++) {
+		a = batch(&r, 1, 0);
+		ASSERT_EQ(0, ask(&self->ring, ring_ioctl(&self->ring, self->fd,
+							 FOS_IOC_TLB_SUBMIT, &a),
+				 self->kind->flags));
+		late += !__atomic_exchange_n(&a.ticket, 0, __ATOMIC_ACQ_REL);
+	}
+	EXPECT_EQ(0, late);
+}
+
 /* By the ioctl, and by another ring: whoever has the ticket. */
 TEST_F(ring, whoever_cancels_completes_it)
 {

@@ -54,14 +54,14 @@ FIXTURE_SETUP(bells)
 		ASSERT_EQ(3, fos_reply_recv(fd[0], &self->token[i], NULL, 0,
 					    request, sizeof(request), NULL));
 	}
-	ASSERT_EQ(0, fos_uring_bells(&self->ring));
+	ASSERT_EQ(0, fos_hold_bells(1));
 }
 
 FIXTURE_TEARDOWN(bells)
 {
 	int i;
 
-	ASSERT_EQ(0, fos_uring_bells(NULL));
+	ASSERT_EQ(0, fos_hold_bells(0));
 	for (i = 0; i < CLIENTS; i++)
 		EXPECT_EQ(6, finish(&self->client[i]));
 	io_uring_queue_exit(&self->ring);
@@ -70,13 +70,6 @@ FIXTURE_TEARDOWN(bells)
 static int answer(int fd, uint64_t token)
 {
 	return RESULT(fos_reply(fd, token, "answer", 6));
-}
-
-/* Without commands they were rung at once. */
-static unsigned int waiting_for(struct io_uring *ring, unsigned int n)
-{
-	return takes_commands() ? io_uring_sq_ready(ring) == n :
-				  io_uring_sq_ready(ring) == 0;
 }
 
 static int count_done(const struct async *client)
@@ -88,47 +81,107 @@ static int count_done(const struct async *client)
 	return n;
 }
 
+/* How many commands @n bells become. */
+static int commands(int n)
+{
+	return takes_commands() ? n : 0;
+}
+
+static void answer_all(const int *fd, const uint64_t *token, int *failed)
+{
+	int i;
+
+	for (i = 0; i < CLIENTS; i++)
+		*failed += !!answer(fd[i], token[i]);
+}
+
+static bool all_done(struct async *client)
+{
+	bool done = true;
+	int i;
+
+	for (i = 0; i < CLIENTS; i++)
+		done &= wait_for(&client[i].done, 1);
+	return done;
+}
+
 TEST_F(bells, all_are_one_system_call)
 {
 	struct io_uring_cqe *cqe;
-	int i;
+	int failed = 0;
 
-	for (i = 0; i < CLIENTS; i++)
-		ASSERT_EQ(0, answer(self->server[i], self->token[i]));
-	EXPECT_TRUE(waiting_for(&self->ring, CLIENTS));
+	answer_all(self->server, self->token, &failed);
+	EXPECT_EQ(0, failed);
 	nap_us(2000);
-	if (takes_commands()) {
-		EXPECT_EQ(0, count_done(self->client));
-		EXPECT_EQ(CLIENTS, io_uring_submit(&self->ring));
-	}
-	for (i = 0; i < CLIENTS; i++)
-		EXPECT_TRUE(wait_for(&self->client[i].done, 1));
+	/* Without the module one may have looked by himself. */
+	EXPECT_GE(!takes_commands(), count_done(self->client));
+	EXPECT_EQ(commands(CLIENTS), fos_prep_bells(&self->ring));
+	EXPECT_EQ(commands(CLIENTS), io_uring_submit(&self->ring));
+	EXPECT_TRUE(all_done(self->client));
 	EXPECT_EQ(-EAGAIN, io_uring_peek_cqe(&self->ring, &cqe));
+	EXPECT_EQ(0, fos_prep_bells(&self->ring));
+	EXPECT_EQ(-EINVAL, RESULT(fos_prep_bells(NULL)));
 }
 
-TEST_F(bells, a_full_ring_rings_none)
+TEST_F(bells, what_finds_no_place_in_the_ring_is_rung)
 {
-	int i;
+	int i, failed = 0;
 
-	for (i = 0; i < CLIENTS; i++)
+	for (i = 2; i < CLIENTS; i++)
 		io_uring_prep_nop(io_uring_get_sqe(&self->ring));
-	for (i = 0; i < CLIENTS; i++) {
-		ASSERT_EQ(0, answer(self->server[i], self->token[i]));
-		EXPECT_TRUE(wait_for(&self->client[i].done, 1));
-	}
-	EXPECT_EQ(CLIENTS, (int)io_uring_sq_ready(&self->ring));
+	answer_all(self->server, self->token, &failed);
+	EXPECT_EQ(commands(2), fos_prep_bells(&self->ring));
+	io_uring_submit(&self->ring);
+	EXPECT_TRUE(all_done(self->client));
 }
 
-TEST_F(bells, who_has_them_no_more_rings_by_himself)
+TEST_F(bells, a_ring_that_takes_none_is_not_asked)
 {
-	int i;
+	struct io_uring ring;
+	int failed = 0;
 
-	ASSERT_EQ(0, fos_uring_bells(NULL));
-	for (i = 0; i < CLIENTS; i++) {
-		ASSERT_EQ(0, answer(self->server[i], self->token[i]));
-		EXPECT_TRUE(wait_for(&self->client[i].done, 1));
-	}
-	EXPECT_EQ(0, (int)io_uring_sq_ready(&self->ring));
+	ASSERT_EQ(0, io_uring_queue_init(CLIENTS, &ring, IORING_SETUP_IOPOLL));
+	answer_all(self->server, self->token, &failed);
+	EXPECT_EQ(0, fos_prep_bells(&ring));
+	EXPECT_TRUE(all_done(self->client));
+	io_uring_queue_exit(&ring);
+}
+
+TEST_F(bells, who_holds_them_no_more_rings)
+{
+	int failed = 0;
+
+	answer_all(self->server, self->token, &failed);
+	ASSERT_EQ(0, fos_hold_bells(0));
+	EXPECT_TRUE(all_done(self->client));
+	EXPECT_EQ(0, fos_prep_bells(&self->ring));
+}
+
+/* What a thread does that ends. */
+struct task {
+	const int *fd;
+	const uint64_t *token;
+	int failed;
+};
+
+static void *answer_and_end(void *arg)
+{
+	struct task *t = arg;
+
+	t->failed = fos_hold_bells(1);
+	answer_all(t->fd, t->token, &t->failed);
+	return NULL;
+}
+
+TEST_F(bells, a_thread_that_ends_rings)
+{
+	struct task t = { .fd = self->server, .token = self->token };
+	pthread_t thread;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, answer_and_end, &t));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, t.failed);
+	EXPECT_TRUE(all_done(self->client));
 }
 
 /* Each of these would wait for somebody who sleeps. */
@@ -164,6 +217,20 @@ static long wait_in_queue(int fd)
 	return ret;
 }
 
+static long call_nobody(int fd UNUSED)
+{
+	const struct timespec deadline = deadline_in(1);
+	char buf[16];
+	int pair[2];
+
+	if (channel_with(pair, FOS_SPIN_DEFAULT, 4, 0))
+		return 1;
+	fos_call(pair[0], "x", 1, buf, sizeof(buf), &deadline);
+	close(pair[0]);
+	close(pair[1]);
+	return 0;
+}
+
 static long close_another(int fd UNUSED)
 {
 	int pair[2];
@@ -172,22 +239,138 @@ static long close_another(int fd UNUSED)
 	       fos_close(pair[1]);
 }
 
-TEST_F(bells, who_waits_or_closes_submits_before)
+TEST_F(bells, who_waits_or_closes_rings_before)
 {
 	long (*const wait[])(int) = {
-		receive, poll_for, wait_in_queue, close_another,
+		receive, poll_for, wait_in_queue, call_nobody, close_another,
 	};
-	int i;
+	int i, failed = 0;
 
 	for (i = 0; i < CLIENTS; i++) {
-		ASSERT_EQ(0, answer(self->server[i], self->token[i]));
-		EXPECT_TRUE(waiting_for(&self->ring, 1));
-		wait[i % 4](self->server[i]);
-		EXPECT_EQ(0, (int)io_uring_sq_ready(&self->ring)) {
-			TH_LOG("way %d", i % 4);
+		failed += !!answer(self->server[i], self->token[i]);
+		wait[i % 5](self->server[i]);
+		EXPECT_TRUE(wait_for(&self->client[i].done, 1)) {
+			TH_LOG("way %d", i % 5);
 		}
-		EXPECT_TRUE(wait_for(&self->client[i].done, 1));
 	}
+	EXPECT_EQ(0, failed);
+	EXPECT_EQ(0, fos_prep_bells(&self->ring));
+}
+
+/* Its own bell goes with the call, however long it polls before. */
+TEST_F(bells, who_waits_for_an_answer_rings_himself)
+{
+	const uint32_t modes[] = {
+		FOS_SPIN_DEFAULT, FOS_SPIN_ALWAYS, FOS_SPIN_BLOCK,
+	};
+	const struct timespec deadline = deadline_in(HANG_MS);
+	int i, failed = 0, fd[2];
+	struct async server;
+	char buf[16];
+
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, channel_with(fd, modes[i], 4, 0));
+		server = (struct async) {
+			.fn = do_recv, .fd = fd[1], .in = buf, .cap = sizeof(buf),
+		};
+		start(&server);
+		nap_us(5000);
+		EXPECT_EQ(0, RESULT(fos_sendmsg(fd[0], &(struct fos_msg) { 0 }, 0,
+						&deadline)));
+		EXPECT_EQ(0, finish(&server));
+	}
+	answer_all(self->server, self->token, &failed);
+	fos_prep_bells(&self->ring);
+	io_uring_submit(&self->ring);
+}
+
+/* Put off once (FOS_MORE), it is owed to him when we wait for his answer. */
+TEST_F(bells, what_was_put_off_is_rung_by_poll)
+{
+	const struct timespec deadline = deadline_in(200);
+	struct pollfd p = { .events = POLLIN };
+	uint64_t token;
+	int fd[2], failed = 0;
+	struct async server;
+	char buf[16];
+
+	ASSERT_EQ(0, channel_with(fd, FOS_SPIN_BLOCK, 4, 0));
+	server = (struct async) {
+		.fn = do_reply_recv, .fd = fd[1], .in = buf, .cap = sizeof(buf),
+	};
+	start(&server);
+	ASSERT_TRUE(asleep(&server));
+	ASSERT_EQ(0, fos_post(fd[0], "x", 1, &token, FOS_MORE, NULL));
+	p.fd = fd[0];
+	EXPECT_EQ(0, fos_poll(&p, 1, &deadline));
+	EXPECT_EQ(1, finish(&server));
+	answer_all(self->server, self->token, &failed);
+	fos_prep_bells(&self->ring);
+	io_uring_submit(&self->ring);
+}
+
+TEST_F(bells, more_than_are_held_are_rung)
+{
+	enum { N = 70 };
+	struct async server;
+	char buf[16];
+	uint64_t token;
+	int fd[2], i, failed = 0;
+
+	ASSERT_EQ(0, channel_with(fd, FOS_SPIN_BLOCK, 128, 0));
+	server = (struct async) {
+		.fn = do_reply_recv, .fd = fd[1], .in = buf, .cap = sizeof(buf),
+	};
+	start(&server);
+	ASSERT_TRUE(asleep(&server));
+	for (i = 0; i < N; i++)
+		failed += !!fos_post(fd[0], "x", 1, &token, 0, NULL);
+	EXPECT_EQ(0, failed);
+	EXPECT_EQ(1, finish(&server));
+	answer_all(self->server, self->token, &failed);
+	fos_prep_bells(&self->ring);
+	io_uring_submit(&self->ring);
+}
+
+TEST_F(bells, a_child_has_none_of_them)
+{
+	int failed = 0;
+	pid_t pid;
+
+	answer_all(self->server, self->token, &failed);
+	pid = spawn();
+	if (!pid)
+		_exit(fos_prep_bells(&self->ring));
+	EXPECT_EQ(0, reap(pid));
+	nap_us(2000);
+	/* Without the module one may have looked by himself. */
+	EXPECT_GE(!takes_commands(), count_done(self->client));
+	EXPECT_EQ(commands(CLIENTS), fos_prep_bells(&self->ring));
+	EXPECT_EQ(commands(CLIENTS), io_uring_submit(&self->ring));
+	EXPECT_TRUE(all_done(self->client));
+}
+
+static void *close_it(void *fd)
+{
+	fos_close(*(int *)fd);
+	return NULL;
+}
+
+/* The endpoint lives by another descriptor: its peer is rung by that one. */
+TEST_F(bells, what_another_thread_has_closed_is_rung_all_the_same)
+{
+	int copy = dup(self->server[0]), failed = 0;
+	char buf[16];
+	pthread_t thread;
+
+	EXPECT_EQ(-EAGAIN, RESULT(fos_recv(copy, buf, sizeof(buf), FOS_NONBLOCK)));
+	answer_all(self->server, self->token, &failed);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, close_it, &self->server[0]));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(commands(CLIENTS), fos_prep_bells(&self->ring));
+	EXPECT_EQ(commands(CLIENTS), io_uring_submit(&self->ring));
+	EXPECT_TRUE(all_done(self->client));
+	EXPECT_EQ(0, fos_close(copy));
 }
 
 TEST_F(bells, one_that_comes_too_late_says_so)
@@ -196,10 +379,12 @@ TEST_F(bells, one_that_comes_too_late_says_so)
 	int i, copy;
 
 	for (i = 1; i < CLIENTS; i++)
-		ASSERT_EQ(0, answer(self->server[i], self->token[i]));
+		EXPECT_EQ(0, answer(self->server[i], self->token[i]));
+	fos_prep_bells(&self->ring);
 	io_uring_submit(&self->ring);
 	copy = dup(self->server[0]);
 	ASSERT_EQ(0, answer(self->server[0], self->token[0]));
+	fos_prep_bells(&self->ring);
 	close(self->server[0]);
 	if (takes_commands()) {
 		ASSERT_EQ(1, io_uring_submit(&self->ring));
@@ -256,8 +441,6 @@ static long submit(struct io_uring *ring, int fd, struct fos_range *r,
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 	long ret = RESULT(fos_prep_mprotectv(sqe, fd, r, n, within_ns, b));
 
-	if (ret)	/* it is there all the same */
-		io_uring_prep_nop(sqe);
 	sqe->user_data = name;
 	return ret ?: io_uring_submit(ring);
 }

@@ -6,7 +6,8 @@
 /*
  * IORING_OP_URING_CMD on a descriptor of ours: @cmd_op says what, @cmd is one of these
  * structs.  Any other @cmd_op: ENOTTY.  Registered files can be used.  Offered where
- * FOS_FEAT_URING is.
+ * FOS_FEAT_URING is.  On Linux 6.12 a command behind a link that does not complete at
+ * once is read from whatever is in its place by then.
  */
 
 /**
