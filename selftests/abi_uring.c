@@ -402,19 +402,21 @@ TEST(bells_are_counted)
 {
 	const struct kind plain = { .name = "plain" };
 	const long n = 100 * BELLS;
-	uint64_t ioctl_ns = 0, ring_ns = 0;
+	uint64_t ioctl_ns = UINT64_MAX, ring_ns = UINT64_MAX, ns;
 	struct io_uring ring;
 	struct raw r[2];
 	int i;
 
 	ASSERT_TRUE(open_ring(&ring, &plain));
 	ASSERT_EQ(0, raw_pair(r, DEPTH, 0));
-	/* The first time is for the caches. */
-	for (i = 0; i < 2; i++) {
-		ioctl_ns = by_ioctl(&r[0], n);
-		ring_ns = by_ring(&ring, &r[0], n);
-		ASSERT_NE(0, ioctl_ns);
-		ASSERT_NE(0, ring_ns);
+	/* The best that nothing else has disturbed. */
+	for (i = 0; i < 5; i++) {
+		ns = by_ioctl(&r[0], n);
+		ASSERT_NE(0, ns);
+		ioctl_ns = ns < ioctl_ns ? ns : ioctl_ns;
+		ns = by_ring(&ring, &r[0], n);
+		ASSERT_NE(0, ns);
+		ring_ns = ns < ring_ns ? ns : ring_ns;
 	}
 	TH_LOG("a bell: %lu ns by ioctl, %lu ns in a batch of %d",
 	       ioctl_ns / n, ring_ns / n, BELLS);
