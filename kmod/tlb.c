@@ -335,8 +335,8 @@ long fos_tlb_ioctl(struct file *file, unsigned int cmd, void __user *uargs)
  * fos_tlb_command() - FOS_IOC_TLB_* as commands of io_uring
  * @c: of a region's file with FOS_RIGHT_OWN
  *
- * Never -EAGAIN, which means "again, where you may wait": up to 6.12 the command may
- * be another one by then.  Too many are applied here, as for an ioctl.
+ * Never -EAGAIN, which means "again, where you may wait": on 6.12 the command may be
+ * another one by then.  Too many are applied here, as for an ioctl.
  *
  * Return: as the structs say; -EIOCBQUEUED: later; -ENOTTY: no command.
  */

@@ -189,12 +189,18 @@ static void fos_tlb_drain_to(struct fos_owned *o, u64 ticket)
 		fos_tlb_dismiss(q);
 }
 
+/* Those at a fence, and pollers. */
+static void fos_tlb_wake(struct fos_tlb_queue *q)
+{
+	if (wq_has_sleeper(&q->wait))
+		wake_up_all(&q->wait);
+}
+
 /* Those at a fence find their ticket applied, or the mutex free. */
 static void fos_tlb_let_go(struct fos_owned *o)
 {
 	mutex_unlock(&o->batch);
-	if (wq_has_sleeper(&o->queue.wait))
-		wake_up_all(&o->queue.wait);
+	fos_tlb_wake(&o->queue);
 }
 
 /*
@@ -322,6 +328,12 @@ void fos_tlb_hurry(struct file *file)
 	mutex_unlock(&q->lock);
 }
 
+/* With the queue's lock. */
+static bool fos_tlb_has_applied_all(const struct fos_tlb_queue *q)
+{
+	return list_empty(&q->pending) && q->taken <= q->applied;
+}
+
 /**
  * fos_tlb_is_idle() - is all that was queued applied?
  * @o: the region
@@ -331,7 +343,7 @@ bool fos_tlb_is_idle(struct fos_owned *o)
 	struct fos_tlb_queue *q = &o->queue;
 
 	guard(mutex)(&q->lock);
-	return list_empty(&q->pending) && q->taken <= q->applied;
+	return fos_tlb_has_applied_all(q);
 }
 
 /* ---- tickets ---------------------------------------------------------- */
@@ -392,7 +404,7 @@ static int fos_tlb_turn(struct fos_owned *o, u64 ticket, u64 deadline_ns)
 	int ret;
 
 	for (;;) {
-		/* Pairs with wq_has_sleeper() in fos_tlb_let_go(). */
+		/* Pairs with wq_has_sleeper() in fos_tlb_wake(). */
 		prepare_to_wait(&o->queue.wait, &wait, TASK_KILLABLE);
 		ret = !fos_tlb_is_applied(&o->queue, ticket);
 		if (!ret || mutex_trylock(&o->batch))
@@ -482,9 +494,8 @@ static int fos_tlb_take_back(struct fos_owned *o, u64 ticket)
 	}
 	if (q->notify)
 		fos_eventfd_signal(q->notify);
-	/* Perhaps nothing waits any more: pollers. */
-	if (wq_has_sleeper(&q->wait))
-		wake_up_all(&q->wait);
+	/* Perhaps nothing waits any more. */
+	fos_tlb_wake(q);
 	return ret;
 }
 
@@ -559,7 +570,7 @@ int fos_tlb_scan_pages(struct fos_owned *o, struct fos_tlb_op *op, u32 max,
 	if (op->downs)
 		list_add_tail(&op->node, &q->pending);
 	/* Also what others have yet to apply: PTEs of these pages are old. */
-	must = op->downs || !list_empty(&q->pending) || q->taken > q->applied;
+	must = op->downs || !fos_tlb_has_applied_all(q);
 	mutex_unlock(&q->lock);
 	return must ? fos_tlb_apply(o, op) : 0;
 }
