@@ -73,6 +73,17 @@ static inline int look_at(int fd, uint64_t ticket)
 	return ioctl(fd, FOS_IOC_TLB_FENCE, &a) ? -errno : 0;
 }
 
+/* Until the worker has done it, without doing it here. */
+static inline int await(int fd, uint64_t ticket)
+{
+	uint64_t end = in_ms(HANG_MS);
+	int ret;
+
+	while ((ret = look_at(fd, ticket)) == -EINPROGRESS && now_ns() < end)
+		nap_us(100);
+	return ret;
+}
+
 static inline int cancel(int fd, uint64_t ticket)
 {
 	struct fos_tlb_cancel a = { .ticket = ticket };

@@ -42,17 +42,6 @@ static long info(int fd, const char *name)
 
 /* ---- the proof -------------------------------------------------------- */
 
-/* Until the worker has done it, without doing it here. */
-static int await(int fd, uint64_t ticket)
-{
-	uint64_t end = in_ms(HANG_MS);
-	int ret;
-
-	while ((ret = look_at(fd, ticket)) == -EINPROGRESS && now_ns() < end)
-		nap_us(100);
-	return ret;
-}
-
 static long land_late(int fd, char *base, struct stage *s, int writers,
 		      int (*until)(int, uint64_t), long n)
 {

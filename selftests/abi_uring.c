@@ -400,7 +400,7 @@ static uint64_t by_ring(struct io_uring *ring, const struct raw *r, long n)
 /* Read by uring.bats, in a guest whose clock counts instructions. */
 TEST(bells_are_counted)
 {
-	const struct kind plain = { .name = "plain" };
+	const struct kind plain = { 0 };
 	const long n = 100 * BELLS;
 	uint64_t ioctl_ns = UINT64_MAX, ring_ns = UINT64_MAX, ns;
 	struct io_uring ring;

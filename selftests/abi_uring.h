@@ -19,7 +19,6 @@
 
 /* What a ring can be like: each is another way through io_uring. */
 struct kind {
-	const char *name;
 	unsigned int setup;	/* IORING_SETUP_* */
 	unsigned int flags;	/* IOSQE_* of each command */
 };

@@ -7,17 +7,6 @@
  */
 #include "abi_uring.h"
 
-/* Without waiting for it here. */
-static int await(int fd, uint64_t ticket)
-{
-	const uint64_t end = in_ms(HANG_MS);
-	int ret;
-
-	while ((ret = look_at(fd, ticket)) == -EINPROGRESS && now_ns() < end)
-		nap_us(100);
-	return ret;
-}
-
 TEST_F(ring, a_ring_that_goes_leaves_nothing_undone)
 {
 	const struct fos_tlb_range r = range_of(0, 1, RIGHTS_RO);
@@ -34,13 +23,8 @@ TEST_F(ring, a_ring_that_goes_leaves_nothing_undone)
 	EXPECT_EQ(SIGSEGV, store_at(self->base));
 }
 
-/* What a victim and its killer share. */
-struct victim {
-	uint64_t submitted;
-};
-
-/* Batches, bells and a poll under way for as long as it lives. */
-static void live(struct victim *v, struct raw *mine, int region,
+/* Batches, bells and a poll under way for as long as it lives; how often it submitted. */
+static void live(uint64_t *submitted, struct raw *mine, int region,
 		 const struct kind *k)
 {
 	static struct fos_tlb_submit a[16];
@@ -65,7 +49,7 @@ static void live(struct victim *v, struct raw *mine, int region,
 				sqe->flags |= k->flags;
 		}
 		io_uring_submit(&ring);
-		__atomic_fetch_add(&v->submitted, 1, __ATOMIC_RELEASE);
+		__atomic_fetch_add(submitted, 1, __ATOMIC_RELEASE);
 		io_uring_get_events(&ring);
 		io_uring_cq_advance(&ring, io_uring_cq_ready(&ring));
 	}
@@ -74,7 +58,7 @@ static void live(struct victim *v, struct raw *mine, int region,
 /* Both ends of a channel, one of them attached by a child that is then killed. */
 static int kill_one(const struct kind *k, int region, uint64_t *seed)
 {
-	struct victim *v = shared(sizeof(*v));
+	uint64_t *submitted = shared(sizeof(*submitted));
 	struct raw mine, peer;
 	int fd[2], ret = 0;
 	uint64_t end;
@@ -86,10 +70,10 @@ static int kill_one(const struct kind *k, int region, uint64_t *seed)
 	if (!pid) {
 		if (raw_map(&mine, fd[1]))
 			_exit(1);
-		live(v, &mine, region, k);
+		live(submitted, &mine, region, k);
 	}
 	end = in_ms(HANG_MS);
-	while (!__atomic_load_n(&v->submitted, __ATOMIC_ACQUIRE) &&
+	while (!__atomic_load_n(submitted, __ATOMIC_ACQUIRE) &&
 	       now_ns() < end)
 		nap_us(100);
 	nap_us(rnd_below(seed, 3000));
@@ -105,7 +89,7 @@ static int kill_one(const struct kind *k, int region, uint64_t *seed)
 	raw_unmap(&peer);
 	close(fd[0]);
 	close(fd[1]);
-	munmap(v, sizeof(*v));
+	munmap(submitted, sizeof(*submitted));
 	return ret;
 }
 
