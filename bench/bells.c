@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fastos.h>
 #include <liburing.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -205,19 +204,10 @@ static void print_legend(const struct report *rep)
 	print_wrapped(0, 0, par);
 }
 
-static double silent(const struct cell *cell)
-{
-	for (size_t i = 0; i < cell->rows; i++) {
-		if (cell->row[i].status == RUN_OK &&
-		    cell->row[i].e == &bells_silent)
-			return cell->row[i].median;
-	}
-	return NAN;
-}
-
 static void print_row(const struct report *rep, const struct cell *cell,
 		      const struct row *row)
 {
+	const double silent = cell_median(cell, &bells_silent);
 	text t[4];
 
 	printf("  %-12s", row->e->name);
@@ -225,8 +215,7 @@ static void print_row(const struct report *rep, const struct cell *cell,
 		printf(" %9s %5s %9s",
 		       text_figure(rep, row->median / cell->size, t[0]),
 		       text_percent(row->ci, row->median, t[1]),
-		       text_figure(rep, (row->median - silent(cell)) / cell->size,
-				   t[2]));
+		       text_figure(rep, (row->median - silent) / cell->size, t[2]));
 	printf(" %6s\n", text_count(row->traps[CLIENT], t[3]));
 }
 

@@ -379,6 +379,9 @@ struct ipc_options;
 
 struct row *cell_add(struct cell *cell, const struct ipc_engine *e,
 		     const struct ipc_options *opt);
+/* Of an engine that was measured; NULL, or NAN. */
+const struct row *cell_row(const struct cell *cell, const struct ipc_engine *e);
+double cell_median(const struct cell *cell, const struct ipc_engine *e);
 void cell_measure(struct cell *cell, const struct ipc_options *opt,
 		  struct run_result *res);
 void cell_step(const struct cell *cell, const struct row *row,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Engines in one table: they take turns, for as long as was asked. */
+#include <math.h>
 #include <string.h>
 
 #include "bench.h"
@@ -117,6 +118,22 @@ void cell_step(const struct cell *cell, const struct row *row,
 		snprintf(where, sizeof(where), "CPUs %d,%d  %zu bytes",
 			 cell->cpu[CLIENT], cell->cpu[SERVER], cell->size);
 	progress_step("%s  %s%s: %s", where, what, buf, row->e->name);
+}
+
+const struct row *cell_row(const struct cell *cell, const struct ipc_engine *e)
+{
+	for (size_t i = 0; i < cell->rows; i++) {
+		if (cell->row[i].e == e && cell->row[i].status == RUN_OK)
+			return &cell->row[i];
+	}
+	return NULL;
+}
+
+double cell_median(const struct cell *cell, const struct ipc_engine *e)
+{
+	const struct row *row = cell_row(cell, e);
+
+	return row ? row->median : NAN;
 }
 
 void cell_measure(struct cell *cell, const struct ipc_options *opt,

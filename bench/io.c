@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -177,16 +176,6 @@ static void print_legend(const struct report *rep)
 	print_wrapped(0, 0, par);
 }
 
-static double polling(const struct cell *cell)
-{
-	for (size_t i = 0; i < cell->rows; i++) {
-		if (cell->row[i].status == RUN_OK &&
-		    !strcmp(cell->row[i].e->name, "uring-poll"))
-			return cell->row[i].median;
-	}
-	return NAN;
-}
-
 static void print_row(const struct report *rep, const struct cell *cell,
 		      const struct row *row)
 {
@@ -200,7 +189,7 @@ static void print_row(const struct report *rep, const struct cell *cell,
 		       text_figure(rep, row->p99, t[2]),
 		       text_figure(rep, row->cpu[CLIENT], t[3]),
 		       text_times(row->vs_base, t[4]),
-		       text_times(row->median / polling(cell), t[5]));
+		       text_times(row->median / cell_median(cell, &io_uring_polls), t[5]));
 	printf(" %6s %6s\n", text_count(row->traps[CLIENT], t[6]),
 	       text_count(row->nvcsw[CLIENT], t[7]));
 }

@@ -23,6 +23,8 @@ struct io_file {
 
 extern struct io_file io_file;
 
+/* What the others are compared with. */
+extern const struct ipc_engine io_uring_polls;
 extern const struct ipc_engine *const io_engines[];
 
 #endif /* FOSBENCH_IO_H */

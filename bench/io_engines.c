@@ -187,7 +187,7 @@ static const struct ipc_engine io_uring_sleeps = {
 	.call = sleep_call,
 };
 
-static const struct ipc_engine io_uring_polls = {
+const struct ipc_engine io_uring_polls = {
 	IO("uring-poll", "io_uring, looked at until it is done"),
 	RING,
 	.call = poll_call,

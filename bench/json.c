@@ -61,7 +61,7 @@ static json_t *row_json(const struct row *row, const struct ipc_options *opt)
 			 "nivcsw", both(row->nivcsw, tlb),
 			 "faults", both(row->faults, tlb), "ipis", ipi,
 			 "vs_best_posix", json_num(row->vs_posix),
-			 opt->vs ? opt->vs : tlb ? "vs_mprotect" : "vs_pipe",
+			 opt->vs ? opt->vs : "vs_pipe",
 			 json_num(row->vs_base),
 			 "x_floor", json_num(row->x_floor),
 			 "x_raw", json_num(row->x_raw),

@@ -168,8 +168,7 @@ int plot_write(const struct report *rep)
 		opt->tlb ? lines : bars, unit, opt->tlb ? " of a page" :
 		opt->icount ? " of both sides" : "",
 		opt->pairs, argp_program_version,
-		opt->what ? opt->what :
-		opt->tlb ? "pages made read-only" : "round trips",
+		opt->what ? opt->what : "round trips",
 		json_string_value(json_object_get(rep->machine, "kernel")));
 	for (size_t p = 0; p < opt->pairs; p++)
 		plot_pair(rep, p * opt->sizes, f);

@@ -119,6 +119,8 @@ int cmd_tlb(int argc, char **argv)
 		.command = "tlb",
 		.bytes = ICOUNT_PAGES,
 		.tlb = true,
+		.vs = "vs_mprotect",
+		.what = "pages made read-only",
 		.print = tlb_print,
 		.more = tlb_json,
 	};

@@ -96,20 +96,10 @@ static const struct contest {
 	{ "fastos_posix_all", &tlb_posix, true },
 };
 
-static const struct row *row_of(const struct cell *cell,
-				const struct ipc_engine *e)
-{
-	for (size_t i = 0; i < cell->rows; i++) {
-		if (cell->row[i].e == e && cell->row[i].status == RUN_OK)
-			return &cell->row[i];
-	}
-	return NULL;
-}
-
 static double ahead(const struct cell *cell, const void *contest)
 {
 	const struct contest *k = contest;
-	const struct row *row = row_of(cell, k->e);
+	const struct row *row = cell_row(cell, k->e);
 
 	if (!row)
 		return NAN;
@@ -154,7 +144,7 @@ static const struct cell *fullest(const struct report *rep, size_t pair)
 static void print_rounds(const struct report *rep, size_t pair)
 {
 	const struct cell *most = fullest(rep, pair);
-	const struct row *base = row_of(most, &tlb_mprotect);
+	const struct row *base = cell_row(most, &tlb_mprotect);
 	char list[MAX_ENGINES * 40];
 	size_t len = 0;
 	text t;
