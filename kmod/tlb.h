@@ -46,6 +46,14 @@ static inline bool fos_range_is_down(const struct fos_tlb_range *r)
 	return (r->rights & (FOS_TLB_DROPS | FOS_RIGHT_RW)) != FOS_RIGHT_RW;
 }
 
+/* What the permission map says of its pages. */
+static inline u32 fos_range_perm(const struct fos_tlb_range *r)
+{
+	return (r->rights & (FOS_RIGHT_READ | FOS_RIGHT_WRITE)) |
+	       (r->rights & FOS_TLB_TRACK ? FOS_PERM_TRACK : 0) |
+	       (r->rights & FOS_TLB_RECYCLE ? FOS_PERM_STALE : 0);
+}
+
 /*
  * How long ranges may be together, in one call, and about so in one batch: their
  * pages are walked with mmap_lock.

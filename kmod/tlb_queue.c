@@ -25,19 +25,12 @@ static struct fos_owned *fos_owned_of_queue(struct fos_tlb_queue *q)
 
 /* ---- the permission map ----------------------------------------------- */
 
-static u32 fos_perm_of(const struct fos_tlb_range *r)
-{
-	return (r->rights & (FOS_RIGHT_READ | FOS_RIGHT_WRITE)) |
-	       (r->rights & FOS_TLB_TRACK ? FOS_PERM_TRACK : 0) |
-	       (r->rights & FOS_TLB_RECYCLE ? FOS_PERM_STALE : 0);
-}
-
 static void fos_perm_set_range(struct fos_owned *o,
 			       const struct fos_tlb_range *r, u64 ticket)
 {
 	/* Whether content is recycled is told only where it is dropped. */
 	const u32 keep = fos_range_drops(r) ? 0 : FOS_PERM_STALE;
-	const u32 now = fos_perm_of(r);
+	const u32 now = fos_range_perm(r);
 	pgoff_t idx;
 
 	for (idx = fos_range_first(r); idx < fos_range_end(r); idx++) {
@@ -322,10 +315,9 @@ void fos_tlb_hurry(struct file *file)
 {
 	struct fos_tlb_queue *q = &fos_owned_of(file)->queue;
 
-	mutex_lock(&q->lock);
+	guard(mutex)(&q->lock);
 	if (q->waiting)
 		fos_tlb_expect(file, q, 0);
-	mutex_unlock(&q->lock);
 }
 
 /* With the queue's lock. */
@@ -387,12 +379,11 @@ int fos_tlb_look(struct fos_owned *o, u64 ticket)
 	struct fos_tlb_queue *q = &o->queue;
 	int ret;
 
-	mutex_lock(&q->lock);
+	guard(mutex)(&q->lock);
 	ret = fos_tlb_outcome(q, ticket);
 	/* Later ones may have been told, and forgotten, before. */
 	if ((!ret || ret == -ESTALE) && fos_tlb_waits(q, ticket))
 		ret = -EINPROGRESS;
-	mutex_unlock(&q->lock);
 	return ret;
 }
 
