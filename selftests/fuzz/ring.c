@@ -168,6 +168,7 @@ static const struct fuzz_call calls[8] = {
 void my_step(void)
 {
 	const uint32_t countdown = w.countdown;
+	const bool fickle = w.fickle;
 	const uint8_t how = take8();
 	const bool posts = (how & 0xf8) == POSTS;
 	const struct fuzz_call *c = &(posts ? post_calls : calls)[how & 7];
@@ -176,10 +177,12 @@ void my_step(void)
 		return;
 	w.level++;
 	w.countdown = how >> 3 & 15;
+	w.fickle = how >> 7;
 	w.nonblock = c->now;
 	c->call();
 	w.nonblock = false;
 	w.countdown = countdown;
+	w.fickle = fickle;
 	w.level--;
 }
 
@@ -219,6 +222,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_mine();
 	}
 	w.countdown = 0;
+	w.fickle = false;
 	if (w.open)
 		CHECK(!fos_close(FD));
 	CHECK(!w.mapped);

@@ -17,6 +17,9 @@ struct world w;
 /* Mine, the peer's. */
 static unsigned char arena[2][ARENA_BYTES] __attribute__((aligned(64)));
 
+/* Of his, what the library has looked at last. */
+static uint64_t *seen;
+
 /* ---- memory ----------------------------------------------------------- */
 
 static void part_make(struct part *p, unsigned char *base, size_t *at,
@@ -58,6 +61,7 @@ void world_make(void)
 	world_unmake();
 	side_make(w.mine, arena[0]);
 	side_make(w.peers, arena[1]);
+	seen = NULL;
 	w.tail = w.depth;
 }
 
@@ -268,12 +272,24 @@ void __sanitizer_cov_load4(uint32_t *at);
 void __sanitizer_cov_load8(uint64_t *at);
 void __sanitizer_cov_load16(__uint128_t *at);
 
+/* Of a fickle peer, the second look at a word sees another. */
+static void look_at(uint64_t *word)
+{
+	if (w.fickle && word == seen)
+		*word = take_value(*word, w.area_bytes);
+	seen = word;
+}
+
 static void before_load(const void *at)
 {
 	const uintptr_t offset = (uintptr_t)at - (uintptr_t)arena;
 
-	if (w.countdown && offset < sizeof(arena))
+	if (offset >= sizeof(arena))
+		return;
+	if (w.countdown)
 		count_down();
+	if (offset >= ARENA_BYTES)
+		look_at((void *)((uintptr_t)at & ~7UL));
 }
 
 void fuzz_before_exchange(void)

@@ -37,6 +37,7 @@ enum {
  * @mine, @peers: the parts of the two sides; CLAIMS are by their owner
  * @tail: next position of the peer
  * @countdown: loads from the peer's memory until he acts again, 0: never
+ * @fickle: what he has said he changes as soon as it was looked at
  * @level: calls under way
  * @replying: one of them waits for room for a reply
  * @nonblock: one of them must not sleep
@@ -55,6 +56,7 @@ struct world {
 	struct part peers[PARTS];
 	uint64_t tail;
 	uint32_t countdown;
+	bool fickle;
 	uint32_t level;
 	uint32_t replying;
 	bool nonblock;
