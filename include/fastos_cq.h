@@ -17,6 +17,9 @@ extern "C" {
 
 #define FOS_CQ_MAX	65536	/* most places of a queue */
 
+/* Besides those of fastos.h: fos_cq_notify() works. */
+#define FOS_CAP_CQ_NOTIFY	(1ULL << 13)
+
 /* Besides POLLIN and POLLHUP: a posted request can be collected. */
 #define FOS_CQ_REPLY	0x10000
 
@@ -87,8 +90,8 @@ int fos_cq_remove(int cq, int fd);
  *
  * An endpoint is told of again by each call as long as something waits there,
  * others come first; by one call once. Its costs grow with what happens, not with
- * the endpoints in the queue. With the module it polls first, as calls of
- * an endpoint do, and costs a trap only to sleep.
+ * the endpoints in the queue. It polls first, as calls of an endpoint do. With the
+ * module that is in memory, and only a sleep costs a trap; without it each look is one.
  *
  * Threads may share a queue; several may then be told of one endpoint, and all but
  * one find nothing there: receive with FOS_NONBLOCK.
@@ -99,6 +102,22 @@ int fos_cq_remove(int cq, int fd);
  */
 int fos_cq_wait(int cq, struct fos_cq_event *ev, unsigned int min,
 		unsigned int max, const struct timespec *deadline);
+
+/**
+ * fos_cq_notify() - let an eventfd hear of a queue
+ * @cq:		the queue
+ * @efd:	an eventfd, in the place of the one before; -1: none
+ *
+ * For programs that wait for an eventfd and for nothing else. It counts one for each
+ * thing that happens, and one if something has happened already; then fos_cq_wait()
+ * with a minimum of 0 says what. What that told of and was left there is not counted
+ * again.
+ *
+ * Return: 0; -1 with EBADF: @cq is no queue of this process, or @efd not open; EINVAL:
+ * @efd is not an eventfd; EOPNOTSUPP: not without the module (FOS_CAP_CQ_NOTIFY); wait
+ * for @cq itself, with poll(2) or epoll(7).
+ */
+int fos_cq_notify(int cq, int efd);
 
 /**
  * fos_mprotectv_cq() - fos_mprotectv_async(), whose ticket a queue is told of

@@ -31,7 +31,7 @@ extern "C" {
 #define FOS_SPIN_FIXED		3	/* poll for spin_ns, then sleep */
 
 /**
- * struct fos_spin_stats - what came of the waits of an endpoint in this process
+ * struct fos_spin_stats - what came of the waits of an endpoint, or of a queue
  * @spin:	FOS_SPIN_*; of those but FOS_SPIN_DEFAULT no more is counted
  * @spin_share:	as in struct fos_chan_attr
  * @wake_ns:	what a sleep and its wake-up are taken to cost, ns
@@ -57,14 +57,14 @@ struct fos_spin_stats {
 
 /**
  * fos_spin_stats() - does polling pay?
- * @fd:		an endpoint
+ * @fd:		an endpoint or a queue
  * @stats:	out
  * @size:	sizeof(*stats)
  *
  * What a later version adds is 0 in an earlier one, and left out if @size is less.
  *
- * Return: 0; -1 with EINVAL: @stats is NULL or @size is 0; EBADF: @fd is no
- * endpoint; EBUSY: another process has attached it; ENOMEM.
+ * Return: 0; -1 with EINVAL: @stats is NULL or @size is 0; EBADF: @fd is neither;
+ * EBUSY: another process has attached it; ENOMEM.
  */
 int fos_spin_stats(int fd, struct fos_spin_stats *stats, size_t size);
 

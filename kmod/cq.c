@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/bitmap.h>
+#include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/ktime.h>
@@ -12,6 +13,7 @@
 #include <linux/wait.h>
 
 #include "break.h"
+#include "compat.h"
 #include "core.h"
 #include "cq.h"
 #include "region.h"
@@ -20,6 +22,7 @@
 
 static_assert(sizeof(struct fos_cq_create) == FOS_CQ_CREATE_SIZE_VER0);
 static_assert(sizeof(struct fos_cq_wait) == FOS_CQ_WAIT_SIZE_VER0);
+static_assert(sizeof(struct fos_cq_notify) == FOS_CQ_NOTIFY_SIZE_VER0);
 static_assert(sizeof(struct fos_cq_entry) == 32);
 
 /**
@@ -34,6 +37,7 @@ static_assert(sizeof(struct fos_cq_entry) == 32);
  * @past: entries that were seen to have been read
  * @ownerless: slots whose entry, not before @past, is of no source any more
  * @nownerless: how many they are
+ * @notify: hears of each entry; may be NULL
  * @wait: sleepers and pollers
  */
 struct fos_cq {
@@ -47,6 +51,7 @@ struct fos_cq {
 	u64 past;
 	unsigned long *ownerless;
 	u32 nownerless;
+	struct eventfd_ctx *notify;
 	wait_queue_head_t wait;
 };
 
@@ -172,6 +177,8 @@ static void fos_cq_append(struct fos_cq *cq, struct fos_cq_source *src, s32 res)
 	/* The new tail before this look; its fence pairs with prepare_to_wait(). */
 	if (wq_has_sleeper(&cq->wait))
 		fos_cq_wake(cq);
+	if (cq->notify)
+		fos_eventfd_signal(cq->notify);
 }
 
 /**
@@ -279,6 +286,37 @@ static long fos_cq_wait(struct fos_cq *cq, unsigned int cmd, void __user *uargs)
 	return fos_cq_sleep(cq, a.tail, a.deadline_ns);
 }
 
+static bool fos_cq_is_empty(const struct fos_cq *cq)
+{
+	return READ_ONCE(cq->tail) == READ_ONCE(cq->head->head);
+}
+
+static long fos_cq_notify(struct fos_cq *cq, unsigned int cmd,
+			  void __user *uargs)
+{
+	struct eventfd_ctx *ctx = NULL;
+	struct fos_cq_notify a;
+	int ret;
+
+	ret = fos_args_get(&a, sizeof(a), FOS_CQ_NOTIFY_SIZE_VER0, cmd, uargs);
+	if (ret)
+		return ret;
+	if (a.flags || a.resv)
+		return -EINVAL;
+	if (a.fd != ~0U)
+		ctx = eventfd_ctx_fdget(a.fd);
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
+	spin_lock(&cq->lock);
+	swap(cq->notify, ctx);
+	if (cq->notify && !fos_cq_is_empty(cq))
+		fos_eventfd_signal(cq->notify);
+	spin_unlock(&cq->lock);
+	if (ctx)
+		eventfd_ctx_put(ctx);
+	return 0;
+}
+
 static __poll_t fos_cq_poll(struct file *file, poll_table *pt)
 {
 	struct fos_cq *cq = fos_cq_of(file);
@@ -286,8 +324,7 @@ static __poll_t fos_cq_poll(struct file *file, poll_table *pt)
 	poll_wait(file, &cq->wait, pt);
 	/* In the queue before the look; pairs with fos_cq_append(). */
 	smp_mb();
-	return READ_ONCE(cq->tail) != READ_ONCE(cq->head->head) ?
-	       EPOLLIN | EPOLLRDNORM : 0;
+	return fos_cq_is_empty(cq) ? 0 : EPOLLIN | EPOLLRDNORM;
 }
 
 static long fos_cq_query(struct fos_cq *cq, unsigned int cmd,
@@ -310,6 +347,8 @@ static long fos_cq_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	switch (FOS_IOC_ID(cmd)) {
 	case FOS_IOC_ID(FOS_IOC_CQ_WAIT):
 		return fos_cq_wait(cq, cmd, uargs);
+	case FOS_IOC_ID(FOS_IOC_CQ_NOTIFY):
+		return fos_cq_notify(cq, cmd, uargs);
 	case FOS_IOC_ID(FOS_IOC_CORE_QUERY):
 		return fos_cq_query(cq, cmd, uargs);
 	}
@@ -370,6 +409,8 @@ static void fos_cq_free(struct fos_region *region)
 {
 	struct fos_cq *cq = container_of(region, struct fos_cq, region);
 
+	if (cq->notify)
+		eventfd_ctx_put(cq->notify);
 	fos_user_uncharge(cq->user, region->npages);
 	bitmap_free(cq->ownerless);
 	kfree(cq);

@@ -58,6 +58,8 @@ static int kernel_probe(struct fos_caps *caps)
 	if (q.features & FOS_FEAT_TLB_ASYNC)
 		caps->features |= FOS_CAP_DISCARD | FOS_CAP_ASYNC |
 				  FOS_CAP_TRACK;
+	if (q.features & FOS_FEAT_CQ)
+		caps->features |= FOS_CAP_CQ_NOTIFY;
 	if (q.features & FOS_FEAT_URING)
 		caps->features |= FOS_CAP_URING;
 	if (q.features & FOS_FEAT_TLB_ZAP)
@@ -355,6 +357,7 @@ static int map_cq(struct fos_cq *cq)
 	if (ret)
 		return ret;
 	cq->wake_ns = q.wake_ns;
+	cq->looks = 16;
 	cq->base = mmap(NULL, FOS_CQ_MAP_BYTES(cq->entries),
 			PROT_READ | PROT_WRITE, MAP_SHARED, cq->fd, 0);
 	return cq->base == MAP_FAILED ? -errno : 0;
@@ -442,6 +445,13 @@ static int kernel_cq_sleep(struct fos_cq *cq, uint64_t tail,
 	return ret;
 }
 
+static int kernel_cq_notify(struct fos_cq *cq, int efd)
+{
+	struct fos_cq_notify a = { .fd = efd };
+
+	return do_ioctl(cq->fd, FOS_IOC_CQ_NOTIFY, &a);
+}
+
 static int kernel_cq_submit(struct fos_cq *cq, uint64_t name, int rfd,
 			    struct fos_range *ranges, unsigned int n,
 			    uint64_t within_ns, uint64_t *ticket)
@@ -490,5 +500,6 @@ const struct fos_backend fos__backend_kernel = {
 	.cq_news	= kernel_cq_news,
 	.cq_peek	= kernel_cq_peek,
 	.cq_sleep	= kernel_cq_sleep,
+	.cq_notify	= kernel_cq_notify,
 	.cq_submit	= kernel_cq_submit,
 };

@@ -352,6 +352,8 @@ const struct fos_backend fos__backend_posix = {
 	.cq_join	= fos__posix_cq_join,
 	.cq_part	= fos__posix_cq_part,
 	.cq_news	= fos__posix_cq_news,
+	.cq_peek	= fos__posix_cq_peek,
 	.cq_sleep	= fos__posix_cq_sleep,
+	.cq_notify	= fos__posix_cq_notify,
 	.cq_submit	= fos__posix_cq_submit,
 };

@@ -425,12 +425,17 @@ FOS_API int fos_spin_stats(int fd, struct fos_spin_stats *stats, size_t size)
 
 	if (!stats || !size)
 		return fos__ret(-EINVAL);
-	ret = op_begin(&op, fd, NULL);
-	if (ret)
-		return fos__ret(ret);
-	fos_spin_count(&op.ep->spin, &s);
-	fos__tell(stats, size, &s, sizeof(s));
-	return op_end(&op, 0);
+	ret = fos__cq_spin(fd, &s);
+	if (ret == -EBADF) {
+		ret = op_begin(&op, fd, NULL);
+		if (ret)
+			return fos__ret(ret);
+		fos_spin_count(&op.ep->spin, &s);
+		op_end(&op, 0);
+	}
+	if (!ret)
+		fos__tell(stats, size, &s, sizeof(s));
+	return fos__ret(ret);
 }
 
 /* ---- creation --------------------------------------------------------- */

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #define NEWS	64
-#define LOOKS	16
 
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct fos_cq *queues;
@@ -316,14 +315,14 @@ static bool poll_until(struct fos_cq *cq, uint64_t tail, uint64_t until)
 	unsigned int i;
 
 	do {
-		for (i = 0; i < LOOKS; i++) {
+		for (i = 0; i < cq->looks; i++) {
 			if (cq->backend->cq_peek(cq, tail))
 				return true;
 			__builtin_ia32_pause();
 		}
 		before = now;
 		now = fos__now_ns();
-		if (fos__was_away(&cq->spin, LOOKS, now - before)) {
+		if (fos__was_away(&cq->spin, cq->looks, now - before)) {
 			fos_spin_robbed(&cq->spin);
 			return false;
 		}
@@ -334,25 +333,14 @@ static bool poll_until(struct fos_cq *cq, uint64_t tail, uint64_t until)
 /* With the lock: until when to poll, from @now. */
 static uint64_t poll_end(struct fos_cq *cq, uint64_t now, uint64_t deadline_ns)
 {
-	const struct fos_spin_sample s = fos__sample(fos__my_cpu(), 0, false);
+	/* Who will post, and where he runs, nobody knows. */
+	const struct fos_spin_sample s = fos__sample(fos__my_cpu(), UINT32_MAX,
+						     false);
 	uint64_t budget = 0;
 
 	if (fos_spin_may_poll(&cq->spin, &s))
 		budget = fos_spin_decide(&cq->spin, &s);
 	return deadline_ns < now ? now : fos__earlier(now + budget, deadline_ns);
-}
-
-/* With the lock, which is dropped.  There is nothing to look at. */
-static int pause_unseeing(struct fos_cq *cq, uint64_t deadline_ns)
-{
-	uint64_t ignored;
-	int ret;
-
-	pthread_mutex_unlock(&cq->lock);
-	fos__bells_before_waiting();
-	ret = cq->backend->cq_sleep(cq, 0, deadline_ns, &ignored);
-	pthread_mutex_lock(&cq->lock);
-	return ret;
 }
 
 /* With the lock, which is dropped: until so many entries were posted. */
@@ -397,9 +385,7 @@ static int wait_for(struct fos_cq *cq, struct telling *t, unsigned int min,
 		harvest(cq, t);
 		if (t->n >= min || ret)
 			break;
-		ret = cq->backend->cq_peek ?
-		      pause_for(cq, min - t->n, deadline_ns) :
-		      pause_unseeing(cq, deadline_ns);
+		ret = pause_for(cq, min - t->n, deadline_ns);
 	}
 	pthread_mutex_unlock(&cq->lock);
 	return t->n || !min ? (int)t->n : ret;
@@ -429,6 +415,30 @@ FOS_API int fos_cq_wait(int fd, struct fos_cq_event *ev, unsigned int min,
 		ret = wait_for(cq, &t, min, ns);
 	cq_put(cq);
 	return fos__ret(ret);
+}
+
+FOS_API int fos_cq_notify(int fd, int efd)
+{
+	struct fos_cq *cq;
+	int ret;
+
+	cq = efd < -1 ? NULL : cq_get(fd);
+	if (!cq)
+		return fos__ret(-EBADF);
+	ret = cq->backend->cq_notify(cq, efd);
+	cq_put(cq);
+	return fos__ret(ret);
+}
+
+int fos__cq_spin(int fd, struct fos_spin_stats *stats)
+{
+	struct fos_cq *cq = cq_get(fd);
+
+	if (!cq)
+		return -EBADF;
+	fos_spin_count(&cq->spin, stats);
+	cq_put(cq);
+	return 0;
 }
 
 /* ---- endpoints -------------------------------------------------------- */

@@ -90,6 +90,7 @@ struct fos_cq_news {
  * @calls: of fos_cq_wait()
  * @spin: the waiting policy
  * @wake_ns: what a sleep costs, if that is to be known
+ * @looks: one after the other, until the time is looked at
  * @base, @read: of the module: the mapping, entries read
  * @wake_fd, @done, @ndone: without it: an eventfd, and of which tickets it tells
  */
@@ -108,6 +109,7 @@ struct fos_cq {
 	uint64_t calls;
 	struct fos_spin spin;
 	uint32_t wake_ns;
+	uint32_t looks;
 	void *base;
 	uint64_t read;
 	int wake_fd;
@@ -137,6 +139,9 @@ struct fos_cq_place *fos__line_next(struct fos_cq *cq);
 
 /* A descriptor of a queue: close it.  -EBADF: it is none. */
 int fos__cq_close(int fd);
+
+/* What came of the waits of a queue.  -EBADF: it is none. */
+int fos__cq_spin(int fd, struct fos_spin_stats *stats);
 
 /* In a child after fork(): there are none. */
 void fos__cq_forget(void);

@@ -219,8 +219,10 @@ int fos__posix_cq_join(struct fos_cq *cq, const struct fos_cq_place *p,
 void fos__posix_cq_part(struct fos_cq *cq, const struct fos_cq_place *p);
 unsigned int fos__posix_cq_news(struct fos_cq *cq, struct fos_cq_news *news,
 				unsigned int max);
+bool fos__posix_cq_peek(const struct fos_cq *cq, uint64_t tail);
 int fos__posix_cq_sleep(struct fos_cq *cq, uint64_t tail, uint64_t deadline_ns,
 			uint64_t *posted_ns);
+int fos__posix_cq_notify(struct fos_cq *cq, int efd);
 int fos__posix_cq_submit(struct fos_cq *cq, uint64_t name, int rfd,
 			 struct fos_range *ranges, unsigned int n,
 			 uint64_t within_ns, uint64_t *ticket);

@@ -32,6 +32,9 @@ int fos__posix_cq_create(struct fos_cq *cq)
 	if (cq->fd < 0)
 		return -errno;
 	cq->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	cq->wake_ns = fos__posix_wake_ns();
+	/* Each is a trap. */
+	cq->looks = 1;
 	ret = cq->wake_fd < 0 ? -errno : watch(cq, cq->wake_fd, WAKE, EPOLLIN);
 	if (!ret)
 		return 0;
@@ -98,10 +101,25 @@ unsigned int fos__posix_cq_news(struct fos_cq *cq, struct fos_cq_news *news,
 	return n;
 }
 
+/* Has anything happened?  It is still news after. */
+static long look(const struct fos_cq *cq, const struct timespec *timeout)
+{
+	struct pollfd p = { .fd = cq->fd, .events = POLLIN };
+
+	return syscall(SYS_ppoll, &p, 1, timeout, NULL, 0);
+}
+
+bool fos__posix_cq_peek(const struct fos_cq *cq, uint64_t tail)
+{
+	const struct timespec now = { 0 };
+
+	(void)tail;
+	return look(cq, &now) > 0;
+}
+
 int fos__posix_cq_sleep(struct fos_cq *cq, uint64_t tail, uint64_t deadline_ns,
 			uint64_t *posted_ns)
 {
-	struct pollfd p = { .fd = cq->fd, .events = POLLIN };
 	struct timespec left, *timeout = NULL;
 	long ret;
 
@@ -111,8 +129,16 @@ int fos__posix_cq_sleep(struct fos_cq *cq, uint64_t tail, uint64_t deadline_ns,
 		left = fos__time_left(deadline_ns, fos__now_ns());
 		timeout = &left;
 	}
-	ret = syscall(SYS_ppoll, &p, 1, timeout, NULL, 0);
+	ret = look(cq, timeout);
 	return ret < 0 ? -errno : ret ? 0 : -ETIMEDOUT;
+}
+
+/* Who posts is a peer, who knows of no queue. */
+int fos__posix_cq_notify(struct fos_cq *cq, int efd)
+{
+	(void)cq;
+	(void)efd;
+	return -EOPNOTSUPP;
 }
 
 /* All is done at once. */

@@ -229,9 +229,9 @@ static void count(struct fos_spin *s, const struct fos_spin_wait *w)
 {
 	const uint64_t polled = w->ns < w->budget_ns ? w->ns : w->budget_ns;
 
-	s->counts.found += w->ns <= w->budget_ns;
-	s->counts.missed += w->ns > w->budget_ns && w->budget_ns;
-	s->counts.slept += w->ns > w->budget_ns && !w->budget_ns;
+	s->counts.slept += !w->budget_ns;
+	s->counts.found += w->budget_ns && w->ns <= w->budget_ns;
+	s->counts.missed += w->budget_ns && w->ns > w->budget_ns;
 	s->counts.polled_ns += polled;
 	/* The rest of what was given for it. */
 	if (s->share)

@@ -99,6 +99,34 @@ TEST_F(cq, it_can_be_polled)
 	EXPECT_EQ(0, poll_now(self->cq, POLLIN));
 }
 
+TEST_F(cq, an_eventfd_hears_of_it)
+{
+	int efd = eventfd(0, EFD_NONBLOCK);
+	uint64_t n = 0;
+
+	ASSERT_EQ(0, add_all(self->cq, self->here));
+	if (!has_cap(FOS_CAP_CQ_NOTIFY)) {
+		EXPECT_EQ(-EOPNOTSUPP, RESULT(fos_cq_notify(self->cq, efd)));
+		close(efd);
+		SKIP(return, "this backend lacks FOS_CAP_CQ_NOTIFY");
+	}
+	EXPECT_EQ(0, only(self->cq));
+	ASSERT_EQ(0, fos_cq_notify(self->cq, efd));
+	EXPECT_EQ(0, poll_now(efd, POLLIN));
+	ASSERT_EQ(1, post_one(self->there[1]));
+	EXPECT_EQ(POLLIN, poll_now(efd, POLLIN));
+	EXPECT_EQ(8, read(efd, &n, sizeof(n)));
+	EXPECT_EQ(1, n);
+	EXPECT_EQ(2, only(self->cq));
+	EXPECT_EQ(-EINVAL, RESULT(fos_cq_notify(self->cq, self->cq)));
+	EXPECT_EQ(0, fos_cq_notify(self->cq, -1));
+	EXPECT_EQ(1, take_one(self->here[1]));
+	EXPECT_EQ(0, only(self->cq));
+	ASSERT_EQ(1, post_one(self->there[1]));
+	EXPECT_EQ(0, poll_now(efd, POLLIN));
+	close(efd);
+}
+
 /* What one call has no room for is news for poll(2), and for others. */
 TEST_F(cq, what_was_not_told_is_left_to_others)
 {
@@ -253,6 +281,62 @@ TEST_F(cq, two_who_wait_are_told_of_two_each)
 	EXPECT_FALSE(__atomic_load_n(&w.done, __ATOMIC_ACQUIRE));
 	ASSERT_EQ(1, post_one(self->there[1]));
 	EXPECT_EQ(2, end_waiting(&w));
+}
+
+/**
+ * struct prompt - who answers soon, on another CPU
+ * @fd: his endpoint
+ * @asked: so many answers
+ * @stop: no more
+ */
+struct prompt {
+	int fd;
+	long asked;
+	bool stop;
+};
+
+/* After 0 to 31 us: sometimes while the other one polls. */
+static void *answer_soon(void *arg)
+{
+	struct prompt *p = arg;
+	uint64_t due;
+	long done = 0;
+
+	while (!__atomic_load_n(&p->stop, __ATOMIC_RELAXED)) {
+		if (__atomic_load_n(&p->asked, __ATOMIC_RELAXED) == done)
+			continue;
+		due = now_ns() + done++ % 32 * 1000;
+		while (now_ns() < due)
+			;
+		post_one(p->fd);
+	}
+	return NULL;
+}
+
+TEST_F(cq, a_wait_polls_before_it_sleeps)
+{
+	struct prompt p = { .fd = self->there[0] };
+	struct fos_spin_stats s = { 0 };
+	struct fos_cq_event ev;
+	pthread_t thread;
+
+	if (usable_cpus() < 2)
+		SKIP(return, "one CPU");
+	ASSERT_EQ(0, add_all(self->cq, self->here));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, answer_soon, &p));
+	while (!s.found && p.asked < 10000) {
+		__atomic_fetch_add(&p.asked, 1, __ATOMIC_RELAXED);
+		if (wait_ms(self->cq, &ev, 1, 1, HANG_MS) != 1 ||
+		    take_one(self->here[0]) != 1)
+			break;
+		fos_spin_stats(self->cq, &s, sizeof(s));
+	}
+	__atomic_store_n(&p.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_LT(0, s.found);
+	EXPECT_LT(0, s.polled_ns);
+	EXPECT_LT(0, s.wake_ns);
+	EXPECT_EQ(FOS_SPIN_DEFAULT, s.spin);
 }
 
 TEST_F(cq, a_signal_ends_a_wait)
@@ -431,6 +515,8 @@ TEST_F(cq, nonsense_is_refused)
 	EXPECT_EQ(-EBADF, RESULT(fos_cq_add(self->cq, -1, 0)));
 	EXPECT_EQ(-EBADF, RESULT(fos_cq_add(efd, self->here[0], 0)));
 	EXPECT_EQ(-EBADF, RESULT(fos_cq_remove(efd, self->here[0])));
+	EXPECT_EQ(-EBADF, RESULT(fos_cq_notify(efd, efd)));
+	EXPECT_EQ(-EBADF, RESULT(fos_cq_notify(self->cq, -2)));
 	EXPECT_EQ(-EBADF, RESULT(fos_cq_wait(efd, &ev, 0, 1, NULL)));
 	EXPECT_EQ(-EINVAL, RESULT(fos_cq_wait(self->cq, &ev, 0, 0, NULL)));
 	EXPECT_EQ(-EINVAL, RESULT(fos_cq_wait(self->cq, &ev, 2, 1, NULL)));

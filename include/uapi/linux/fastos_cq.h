@@ -39,6 +39,22 @@ struct fos_cq_wait {
 #define FOS_CQ_WAIT_SIZE_VER0		24
 
 /**
+ * struct fos_cq_notify - an eventfd that hears of entries
+ * @flags:	must be 0
+ * @fd:		an eventfd, in the place of the one before; ~0: none
+ * @resv:	must be 0
+ *
+ * On a queue.  It is signalled for each entry that is posted, and at once if entries
+ * lie there unread.  EBADF, EINVAL: no eventfd.
+ */
+struct fos_cq_notify {
+	__u64 flags;
+	__u32 fd;
+	__u32 resv;
+};
+#define FOS_CQ_NOTIFY_SIZE_VER0		16
+
+/**
  * struct fos_chan_cq - tell a queue when an endpoint is ready
  * @flags:	must be 0
  * @fd:		the queue, after which the one before is left; ~0: none
@@ -111,6 +127,7 @@ struct fos_cq_entry {
 #define FOS_IOC_CQ_CREATE	_IOWR(FOS_IOC_MAGIC, 0x80, struct fos_cq_create)
 /* On a queue. */
 #define FOS_IOC_CQ_WAIT		_IOW(FOS_IOC_MAGIC, 0x81, struct fos_cq_wait)
+#define FOS_IOC_CQ_NOTIFY	_IOW(FOS_IOC_MAGIC, 0x82, struct fos_cq_notify)
 /* On an endpoint. */
 #define FOS_IOC_CHAN_CQ		_IOW(FOS_IOC_MAGIC, 0x23, struct fos_chan_cq)
 
