@@ -323,7 +323,7 @@ static bool poll_until(struct fos_cq *cq, uint64_t tail, uint64_t until)
 		before = now;
 		now = fos__now_ns();
 		if (fos__was_away(&cq->spin, cq->looks, now - before)) {
-			fos_spin_robbed(&cq->spin);
+			fos_spin_robbed(&cq->spin, now - before);
 			return false;
 		}
 	} while (now < until);
@@ -368,6 +368,8 @@ static int pause_for(struct fos_cq *cq, unsigned int more, uint64_t deadline_ns)
 		return ret;
 	if (!found && (posted_ns < began || posted_ns > now))
 		posted_ns = fos__later(began, now - cq->spin.wake_ns);
+	else if (!found)
+		wait.woke_ns = now - posted_ns;
 	wait.ns = (found ? now : posted_ns) - began;
 	fos_spin_note(&cq->spin, &wait);
 	return 0;

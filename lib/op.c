@@ -178,7 +178,7 @@ static bool op_time_looks(struct op *op, uint64_t took_ns)
 	if (fos__was_away(spin, POLLS_PER_CHECK, took_ns)) {
 		if (!fos_spin_is_timed(spin))
 			return true;
-		fos_spin_robbed(spin);
+		fos_spin_robbed(spin, took_ns);
 		return false;
 	}
 	/* A disturbance is no look. */
@@ -292,12 +292,14 @@ static FOS_COLD void op_time_sleep(struct op *op, uint64_t hint)
 						  hint, now);
 
 	op->wait.ns = posted_at - op->slept_from;
+	op->wait.woke_ns = hint ? now - posted_at : 0;
 	__atomic_store_n(&op->ep->late_ns, now - posted_at, __ATOMIC_RELAXED);
 }
 
 __attribute__((noinline)) void op_learn(struct op *op, uint64_t hint)
 {
 	op->waited = false;
+	op->wait.woke_ns = 0;
 	op->wait.late_ns = fos_spin_late_ns(hint);
 	if (op->slept_from)
 		op_time_sleep(op, hint);

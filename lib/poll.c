@@ -265,6 +265,7 @@ static void learn(const struct poll *q, bool slept)
 	if (slept)
 		posted_at = fos__posted_at(&policy, q->began, hint, now);
 	wait.ns = posted_at - q->began;
+	wait.woke_ns = slept && hint ? now - posted_at : 0;
 	wait.late_ns = fos_spin_late_ns(hint);
 	fos_spin_note(&policy, &wait);
 	/* To be told to him who woke us. */
@@ -341,7 +342,7 @@ static int poll_until(struct poll *q, uint64_t until)
 		}
 		now = fos__now_ns();
 		if (fos__was_away(&policy, LOOKS_PER_CHECK, now - before)) {
-			fos_spin_robbed(&policy);
+			fos_spin_robbed(&policy, now - before);
 			q->began = 0;
 			return 0;
 		}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Sleeping and waking without the module. */
 #include "internal.h"
+#include "look.h"
 
 #include <limits.h>
 #include <linux/futex.h>
@@ -416,18 +417,19 @@ int fos__posix_bell_wait(struct fos_ep *ep, int fd, uint32_t bell,
 
 /* ---- what it costs ---------------------------------------------------- */
 
-#define ROUNDS	24
+#define ROUNDS		24
+#define REST_NS		30000
 
 /**
  * struct wake_probe - two threads that wake each other
  * @word: of each: how often it has been woken
  * @took: round trips, ns
- * @cpu_ns: CPU time of each
+ * @cpu_ns: CPU time of the one who answers
  */
 struct wake_probe {
 	uint32_t word[2];
 	uint32_t took[ROUNDS];
-	uint64_t cpu_ns[2];
+	uint64_t cpu_ns;
 };
 
 static uint64_t my_cpu_ns(void)
@@ -460,24 +462,25 @@ static void *answer(void *probe)
 		wait_turn(&p->word[0], i);
 		wake_other(&p->word[1], i + 1);
 	}
-	p->cpu_ns[1] = my_cpu_ns() - began;
+	p->cpu_ns = my_cpu_ns() - began;
 	return NULL;
 }
 
+/* Each time until the other one is asleep again, and others may run meanwhile. */
 static void *ask(void *probe)
 {
+	const struct timespec rest = { .tv_nsec = REST_NS };
 	struct wake_probe *p = probe;
-	const uint64_t began = my_cpu_ns();
 	uint64_t asked;
 	uint32_t i;
 
 	for (i = 0; i < ROUNDS; i++) {
+		syscall(SYS_nanosleep, &rest, NULL);
 		asked = fos__now_ns();
 		wake_other(&p->word[0], i + 1);
 		wait_turn(&p->word[1], i);
 		p->took[i] = fos__now_ns() - asked;
 	}
-	p->cpu_ns[0] = my_cpu_ns() - began;
 	return NULL;
 }
 
@@ -488,7 +491,20 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Beside each other a wake-up is cheap, but then nobody polls: here, or not here. */
+/* Where @pid may run, but for @cpu. */
+static bool others_of(pid_t pid, int cpu, cpu_set_t *cpus)
+{
+	if (sched_getaffinity(pid, sizeof(*cpus), cpus))
+		return false;
+	CPU_CLR(cpu, cpus);
+	return CPU_COUNT(cpus);
+}
+
+/*
+ * Beside each other a wake-up is cheap, but then nobody polls: here, or not here.
+ * The peers of who may run here only are elsewhere, too; not where even the first
+ * process may not run.
+ */
 static bool start_on(pthread_t *thread, bool here, void *(*run)(void *),
 		     struct wake_probe *p)
 {
@@ -497,26 +513,22 @@ static bool start_on(pthread_t *thread, bool here, void *(*run)(void *),
 	cpu_set_t cpus;
 	bool started;
 
+	CPU_ZERO(&cpus);
+	if (here && cpu >= 0)
+		CPU_SET(cpu, &cpus);
 	pthread_attr_init(&attr);
-	if (cpu >= 0 && !sched_getaffinity(0, sizeof(cpus), &cpus)) {
-		if (!here) {
-			CPU_CLR(cpu, &cpus);
-		} else {
-			CPU_ZERO(&cpus);
-			CPU_SET(cpu, &cpus);
-		}
-		if (CPU_COUNT(&cpus))
-			pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
-	}
+	if (cpu >= 0 && (here || others_of(0, cpu, &cpus) ||
+			 others_of(1, cpu, &cpus)))
+		pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
 	started = !pthread_create(thread, &attr, run, p);
 	pthread_attr_destroy(&attr);
 	return started;
 }
 
 /*
- * The median, for now and then one is preempted.  Or the CPU time that it takes, if
- * that is more, as on virtual machines: who polls has the message sooner, and saves
- * that.
+ * One of the fast ones, for others are after the CPUs, too, as the peer who measures
+ * at the same time.  Or the CPU time that it takes, if that is more, as on virtual
+ * machines: who polls has the message sooner, and saves that.
  */
 static uint32_t measure_wake(void)
 {
@@ -533,10 +545,8 @@ static uint32_t measure_wake(void)
 		ask(&p);
 	pthread_join(answerer, NULL);
 	qsort(p.took, ROUNDS, sizeof(p.took[0]), by_value);
-	ns = (p.cpu_ns[0] + p.cpu_ns[1]) / ROUNDS;
-	if (ns < p.took[ROUNDS / 2])
-		ns = p.took[ROUNDS / 2];
-	return ns < UINT32_MAX ? ns / 2 : UINT32_MAX;
+	ns = fos__later(p.cpu_ns / ROUNDS, p.took[ROUNDS / 4] / 2);
+	return fos__earlier(ns, UINT32_MAX);
 }
 
 uint32_t fos__posix_wake_ns(void)

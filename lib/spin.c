@@ -20,7 +20,11 @@
 #define CREDIT		8
 #define CREDIT_MAX	64
 
-/* How many waits are not polled for when the CPU was taken away. */
+/*
+ * How many waits are not polled for when the CPU was taken away, for more than a
+ * quarter of the time that was polled since the last time.
+ */
+#define ROBBED_SHIFT	2
 #define REST_MIN	8
 #define REST_MAX	1024
 
@@ -57,6 +61,7 @@ void fos_spin_unpack(struct fos_spin *s, uint64_t word, uint64_t wake_ns)
 						    word >> MODE_SHIFT,
 		.budget_ns = word & NS_MASK,
 		.wake_ns = wake_ns,
+		.least_ns = wake_ns,
 		.scored = true,
 		.past_ns = wake_ns,
 		.credit = CREDIT * wake_ns,
@@ -140,7 +145,7 @@ static uint64_t cost(const struct fos_spin *s, uint64_t ns, uint64_t budget_ns)
 	return ns <= budget_ns ? ns : budget_ns + s->wake_ns;
 }
 
-/* 0, B / 64, and on by a third of an octave, in ns. */
+/* 0, B / 64 where it is the least, and on by a third of an octave, in ns. */
 static uint64_t threshold(const struct fos_spin *s, unsigned int step)
 {
 	static const uint64_t third[3] = { 65536, 82570, 104032 };
@@ -148,7 +153,7 @@ static uint64_t threshold(const struct fos_spin *s, unsigned int step)
 	if (!step)
 		return 0;
 	step--;
-	return (s->wake_ns * third[step % 3] << step / 3) >> (16 + 6);
+	return (s->least_ns * third[step % 3] << step / 3) >> (16 + 6);
 }
 
 /* The first that is long enough. */
@@ -175,7 +180,7 @@ static uint64_t look_back(struct fos_spin *s)
 		polled += p->sum[i];
 		ns = threshold(s, i);
 		sum = polled + (longer * (ns + s->wake_ns) >> (16 - SUM_SHIFT));
-		if (sum < best) {
+		if (sum < best && ns <= 2 * s->wake_ns) {
 			best = sum;
 			best_ns = ns;
 		}
@@ -198,6 +203,19 @@ static void add_to_past(struct fos_spin *s, uint64_t ns)
 		p->waits = LOOK_BACK;
 		s->past_ns = look_back(s);
 	}
+}
+
+/* What a sleep costs, from one that was seen. */
+static void price(struct fos_spin *s, uint64_t woke_ns)
+{
+	const uint64_t most = FOS_SPIN_DEARER * s->least_ns;
+
+	if (woke_ns > most)
+		woke_ns = most;
+	/* Gain 1/16. */
+	s->wake_ns += (int64_t)(woke_ns - s->wake_ns) / 16;
+	if (s->wake_ns < s->least_ns)
+		s->wake_ns = s->least_ns;
 }
 
 static void charge_experts(struct fos_spin *s, uint64_t ns)
@@ -259,6 +277,8 @@ static void score(struct fos_spin *s, const struct fos_spin_wait *w)
 	const uint64_t ns = w->ns > late ? w->ns - late : 0;
 
 	count(s, w);
+	if (w->woke_ns)
+		price(s, w->woke_ns);
 	/* Who rests does not do so by what was learnt. */
 	if (s->rest) {
 		s->rest--;
@@ -287,17 +307,25 @@ void fos_spin_note(struct fos_spin *s, const struct fos_spin_wait *wait)
 }
 
 /* Longer and longer, if it happens again before as much polling was let be. */
-void fos_spin_robbed(struct fos_spin *s)
+static void rest(struct fos_spin *s)
 {
-	if (!begin(s))
-		return;
 	if (s->since > REST_MAX || s->strike < REST_MIN)
 		s->strike = REST_MIN;
 	else if (s->strike < REST_MAX)
 		s->strike *= 2;
 	s->since = 0;
-	s->counts.robbed++;
 	s->rest = s->strike;
+}
+
+/* An interrupt, or the host's, is nobody who is in want of the CPU. */
+void fos_spin_robbed(struct fos_spin *s, uint64_t away_ns)
+{
+	if (!begin(s))
+		return;
+	if (away_ns > (s->counts.polled_ns - s->robbed_at) >> ROBBED_SHIFT)
+		rest(s);
+	s->robbed_at = s->counts.polled_ns;
+	s->counts.robbed++;
 	end(s);
 }
 

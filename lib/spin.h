@@ -19,6 +19,10 @@
  * the price of who knew earns and what we pay above it uses up; without credit
  * it is plain, which earns.
  *
+ * B is what sleeps have cost of late, in the mean, and never less than was measured:
+ * where others are after the CPU, or it has to be fetched from a deep sleep, it is
+ * many times as much.
+ *
  * Two who sleep make each other's waits long: each waits for the other's
  * wake-up, and neither would find fault with it.  So a message to one who sleeps,
  * or from one who slept, says when it was posted and how long its sender took to
@@ -38,8 +42,14 @@
 
 #define FOS_SPIN_FOREVER	UINT64_MAX
 
-/* Thresholds of "past": none, then from B / 64 to 2 B, three an octave. */
-#define FOS_SPIN_STEPS		23
+/* B is at most so many times what it was measured to be where nobody disturbed. */
+#define FOS_SPIN_DEARER		8
+
+/*
+ * Thresholds of "past": none, then from B / 64 to 2 B, three an octave, and on to
+ * the largest B.
+ */
+#define FOS_SPIN_STEPS		32
 
 enum fos_spin_expert {
 	FOS_SPIN_MEAN,
@@ -64,11 +74,13 @@ struct fos_spin_past {
 /**
  * struct fos_spin_wait - a wait that is over
  * @ns: how long it was, without my wake-up
+ * @woke_ns: how long that took; 0: not known
  * @late_ns: of that, how long the peer took to wake up
  * @budget_ns: as decided
  */
 struct fos_spin_wait {
 	uint64_t ns;
+	uint64_t woke_ns;
 	uint64_t late_ns;
 	uint64_t budget_ns;
 };
@@ -78,6 +90,7 @@ struct fos_spin_wait {
  * @mode: FOS_SPIN_BLOCK, _ALWAYS, _FIXED or _DEFAULT
  * @budget_ns: of FOS_SPIN_FIXED
  * @wake_ns: B
+ * @least_ns: ... and what it was at first
  * @share: polling may take so many percent of the time; 0: any
  * @busy: a thread is at what follows; another one's wait is not scored then
  * @scored: @wait has been
@@ -86,6 +99,7 @@ struct fos_spin_wait {
  * @rest: so many waits are not polled for, for the CPU was taken away
  * @strike: how many that were the last time
  * @since: waits that were polled for since then
+ * @robbed_at: what had been polled when the CPU was last taken away, ns
  * @late_ns: of the last wait, if it is not part of it
  * @asleep: for so many waits the peer has slept
  * @last_ns: the last wait, if the peer had polled; the next three, too
@@ -102,6 +116,7 @@ struct fos_spin {
 	uint32_t mode;
 	uint64_t budget_ns;
 	uint64_t wake_ns;
+	uint64_t least_ns;
 	uint32_t share;
 	bool busy;
 	bool scored;
@@ -110,6 +125,7 @@ struct fos_spin {
 	uint32_t rest;
 	uint32_t strike;
 	uint32_t since;
+	uint64_t robbed_at;
 	uint64_t late_ns;
 	uint32_t asleep;
 	uint64_t last_ns;
@@ -174,8 +190,8 @@ uint64_t fos_spin_decide(struct fos_spin *s,
 /* A wait that might have been polled for is over. */
 void fos_spin_note(struct fos_spin *s, const struct fos_spin_wait *wait);
 
-/* The CPU was taken away from one who polled: somebody needs it. */
-void fos_spin_robbed(struct fos_spin *s);
+/* The CPU was taken away from one who polled: if for long, somebody needs it. */
+void fos_spin_robbed(struct fos_spin *s, uint64_t away_ns);
 
 void fos_spin_count(struct fos_spin *s, struct fos_spin_stats *stats);
 
