@@ -11,6 +11,7 @@
  *   limits.c	command "limits": what this machine charges
  *   wait.c	command "wait": policies of waiting, replayed;  wait_shapes.c,
  *		wait_pair.c, wait_policies.c, wait_record.c, wait.h
+ *   live.c	command "live": the same on this machine
  *   compare.c	the course of ipc, bulk, tlb, io and bells;  compare_options.c
  *   options.c	what all command lines share
  *   cell.c	which engine runs when
@@ -330,6 +331,7 @@ struct row {
 	double round_median[MAX_ROUNDS];
 	double round_cpu[SIDES][MAX_ROUNDS];
 
+	double mean;
 	double median;
 	double min;
 	double p99;
@@ -535,6 +537,7 @@ int cmd_io(int argc, char **argv);
 int cmd_bells(int argc, char **argv);
 int cmd_limits(int argc, char **argv);
 int cmd_wait(int argc, char **argv);
+int cmd_live(int argc, char **argv);
 
 static inline uint64_t now_ns(void)
 {

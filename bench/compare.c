@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The course of a command that compares engines: ipc, bulk, tlb, io. */
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -124,7 +123,6 @@ int compare(const struct ipc_options *opt)
 	struct report rep = { .opt = opt };
 	struct run_result *res;
 	FILE *json = NULL;
-	sigset_t chld;
 	int status;
 
 	if (opt->json) {
@@ -134,9 +132,6 @@ int compare(const struct ipc_options *opt)
 			return 1;
 		}
 	}
-	sigemptyset(&chld);
-	sigaddset(&chld, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &chld, NULL);
 	rep.cells = opt->pairs * opt->sizes;
 	rep.cell = calloc(rep.cells, sizeof(*rep.cell));
 	res = run_alloc();

@@ -23,6 +23,7 @@ static const struct command {
 	{ "bells", "fosbench bells", cmd_bells },
 	{ "limits", "fosbench limits", cmd_limits },
 	{ "wait", "fosbench wait", cmd_wait },
+	{ "live", "fosbench live", cmd_live },
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -65,7 +66,9 @@ static const struct argp argp = {
 	       "  limits  what this machine charges for a trap, a context "
 	       "switch, ...\n"
 	       "  wait    how long to poll before sleeping: policies "
-	       "replayed\n\n"
+	       "replayed\n"
+	       "  live    the same, live: what the default costs beside "
+	       "fixed ways\n\n"
 	       "'fosbench COMMAND --help' tells the options of a command.",
 };
 

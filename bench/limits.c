@@ -2,7 +2,6 @@
 /* fosbench limits: what this machine charges for what nobody can do without. */
 #include <argp.h>
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -363,7 +362,6 @@ int cmd_limits(int argc, char **argv)
 	json_t *machine = machine_describe();
 	FILE *json = NULL;
 	int status = 1;
-	sigset_t chld;
 
 	if (!run || !res || !machine) {
 		fprintf(stderr, "fosbench: no memory\n");
@@ -379,9 +377,6 @@ int cmd_limits(int argc, char **argv)
 			goto out;
 		}
 	}
-	sigemptyset(&chld);
-	sigaddset(&chld, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &chld, NULL);
 	status = run_limits(run, res, machine, json);
 out:
 	json_decref(machine);

@@ -422,12 +422,17 @@ static void wait_both(pid_t pid[SIDES], struct run_result *res)
 	}
 }
 
+/* And SIGCHLD is waited for from now on. */
 struct run_result *run_alloc(void)
 {
+	sigset_t chld;
 	void *res = mmap(NULL, sizeof(struct run_result),
 			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			 -1, 0);
 
+	sigemptyset(&chld);
+	sigaddset(&chld, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &chld, NULL);
 	return res == MAP_FAILED ? NULL : res;
 }
 
@@ -437,7 +442,6 @@ void run_free(struct run_result *res)
 		munmap(res, sizeof(*res));
 }
 
-/* SIGCHLD must be blocked. */
 void run_once(const struct run *run, struct run_result *res)
 {
 	struct ipc c = {

@@ -73,6 +73,7 @@ void row_finish(struct row *row, bool by_cpu)
 	if (row->status == RUN_OK) {
 		gsl_sort(row->sample, 1, n);
 		row->min = row->sample[0];
+		row->mean = gsl_stats_mean(row->sample, 1, n);
 		row->median = gsl_stats_median_from_sorted_data(row->sample,
 								1, n);
 		row->p99 = gsl_stats_quantile_from_sorted_data(row->sample, 1,

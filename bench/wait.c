@@ -375,6 +375,17 @@ static double print_share(uint64_t wake_ns)
 	return polled;
 }
 
+static json_t *print_dearer(uint64_t wake_ns)
+{
+	struct wait_dearer d;
+
+	wait_dearer(wake_ns, &d);
+	printf("Waits of 2 B, while a sleep costs 5 B, and then B again: of the last "
+	       "%d of %d each\nfastos sleeps in %u, and in %u.\n\n", DEARER_END,
+	       DEARER_WAITS, d.dear, d.cheap);
+	return json_pack("{s:i, s:i}", "dear", d.dear, "cheap", d.cheap);
+}
+
 static json_t *trace_json(const struct wait_trace *t,
 			  const struct wait_bill bill[WAIT_POLICIES])
 {
@@ -406,7 +417,7 @@ static int run_wait(const struct wait_options *opt, FILE *json)
 	struct wait_bill (*bill)[WAIT_POLICIES] =
 		calloc(opt->traces, sizeof(*bill));
 	struct wait_trace *trace = calloc(opt->traces, sizeof(*trace));
-	json_t *list = json_array(), *pairs = NULL;
+	json_t *list = json_array(), *pairs = NULL, *dearer = NULL;
 	double share = 0;
 	int status = !bill || !trace;
 
@@ -425,17 +436,19 @@ static int run_wait(const struct wait_options *opt, FILE *json)
 	if (!status && opt->pair) {
 		pairs = print_pairs(opt->wake_ns);
 		share = print_share(opt->wake_ns);
+		dearer = print_dearer(opt->wake_ns);
 	}
 	if (!status)
 		print_short_head();
 	for (size_t i = 0; i < opt->traces && !status; i++)
 		print_short(&trace[i], bill[i]);
-	if (json && json_write(json_pack("{s:s, s:s, s:i, s:s, s:I, s:O, s:O?, s:f}",
+	if (json && json_write(json_pack("{s:s, s:s, s:i, s:s, s:I, s:O, s:O?, s:O?, s:f}",
 					 "program", argp_program_version,
 					 "command", "wait", "format", 1,
 					 "unit", "ns", "wake_ns",
 					 (json_int_t)opt->wake_ns, "traces",
-					 list, "pairs", pairs,
+					 list, "pairs", pairs, "slept_of_1000",
+					 dearer,
 					 "share_polled", share), json)) {
 		perror(opt->json);
 		status = 1;
@@ -444,6 +457,7 @@ static int run_wait(const struct wait_options *opt, FILE *json)
 		free(trace[i].ns);
 	json_decref(list);
 	json_decref(pairs);
+	json_decref(dearer);
 	free(trace);
 	free(bill);
 	return status;

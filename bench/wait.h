@@ -152,6 +152,21 @@ struct wait_pair {
 void wait_pair(const struct wait_policy *p, const struct wait_kind *kind,
 	       uint64_t wake_ns, struct wait_pair *pair);
 
+#define DEARER_WAITS	20000
+#define DEARER_END	1000
+
+/**
+ * struct wait_dearer - waits of 2 B: of the last 1,000, how many fastos sleeps
+ * @dear: while a sleep costs 5 B
+ * @cheap: when it costs B again
+ */
+struct wait_dearer {
+	unsigned int dear;
+	unsigned int cheap;
+};
+
+void wait_dearer(uint64_t wake_ns, struct wait_dearer *d);
+
 /* Of the time, by fastos with that share, waits of B / 2 without end: percent. */
 double wait_share(unsigned int percent, uint64_t wake_ns);
 

@@ -18,12 +18,11 @@ extern "C" {
 /*
  * How an endpoint waits before it sleeps (fos_chan_attr.spin).
  *
- * Nobody polls beside his peer on one CPU. DEFAULT polls neither where all CPUs but
- * one already poll for this process, nor, for some waits, after its CPU was
- * taken away while it polled. It follows the cheapest of four rules, by what each
- * would have cost of late, a sleep with its wake-up at what it costs on this
- * machine (fos_caps.wake_ns); in the long run that is at most 2.1 times what
- * it would cost to know how long each wait will be. fastos(7) has more.
+ * Nobody polls beside his peer on one CPU. DEFAULT does not poll where all CPUs but
+ * one already poll for this process. It follows the cheapest of four rules, by what
+ * each would have cost of late, a sleep with its wake-up at what it costs on this
+ * machine (fos_caps.wake_ns), or has cost of late; in the long run that is at most
+ * 2.1 times what it would cost to know how long each wait will be. fastos(7) has more.
  */
 #define FOS_SPIN_DEFAULT	0	/* poll as long as it has paid of late */
 #define FOS_SPIN_BLOCK		1	/* sleep at once */

@@ -323,7 +323,7 @@ static bool poll_until(struct fos_cq *cq, uint64_t tail, uint64_t until)
 		before = now;
 		now = fos__now_ns();
 		if (fos__was_away(&cq->spin, cq->looks, now - before)) {
-			fos_spin_robbed(&cq->spin, now - before);
+			fos_spin_robbed(&cq->spin);
 			return false;
 		}
 	} while (now < until);

@@ -122,7 +122,7 @@ static bool poll_until(struct io_uring *ring, const struct call *call,
 		before = now;
 		now = fos__now_ns();
 		if (fos__was_away(spin, LOOKS, now - before)) {
-			fos_spin_robbed(spin, now - before);
+			fos_spin_robbed(spin);
 			return false;
 		}
 	} while (now < until && may_poll(spin));

@@ -165,10 +165,7 @@ static void op_sleeps(struct op *op, const struct polling *p)
 	op->slept_from = p->began;
 }
 
-/*
- * What looks took, unless the CPU was away: then others are in need of it, and
- * what the wait would have been nobody knows.
- */
+/* What looks took, unless the CPU was away; false: then it is time to sleep. */
 static bool op_time_looks(struct op *op, uint64_t took_ns)
 {
 	const uint64_t old = fos__time_of_looks(1);
@@ -178,7 +175,7 @@ static bool op_time_looks(struct op *op, uint64_t took_ns)
 	if (fos__was_away(spin, POLLS_PER_CHECK, took_ns)) {
 		if (!fos_spin_is_timed(spin))
 			return true;
-		fos_spin_robbed(spin, took_ns);
+		fos_spin_robbed(spin);
 		return false;
 	}
 	/* A disturbance is no look. */

@@ -342,7 +342,7 @@ static int poll_until(struct poll *q, uint64_t until)
 		}
 		now = fos__now_ns();
 		if (fos__was_away(&policy, LOOKS_PER_CHECK, now - before)) {
-			fos_spin_robbed(&policy, now - before);
+			fos_spin_robbed(&policy);
 			q->began = 0;
 			return 0;
 		}

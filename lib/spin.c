@@ -16,17 +16,16 @@
 #define ONE_WAIT	(1U << 16)
 #define SUM_SHIFT	8
 
+/*
+ * The price of sleeping is that of the last 16 sleeps; who no longer sleeps forgets it
+ * within thousands of waits, and so finds out when it has fallen.
+ */
+#define DEARER_SHIFT		4
+#define FORGET_DEARER_SHIFT	12
+
 /* In sleeps: at first, and at most. */
 #define CREDIT		8
 #define CREDIT_MAX	64
-
-/*
- * How many waits are not polled for when the CPU was taken away, for more than a
- * quarter of the time that was polled since the last time.
- */
-#define ROBBED_SHIFT	2
-#define REST_MIN	8
-#define REST_MAX	1024
 
 /*
  * For one who sleeps so often in turn we do not poll longer; but of so many waits,
@@ -205,15 +204,18 @@ static void add_to_past(struct fos_spin *s, uint64_t ns)
 	}
 }
 
-/* What a sleep costs, from one that was seen. */
+/* What a sleep costs, from one that was seen; or 0, and it is slowly forgotten. */
 static void price(struct fos_spin *s, uint64_t woke_ns)
 {
 	const uint64_t most = FOS_SPIN_DEARER * s->least_ns;
+	const uint64_t more = s->wake_ns - s->least_ns;
 
 	if (woke_ns > most)
 		woke_ns = most;
-	/* Gain 1/16. */
-	s->wake_ns += (int64_t)(woke_ns - s->wake_ns) / 16;
+	if (woke_ns)
+		s->wake_ns += (int64_t)(woke_ns - s->wake_ns) >> DEARER_SHIFT;
+	else
+		s->wake_ns -= (more >> FORGET_DEARER_SHIFT) + !!more;
 	if (s->wake_ns < s->least_ns)
 		s->wake_ns = s->least_ns;
 }
@@ -277,15 +279,8 @@ static void score(struct fos_spin *s, const struct fos_spin_wait *w)
 	const uint64_t ns = w->ns > late ? w->ns - late : 0;
 
 	count(s, w);
-	if (w->woke_ns)
-		price(s, w->woke_ns);
-	/* Who rests does not do so by what was learnt. */
-	if (s->rest) {
-		s->rest--;
-	} else {
-		charge_us(s, w);
-		s->since++;
-	}
+	price(s, w->woke_ns);
+	charge_us(s, w);
 	charge_experts(s, ns);
 	add_to_past(s, ns);
 	s->late_ns = late;
@@ -306,25 +301,10 @@ void fos_spin_note(struct fos_spin *s, const struct fos_spin_wait *wait)
 	end(s);
 }
 
-/* Longer and longer, if it happens again before as much polling was let be. */
-static void rest(struct fos_spin *s)
-{
-	if (s->since > REST_MAX || s->strike < REST_MIN)
-		s->strike = REST_MIN;
-	else if (s->strike < REST_MAX)
-		s->strike *= 2;
-	s->since = 0;
-	s->rest = s->strike;
-}
-
-/* An interrupt, or the host's, is nobody who is in want of the CPU. */
-void fos_spin_robbed(struct fos_spin *s, uint64_t away_ns)
+void fos_spin_robbed(struct fos_spin *s)
 {
 	if (!begin(s))
 		return;
-	if (away_ns > (s->counts.polled_ns - s->robbed_at) >> ROBBED_SHIFT)
-		rest(s);
-	s->robbed_at = s->counts.polled_ns;
 	s->counts.robbed++;
 	end(s);
 }
@@ -366,8 +346,6 @@ static uint64_t learnt(const struct fos_spin *s)
 {
 	uint64_t ns, risk = s->wake_ns;
 
-	if (s->rest)
-		return 0;
 	ns = says(s, s->leader);
 	if (!ns && s->late_ns && tries_again(s))
 		ns = s->wake_ns;

@@ -96,10 +96,6 @@ struct fos_spin_wait {
  * @scored: @wait has been
  * @wait: the last one
  * @leader: the cheapest expert
- * @rest: so many waits are not polled for, for the CPU was taken away
- * @strike: how many that were the last time
- * @since: waits that were polled for since then
- * @robbed_at: what had been polled when the CPU was last taken away, ns
  * @late_ns: of the last wait, if it is not part of it
  * @asleep: for so many waits the peer has slept
  * @last_ns: the last wait, if the peer had polled; the next three, too
@@ -122,10 +118,6 @@ struct fos_spin {
 	bool scored;
 	struct fos_spin_wait wait;
 	uint32_t leader;
-	uint32_t rest;
-	uint32_t strike;
-	uint32_t since;
-	uint64_t robbed_at;
 	uint64_t late_ns;
 	uint32_t asleep;
 	uint64_t last_ns;
@@ -190,8 +182,12 @@ uint64_t fos_spin_decide(struct fos_spin *s,
 /* A wait that might have been polled for is over. */
 void fos_spin_note(struct fos_spin *s, const struct fos_spin_wait *wait);
 
-/* The CPU was taken away from one who polled: if for long, somebody needs it. */
-void fos_spin_robbed(struct fos_spin *s, uint64_t away_ns);
+/*
+ * The CPU was taken away from one who polled; what the wait would have been nobody
+ * knows.  Nothing is learnt from it: to sleep where others are after the CPU costs
+ * more than to be robbed of it.
+ */
+void fos_spin_robbed(struct fos_spin *s);
 
 void fos_spin_count(struct fos_spin *s, struct fos_spin_stats *stats);
 

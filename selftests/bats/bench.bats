@@ -29,7 +29,7 @@ one_cpu() {
 @test "each command has help" {
 	local c
 
-	for c in ipc bulk tlb io bells limits wait; do
+	for c in ipc bulk tlb io bells limits wait live; do
 		run -0 "$bench" "$c" --help
 		[[ ${lines[0]} == "Usage: fosbench $c [OPTION...]" ]]
 	done
@@ -207,4 +207,19 @@ with_fault() {
 		s/(ssize_t)c->in_len)/(ssize_t)c->in_len - 8)/'
 	run -1 tiny bulk --sizes 64K --cpus 0,0 --engines process_vm_readv
 	[[ $output == *'wrong bytes'*': process_vm_readv'* ]]
+}
+
+@test "live runs the default beside ways that never change" {
+	run -0 "$bench" live --time 3 --rounds 1 --service 0 --service 1,2 --json out.json
+	[[ $output == *'beside a process that never sleeps'* ]]
+	of_json '.cases | map(.service_us) | unique == ["0", "1,2"]'
+	of_json '[.cases[] | .ways | map(select(.engine | startswith("fastos-posix"))) |
+		length == 4 and all(.mean > 0 and .cpu > 0)] | all'
+	of_json '.cases | map(.hog) | unique == [false, true]'
+	run -0 "$bench" live --time 3 --rounds 1 --service 0 --quiet
+	[[ $output != *'never sleeps'* ]]
+	run -64 "$bench" live --service x
+	[[ $output == *'--service: x is not'* ]]
+	run -1 "$bench" live --json /no/such/file
+	[[ $output == *'/no/such/file: No such file'* ]]
 }

@@ -169,7 +169,7 @@ meet() {
 @test "fosbench(1) has the options that fosbench has" {
 	local c o
 
-	for c in ipc bulk tlb io bells limits wait; do
+	for c in ipc bulk tlb io bells limits wait live; do
 		for o in $("$build/bin/fosbench" "$c" --help |
 			grep -oE -- '--[a-z]+[a-z-]*' | sort -u); do
 			grep -qE "Fl ${o#-}( |\$)" man/fosbench.1 ||

@@ -18,7 +18,7 @@ setup() {
 # stay so for a while; everywhere 2.1 times him, and eight sleeps; best, or within
 # 5 %, of all policies; no two who sleep for ever; and where they should, because one
 # takes his time, or wakes up late, no more than 1.1 times what sleeping costs; and a
-# share of the time is kept.
+# share of the time is kept; and what sleeps have come to cost is found out.
 keeps() {
 	jq -e --argjson slack 8 '
 		.wake_ns as $b | [.traces[] |
@@ -31,8 +31,9 @@ keeps() {
 		[.pairs[0].policies[0].in_the_end == 0] +
 		[.pairs[1:][].policies | .[0].paid <=
 			1.1 * (map(select(.name == "block"))[0].paid)] +
-		[.share_polled > 1 and .share_polled <= 10] |
-		length == 61 and all' "${1:-out.json}" >/dev/null
+		[.share_polled > 1 and .share_polled <= 10] +
+		[.slept_of_1000.dear < 100, .slept_of_1000.cheap > 900] |
+		length == 63 and all' "${1:-out.json}" >/dev/null
 }
 
 @test "what is promised of the default is kept, whatever a sleep costs" {
@@ -92,8 +93,10 @@ keeps() {
 		for one who goes on to sleep it is polled|s/PATIENCE && !tries_again(s)/PATIENCE \&\& 0/
 		it is not tried again|s/s->asleep % TRY_AGAIN < TRIES/0/
 		a share is not used up|s/s->granted -= ns/(void)0/
+		sleeps cost what they did at first|s/^\tprice(s, w->woke_ns);//
+		what they cost once is not forgotten|s/(more >> FORGET.*/0;/
 	END
-	[[ $n == 10 ]]
+	[[ $n == 12 ]]
 }
 
 @test "a recorded trace is replayed" {

@@ -195,7 +195,7 @@ static void try_learn(struct fos_spin *s)
 
 	fos_spin_note(s, &wait);
 	if (take8() & 1)
-		fos_spin_robbed(s, take(3));
+		fos_spin_robbed(s);
 	try_decide(s);
 }
 
