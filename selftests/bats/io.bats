@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
-# File I/O on a device that waits: null_blk, in guests, for there is no module on this
-# machine.  What it costs is counted in instructions.
+# File I/O on devices that wait: null_blk and the emulator's disk, in guests, for there
+# is no module on this machine.  What it costs is counted in instructions.
 # budget: 600 s
 
 load helper
@@ -37,6 +37,34 @@ correct() {	# SERIES "OPTION..."
 		null_blk completion_nsec=50000 && fos-io && fos-io_async'
 	[[ $(grep -c 'fail:0 xfail:0 xpass:0' <<<"$output") -eq 2 ]]
 }
+
+# The emulator's disk answers when it does, by virtio; who measures it fails no read.
+disk() {	# SERIES
+	local stock=$cache/kernels/$1/modules m adds=() names='virtio_ring virtio
+		virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_blk'
+
+	need_module
+	[[ -f $stock/virtio_blk.ko ]] || skip "no virtio_blk of $1; selftests/vm/fetch gets it"
+	for m in $names; do
+		[[ ! -f $stock/$m.ko ]] || adds+=(--add "$stock/$m.ko:/virtio/")
+	done
+	# shellcheck disable=SC2016 # the guest expands
+	run --separate-stderr selftests/vm/vm run --kernel "$1" --disk 64 "${adds[@]}" \
+		--programs "fos-io fos-io_async fosbench" -- sh -c '
+		for m in '"${names//[[:space:]]/ }"'; do
+			[ ! -f "/virtio/$m.ko" ] || insmod "/virtio/$m.ko" || exit 1
+		done
+		export FOS_SOAK=0.3 FOS_IO_DEVICE=/dev/vda
+		fos-io && fos-io_async && fosbench io --direct -f /dev/vda --sizes 4K \
+			--time 20 --rounds 1'
+	echo "$output"
+	[[ $status -eq 0 && $(grep -c 'fail:0 xfail:0 xpass:0' <<<"$output") -eq 2 ]]
+	[[ $(grep -cE '^  (fastos|uring|uring-poll|pread) +[0-9]' <<<"$output") -eq 4 ]]
+}
+
+@test "so it is on a disk of virtio, on 6.1" { disk 6.1; }
+@test "so it is on a disk of virtio, on 6.12" { disk 6.12; }
+@test "so it is on a disk of virtio, on 7.3" { disk 7.3; }
 
 slow() {	# SERIES
 	# shellcheck disable=SC2016 # the guest expands
