@@ -345,11 +345,12 @@ $(abi_bin): $(BUILD)/bin/fos-%: selftests/%.c $(BUILD)/flags \
 	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude/uapi $(harness) \
 		-o $@ $< $(uring)
 
+$(BUILD)/bin/fos-numa: numa := -lnuma
 $(filter-out $(abi_bin),$(suite_bin)): $(BUILD)/bin/fos-%: selftests/%.c \
 		$(static) $(BUILD)/flags | $(KSELFTEST)/kselftest_harness.h
 	$(call say,CCLD,$@)
 	$(Q)$(compile_static) -MF $(BUILD)/dep/$(@F).d -Iinclude $(harness) \
-		-o $@ $< $(static) -luring
+		-o $@ $< $(static) -luring $(numa)
 
 # The stacks of its threads are part of a state: what is left over in them makes
 # equal states look different.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
-# The proof of selftests/abi_tlb.c under other settings of the kernel.
+# The proof of selftests/abi_tlb.c under other settings of the kernel, and of the machine.
 
 load helper
 
@@ -37,3 +37,16 @@ with_outsider() {
 @test "devices and secondary MMUs, on 6.1" { with_outsider 6.1; }
 @test "devices and secondary MMUs, on 6.12" { with_outsider 6.12; }
 @test "devices and secondary MMUs, on 7.3" { with_outsider 7.3; }
+
+# Of two nodes, the one where nobody runs who touches them.
+two_nodes() {	# SERIES
+	need_module
+	run selftests/vm/vm run --kernel "$1" --nodes 2 --programs fos-numa --plan -- \
+		taskset 1 fos-numa
+	echo "$output"
+	[[ $status -eq 0 && $output == *'ok 1 '* && $output != *SKIP* ]]
+}
+
+@test "pages come from the node that libnuma asks for, on 6.1" { two_nodes 6.1; }
+@test "pages come from the node that libnuma asks for, on 6.12" { two_nodes 6.12; }
+@test "pages come from the node that libnuma asks for, on 7.3" { two_nodes 7.3; }
