@@ -125,6 +125,12 @@ static void end(struct fos_spin *s)
 	__atomic_store_n(&s->busy, false, __ATOMIC_RELEASE);
 }
 
+static uint64_t at_most(uint64_t ns, uint64_t most)
+{
+	return ns < most ? ns : most;
+}
+
+/* B may have fallen since that was learnt. */
 static uint64_t says(const struct fos_spin *s, uint32_t expert)
 {
 	switch (expert) {
@@ -133,7 +139,7 @@ static uint64_t says(const struct fos_spin *s, uint32_t expert)
 	case FOS_SPIN_LAST:
 		return s->last_ns > s->wake_ns ? 0 : s->wake_ns;
 	case FOS_SPIN_PAST:
-		return s->past_ns;
+		return at_most(s->past_ns, 2 * s->wake_ns);
 	default:
 		return s->wake_ns;
 	}
@@ -207,11 +213,9 @@ static void add_to_past(struct fos_spin *s, uint64_t ns)
 /* What a sleep costs, from one that was seen; or 0, and it is slowly forgotten. */
 static void price(struct fos_spin *s, uint64_t woke_ns)
 {
-	const uint64_t most = FOS_SPIN_DEARER * s->least_ns;
 	const uint64_t more = s->wake_ns - s->least_ns;
 
-	if (woke_ns > most)
-		woke_ns = most;
+	woke_ns = at_most(woke_ns, FOS_SPIN_DEARER * s->least_ns);
 	if (woke_ns)
 		s->wake_ns += (int64_t)(woke_ns - s->wake_ns) >> DEARER_SHIFT;
 	else
@@ -350,7 +354,7 @@ static uint64_t learnt(const struct fos_spin *s)
 	if (!ns && s->late_ns && tries_again(s))
 		ns = s->wake_ns;
 	if (ns && s->late_ns) {
-		ns += s->late_ns;
+		ns += at_most(s->late_ns, 2 * s->wake_ns);
 		risk = ns;
 	}
 	return s->credit < (int64_t)risk ? s->wake_ns : ns;
@@ -368,7 +372,7 @@ static uint64_t learn(struct fos_spin *s, const struct fos_spin_sample *sample)
 	ns = learnt(s);
 	if (s->share) {
 		most = granted(s, sample->now_ns);
-		ns = ns < most ? ns : most;
+		ns = at_most(ns, most);
 		s->granted -= ns;
 	}
 	end(s);

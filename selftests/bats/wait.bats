@@ -86,10 +86,10 @@ keeps() {
 		nothing|
 		no credit is asked for|s/return s->credit < .*/return ns;/
 		what is paid is not charged|s/cost(s, w->ns, w->budget_ns);/best;/
-		the past is not looked at|s/return s->past_ns;/return s->wake_ns;/
+		the past is not looked at|s/return at_most(s->past_ns, .*/return s->wake_ns;/
 		the last wait is not looked at|s/return s->last_ns > .*/return s->wake_ns;/
 		the first expert is followed|s/s->leader = leader;/s->leader = 0;/
-		for one who slept nobody polls longer|s/ns += s->late_ns;/ns += 0;/
+		for one who slept nobody polls longer|s/ns += at_most(s->late_ns, .*/ns += 0;/
 		for one who goes on to sleep it is polled|s/PATIENCE && !tries_again(s)/PATIENCE \&\& 0/
 		it is not tried again|s/s->asleep % TRY_AGAIN < TRIES/0/
 		a share is not used up|s/s->granted -= ns/(void)0/

@@ -191,12 +191,15 @@ static void try_learn(struct fos_spin *s)
 		.ns = take8() & 1 ? take(8) : take(4),
 		.budget_ns = take8() & 1 ? take(4) : s->wake_ns,
 		.late_ns = take8() & 1 ? take(8) : take(3),
+		.woke_ns = take8() & 1 ? take(8) : take(3),
 	};
 
 	fos_spin_note(s, &wait);
 	if (take8() & 1)
 		fos_spin_robbed(s);
 	try_decide(s);
+	CHECK(s->wake_ns >= s->least_ns &&
+	      s->wake_ns <= FOS_SPIN_DEARER * s->least_ns);
 }
 
 static void try_hint(uint64_t hint, uint64_t now, uint64_t late)
@@ -231,7 +234,7 @@ static void try_spin(void)
 	CHECK(s.budget_ns == (mode ? budget : budget % 100));
 	CHECK(s.share == (mode ? 0 : budget % 100));
 	CHECK(fos_spin_is_default(fos_spin_pack(mode, budget, 0)) == !mode);
-	for (i = 0; i < 8; i++)
+	for (i = 0; i < 80 && input.left; i++)
 		try_learn(&s);
 	try_hint(take(8), take(8), take(8));
 }
