@@ -367,7 +367,8 @@ static int pause_for(struct fos_cq *cq, unsigned int more, uint64_t deadline_ns)
 	if (ret)
 		return ret;
 	if (!found && (posted_ns < began || posted_ns > now))
-		posted_ns = fos__later(began, now - cq->spin.wake_ns);
+		posted_ns = fos__later(began,
+				       now - fos_spin_wake_ns(&cq->spin));
 	else if (!found)
 		wait.woke_ns = now - posted_ns;
 	wait.ns = (found ? now : posted_ns) - began;

@@ -24,7 +24,7 @@ uint32_t fos__online_cpus(void)
 uint64_t fos__posted_at(const struct fos_spin *spin, uint64_t began,
 			uint64_t hint, uint64_t now)
 {
-	uint64_t posted_at = now - spin->wake_ns;
+	uint64_t posted_at = now - fos_spin_wake_ns(spin);
 
 	if (hint)
 		posted_at = fos_spin_posted_at(hint, now);

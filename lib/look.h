@@ -36,7 +36,7 @@ static inline uint64_t fos__time_of_looks(unsigned int looks)
 static inline bool fos__was_away(const struct fos_spin *spin, unsigned int looks,
 				 uint64_t took_ns)
 {
-	return took_ns > fos__later(spin->wake_ns,
+	return took_ns > fos__later(fos_spin_wake_ns(spin),
 				    16 * fos__time_of_looks(looks));
 }
 

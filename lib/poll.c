@@ -226,9 +226,9 @@ static int collect(struct poll *q)
 static struct fos_spin *my_policy(const struct poll *q)
 {
 	const struct fos_ep *ep = q->eps[0].ep;
-	struct fos_caps caps = { .wake_ns = ep->spin.wake_ns };
+	struct fos_caps caps = { .wake_ns = ep->spin.least_ns };
 
-	if (fos_unlikely(!policy.wake_ns)) {
+	if (fos_unlikely(!policy.least_ns)) {
 		if (!caps.wake_ns)
 			ep->backend->probe(&caps);
 		fos_spin_unpack(&policy, fos_spin_pack(FOS_SPIN_DEFAULT, 0, 0),

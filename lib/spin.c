@@ -214,14 +214,15 @@ static void add_to_past(struct fos_spin *s, uint64_t ns)
 static void price(struct fos_spin *s, uint64_t woke_ns)
 {
 	const uint64_t more = s->wake_ns - s->least_ns;
+	uint64_t ns = s->wake_ns;
 
 	woke_ns = at_most(woke_ns, FOS_SPIN_DEARER * s->least_ns);
 	if (woke_ns)
-		s->wake_ns += (int64_t)(woke_ns - s->wake_ns) >> DEARER_SHIFT;
+		ns += (int64_t)(woke_ns - ns) >> DEARER_SHIFT;
 	else
-		s->wake_ns -= (more >> FORGET_DEARER_SHIFT) + !!more;
-	if (s->wake_ns < s->least_ns)
-		s->wake_ns = s->least_ns;
+		ns -= (more >> FORGET_DEARER_SHIFT) + !!more;
+	if (ns != s->wake_ns)
+		STORE(&s->wake_ns, ns < s->least_ns ? s->least_ns : ns);
 }
 
 static void charge_experts(struct fos_spin *s, uint64_t ns)
@@ -323,7 +324,7 @@ void fos_spin_count(struct fos_spin *s, struct fos_spin_stats *stats)
 	end(s);
 	stats->spin = s->mode;
 	stats->spin_share = s->share;
-	stats->wake_ns = s->wake_ns;
+	stats->wake_ns = fos_spin_wake_ns(s);
 }
 
 /* ---- decisions -------------------------------------------------------- */
@@ -366,7 +367,7 @@ static uint64_t learn(struct fos_spin *s, const struct fos_spin_sample *sample)
 
 	/* Two threads at a time learn nothing from each other. */
 	if (!begin(s))
-		return s->share ? 0 : s->wake_ns;
+		return s->share ? 0 : fos_spin_wake_ns(s);
 	if (!s->scored)
 		score(s, &s->wait);
 	ns = learnt(s);

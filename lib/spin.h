@@ -153,6 +153,12 @@ uint64_t fos_spin_pack(uint32_t mode, uint64_t spin_ns, uint32_t share);
 bool fos_spin_is_default(uint64_t word);
 void fos_spin_unpack(struct fos_spin *s, uint64_t word, uint64_t wake_ns);
 
+/* B, while others learn. */
+static inline uint64_t fos_spin_wake_ns(const struct fos_spin *s)
+{
+	return __atomic_load_n(&s->wake_ns, __ATOMIC_RELAXED);
+}
+
 /* Does the mode learn from waits? */
 bool fos_spin_is_timed(const struct fos_spin *s);
 

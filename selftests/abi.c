@@ -115,6 +115,7 @@ union args {
 	struct fos_tlb_notify notify;
 	struct fos_cq_create queue;
 	struct fos_cq_wait wait;
+	struct fos_cq_notify hear;
 	struct fos_chan_cq tell;
 	unsigned char bytes[ARGS_MAX];
 };
@@ -145,6 +146,7 @@ static const struct spec specs[] = {
 	{ "notify", FOS_IOC_TLB_NOTIFY, OF_REGION },
 	{ "create of a queue", FOS_IOC_CQ_CREATE, OF_NODE },
 	{ "wait", FOS_IOC_CQ_WAIT, OF_QUEUE },
+	{ "hear", FOS_IOC_CQ_NOTIFY, OF_QUEUE },
 	{ "tell", FOS_IOC_CHAN_CQ, OF_ENDPOINT },
 };
 
@@ -193,6 +195,8 @@ static void fill_good(unsigned int cmd, union args *a)
 		a->scan.count = 1;
 	} else if (cmd == FOS_IOC_TLB_NOTIFY) {
 		a->notify.fd = ~0U;
+	} else if (cmd == FOS_IOC_CQ_NOTIFY) {
+		a->hear.fd = ~0U;
 	} else if (cmd == FOS_IOC_CQ_CREATE) {
 		a->queue.entries = FOS_CQ_ENTRIES_MIN;
 	} else if (cmd == FOS_IOC_CHAN_CQ) {
@@ -348,6 +352,8 @@ static const struct word words[] = {
 	/* One bit more than the good one is no power of two. */
 	WORD(CQ_CREATE, OF_NODE, fos_cq_create, entries, FOS_CQ_ENTRIES_MIN),
 	WORD(CQ_WAIT, OF_QUEUE, fos_cq_wait, flags, 0),
+	WORD(CQ_NOTIFY, OF_QUEUE, fos_cq_notify, flags, 0),
+	WORD(CQ_NOTIFY, OF_QUEUE, fos_cq_notify, resv, 0),
 	WORD(CHAN_CQ, OF_ENDPOINT, fos_chan_cq, flags, 0),
 	WORD(CHAN_CQ, OF_ENDPOINT, fos_chan_cq, want, FOS_WANT_ALL),
 	WORD(CHAN_CQ, OF_ENDPOINT, fos_chan_cq, resv, 0),

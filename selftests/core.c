@@ -27,7 +27,8 @@ TEST(query_tells_that_the_module_is_here)
 		  FOS_CAP_CLOSE_EXACT | FOS_CAP_EXEC_HANGUP | FOS_CAP_REGION |
 		  FOS_CAP_REGION_WIDE | FOS_CAP_ONE_ROUND |
 		  FOS_CAP_ZAP_ONE_ROUND | FOS_CAP_DISCARD | FOS_CAP_ASYNC |
-		  FOS_CAP_TRACK | FOS_CAP_URING, caps.features);
+		  FOS_CAP_TRACK | FOS_CAP_URING | FOS_CAP_CQ_NOTIFY,
+		  caps.features);
 	EXPECT_EQ(FOS_BACKEND_KERNEL, caps.backend);
 	EXPECT_EQ(0, caps.reason);
 	EXPECT_EQ(256, caps.depth_max);

@@ -285,6 +285,13 @@ void fos__cq_forget(void)
 {
 }
 
+int fos__cq_spin(int fd, struct fos_spin_stats *stats)
+{
+	(void)fd;
+	(void)stats;
+	return -EBADF;
+}
+
 int fos__cq_close(int fd)
 {
 	(void)fd;
