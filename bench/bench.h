@@ -466,6 +466,8 @@ double bulk_gb_per_s(const struct row *row);
 void print_wrapped(size_t column, size_t indent, const char *words);
 int report_json(const struct report *rep, FILE *f);
 json_t *json_num(double x);			/* null for NAN */
+/* The file of --json, or NULL without one. False: it cannot be written, and says so. */
+bool json_create(const char *path, FILE **f);
 int json_write(json_t *obj, FILE *f);		/* closes f, frees obj */
 int plot_check(const char *file, char *why);	/* 0, or -1 and a reason */
 int plot_write(const struct report *rep);
@@ -519,6 +521,9 @@ void progress_end(void);
 uint64_t parse_number(struct argp_state *state, const char *arg,
 		      const char *what, uint64_t min, uint64_t max);
 void parse_pair(struct argp_state *state, const char *arg, int cpu[SIDES]);
+/* One more pair to measure; from "C,S"; of none, the same CPU and two, if there are. */
+void parse_cpus(struct argp_state *state, struct ipc_options *opt, const char *arg);
+void default_pairs(struct argp_state *state, struct ipc_options *opt);
 void parse_services(struct argp_state *state, const char *arg,
 		    struct services *s);
 /* The first CPUs that we may use; how many, @most at most. */

@@ -122,16 +122,11 @@ int compare(const struct ipc_options *opt)
 {
 	struct report rep = { .opt = opt };
 	struct run_result *res;
-	FILE *json = NULL;
+	FILE *json;
 	int status;
 
-	if (opt->json) {
-		json = fopen(opt->json, "we");
-		if (!json) {
-			perror(opt->json);
-			return 1;
-		}
-	}
+	if (!json_create(opt->json, &json))
+		return 1;
 	rep.cells = opt->pairs * opt->sizes;
 	rep.cell = calloc(rep.cells, sizeof(*rep.cell));
 	res = run_alloc();

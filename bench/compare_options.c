@@ -87,22 +87,21 @@ static void parse_engines(struct argp_state *state, char *arg)
 	}
 }
 
-static void add_pair(struct argp_state *state, int client, int server)
+static void add_pair(struct argp_state *state, struct ipc_options *opt,
+		     int client, int server)
 {
-	struct ipc_options *opt = state->input;
-
 	if (opt->pairs == MAX_PAIRS)
 		argp_error(state, "more than %d pairs of CPUs", MAX_PAIRS);
 	opt->pair[opt->pairs][CLIENT] = client;
 	opt->pair[opt->pairs++][SERVER] = server;
 }
 
-static void parse_cpus(struct argp_state *state, const char *arg)
+void parse_cpus(struct argp_state *state, struct ipc_options *opt, const char *arg)
 {
 	int cpu[SIDES];
 
 	parse_pair(state, arg, cpu);
-	add_pair(state, cpu[CLIENT], cpu[SERVER]);
+	add_pair(state, opt, cpu[CLIENT], cpu[SERVER]);
 }
 
 /* Twice what CFS wants of a lead before it preempts. */
@@ -117,14 +116,14 @@ static uint64_t default_lead(void)
 }
 
 /* The same CPU; and two, if we may use two. */
-static void default_pairs(struct argp_state *state)
+void default_pairs(struct argp_state *state, struct ipc_options *opt)
 {
 	int cpu[SIDES];
 
 	first_pair(cpu);
-	add_pair(state, cpu[CLIENT], cpu[CLIENT]);
+	add_pair(state, opt, cpu[CLIENT], cpu[CLIENT]);
 	if (cpu[SERVER] != cpu[CLIENT])
-		add_pair(state, cpu[CLIENT], cpu[SERVER]);
+		add_pair(state, opt, cpu[CLIENT], cpu[SERVER]);
 }
 
 static void check_plot(struct argp_state *state, const char *file)
@@ -200,7 +199,7 @@ static error_t parse_sides(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = opt;
 		break;
 	case 'c':
-		parse_cpus(state, arg);
+		parse_cpus(state, opt, arg);
 		break;
 	case O_HOG:
 		opt->hog = true;
@@ -213,7 +212,7 @@ static error_t parse_sides(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_END:
 		if (!opt->pairs)
-			default_pairs(state);
+			default_pairs(state, opt);
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -124,6 +124,15 @@ static json_t *cell_json(const struct cell *cell, const struct ipc_options *opt)
 			 "floor", floor_json(cell, opt), "engines", rows);
 }
 
+bool json_create(const char *path, FILE **f)
+{
+	*f = path ? fopen(path, "we") : NULL;
+	if (!path || *f)
+		return true;
+	perror(path);
+	return false;
+}
+
 int json_write(json_t *obj, FILE *f)
 {
 	int ret = -1;

@@ -360,7 +360,7 @@ int cmd_limits(int argc, char **argv)
 	struct limits_run *run = calloc(1, sizeof(*run));
 	struct run_result *res = run_alloc();
 	json_t *machine = machine_describe();
-	FILE *json = NULL;
+	FILE *json;
 	int status = 1;
 
 	if (!run || !res || !machine) {
@@ -370,13 +370,8 @@ int cmd_limits(int argc, char **argv)
 	run->opt.time_ms = 20;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &run->opt))
 		goto out;
-	if (run->opt.json) {
-		json = fopen(run->opt.json, "we");
-		if (!json) {
-			perror(run->opt.json);
-			goto out;
-		}
-	}
+	if (!json_create(run->opt.json, &json))
+		goto out;
 	status = run_limits(run, res, machine, json);
 out:
 	json_decref(machine);

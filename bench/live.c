@@ -58,20 +58,10 @@ static void add_services(struct argp_state *state, const char *arg)
 	parse_services(state, arg, &opt->services[opt->cases++]);
 }
 
-static void add_pair(struct argp_state *state, const int cpu[SIDES])
-{
-	struct live_options *opt = state->input;
-
-	if (opt->ipc.pairs == MAX_PAIRS)
-		argp_error(state, "more than %d pairs of CPUs", MAX_PAIRS);
-	memcpy(opt->ipc.pair[opt->ipc.pairs++], cpu, sizeof(opt->ipc.pair[0]));
-}
-
 static void complete(struct argp_state *state)
 {
 	static const char *const cases[] = { "0", "2", "10", "50", "0,2,10,50" };
 	struct live_options *opt = state->input;
-	int cpu[SIDES], same[SIDES];
 
 	if (!opt->cases) {
 		for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
@@ -81,25 +71,17 @@ static void complete(struct argp_state *state)
 		opt->quiet = true;
 		opt->hog = true;
 	}
-	if (opt->ipc.pairs)
-		return;
-	first_pair(cpu);
-	same[CLIENT] = cpu[CLIENT];
-	same[SERVER] = cpu[CLIENT];
-	add_pair(state, same);
-	if (cpu[SERVER] != cpu[CLIENT])
-		add_pair(state, cpu);
+	if (!opt->ipc.pairs)
+		default_pairs(state, &opt->ipc);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct live_options *opt = state->input;
-	int cpu[SIDES];
 
 	switch (key) {
 	case 'c':
-		parse_pair(state, arg, cpu);
-		add_pair(state, cpu);
+		parse_cpus(state, &opt->ipc, arg);
 		break;
 	case O_SERVICE:
 		add_services(state, arg);
@@ -135,7 +117,8 @@ static const struct argp argp = {
 	.doc = "The ways to wait of a channel, live: the default, which learns, "
 	       "beside those that never change: polling, polling for what a sleep "
 	       "costs, and sleeping at once.\v"
-	       "Under a CPU limit it runs as any other program. Exit status: 0; 1 if a way failed; 64 for a wrong option.",
+	       "Under a CPU limit it runs as any other program. Exit status: 0; "
+	       "1 if a way failed; 64 for a wrong option.",
 };
 
 /* ---- figures ---------------------------------------------------------- */
@@ -311,18 +294,11 @@ static int run_live(struct live_options *opt, FILE *json)
 int cmd_live(int argc, char **argv)
 {
 	struct live_options opt = { .ipc.command = "live", .ipc.rounds = 5 };
-	FILE *json = NULL;
+	FILE *json;
 
 	compare_defaults(&opt.ipc, engines);
 	opt.ipc.time_ms = 100;
 	if (argp_parse(&argp, argc, argv, 0, NULL, &opt))
 		return 1;
-	if (opt.ipc.json) {
-		json = fopen(opt.ipc.json, "we");
-		if (!json) {
-			perror(opt.ipc.json);
-			return 1;
-		}
-	}
-	return run_live(&opt, json);
+	return json_create(opt.ipc.json, &json) ? run_live(&opt, json) : 1;
 }

@@ -481,18 +481,11 @@ int cmd_wait(int argc, char **argv)
 		.wake_ns = 50000,
 		.cpu = { -1, -1 },
 	};
-	FILE *json = NULL;
+	FILE *json;
 
 	if (argp_parse(&argp, argc, argv, 0, NULL, &opt))
 		return 1;
 	if (opt.record)
 		return run_record(&opt);
-	if (opt.json) {
-		json = fopen(opt.json, "we");
-		if (!json) {
-			perror(opt.json);
-			return 1;
-		}
-	}
-	return run_wait(&opt, json);
+	return json_create(opt.json, &json) ? run_wait(&opt, json) : 1;
 }

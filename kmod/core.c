@@ -2,6 +2,7 @@
 #include <linux/capability.h>
 #include <linux/completion.h>
 #include <linux/cred.h>
+#include <linux/eventfd.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/hrtimer.h>
@@ -91,6 +92,29 @@ int fos_args_put(const void *args, size_t size, unsigned int cmd,
 	if (copy_to_user(uargs, args, min_t(size_t, size, _IOC_SIZE(cmd))))
 		return -EFAULT;
 	return 0;
+}
+
+/**
+ * fos_eventfd_get() - the eventfd that an ioctl names
+ * @fd: ~0: none
+ * @ctx: out: it, or NULL
+ *
+ * Return: 0; -EBADF, -EINVAL: no eventfd.
+ */
+int fos_eventfd_get(u32 fd, struct eventfd_ctx **ctx)
+{
+	*ctx = fd == ~0U ? NULL : eventfd_ctx_fdget(fd);
+	return PTR_ERR_OR_ZERO(*ctx);
+}
+
+/**
+ * fos_eventfd_put() - undo fos_eventfd_get()
+ * @ctx: may be NULL
+ */
+void fos_eventfd_put(struct eventfd_ctx *ctx)
+{
+	if (ctx)
+		eventfd_ctx_put(ctx);
 }
 
 /**

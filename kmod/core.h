@@ -13,6 +13,7 @@
 #include <linux/uaccess.h>
 #include <linux/fastos.h>
 
+struct eventfd_ctx;
 struct fos_user;
 
 /* The ioctl's identity: everything but the size, which grows. */
@@ -43,6 +44,9 @@ static __always_inline int fos_args_get(void *args, size_t size,
 
 int fos_args_put(const void *args, size_t size, unsigned int cmd,
 		 void __user *uargs);
+
+int fos_eventfd_get(u32 fd, struct eventfd_ctx **ctx);
+void fos_eventfd_put(struct eventfd_ctx *ctx);
 
 void fos_core_offer(u64 features);
 long fos_core_query(unsigned int cmd, void __user *uargs,

@@ -294,7 +294,7 @@ static bool fos_cq_is_empty(const struct fos_cq *cq)
 static long fos_cq_notify(struct fos_cq *cq, unsigned int cmd,
 			  void __user *uargs)
 {
-	struct eventfd_ctx *ctx = NULL;
+	struct eventfd_ctx *ctx;
 	struct fos_cq_notify a;
 	int ret;
 
@@ -303,17 +303,15 @@ static long fos_cq_notify(struct fos_cq *cq, unsigned int cmd,
 		return ret;
 	if (a.flags || a.resv)
 		return -EINVAL;
-	if (a.fd != ~0U)
-		ctx = eventfd_ctx_fdget(a.fd);
-	if (IS_ERR(ctx))
-		return PTR_ERR(ctx);
+	ret = fos_eventfd_get(a.fd, &ctx);
+	if (ret)
+		return ret;
 	spin_lock(&cq->lock);
 	swap(cq->notify, ctx);
 	if (cq->notify && !fos_cq_is_empty(cq))
 		fos_eventfd_signal(cq->notify);
 	spin_unlock(&cq->lock);
-	if (ctx)
-		eventfd_ctx_put(ctx);
+	fos_eventfd_put(ctx);
 	return 0;
 }
 
@@ -409,8 +407,7 @@ static void fos_cq_free(struct fos_region *region)
 {
 	struct fos_cq *cq = container_of(region, struct fos_cq, region);
 
-	if (cq->notify)
-		eventfd_ctx_put(cq->notify);
+	fos_eventfd_put(cq->notify);
 	fos_user_uncharge(cq->user, region->npages);
 	bitmap_free(cq->ownerless);
 	kfree(cq);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <linux/eventfd.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -184,8 +183,7 @@ static void fos_owned_free(struct fos_region *region)
 	struct fos_owned *o = container_of(region, struct fos_owned, region);
 
 	fos_user_uncharge(o->user, region->npages);
-	if (o->queue.notify)
-		eventfd_ctx_put(o->queue.notify);
+	fos_eventfd_put(o->queue.notify);
 	kvfree(o->perm);
 	kfree(o);
 	atomic_long_dec(&fos_live_regions);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/module.h>
@@ -236,7 +235,7 @@ static long fos_tlb_cancel(struct fos_owned *o, unsigned int cmd,
 static long fos_tlb_notify(struct fos_owned *o, unsigned int cmd,
 			   void __user *uargs)
 {
-	struct eventfd_ctx *ctx = NULL;
+	struct eventfd_ctx *ctx;
 	struct fos_tlb_notify a;
 	int ret;
 
@@ -245,15 +244,13 @@ static long fos_tlb_notify(struct fos_owned *o, unsigned int cmd,
 		return ret;
 	if (a.flags || a.resv)
 		return -EINVAL;
-	if (a.fd != ~0U)
-		ctx = eventfd_ctx_fdget(a.fd);
-	if (IS_ERR(ctx))
-		return PTR_ERR(ctx);
+	ret = fos_eventfd_get(a.fd, &ctx);
+	if (ret)
+		return ret;
 	mutex_lock(&o->queue.lock);
 	swap(o->queue.notify, ctx);
 	mutex_unlock(&o->queue.lock);
-	if (ctx)
-		eventfd_ctx_put(ctx);
+	fos_eventfd_put(ctx);
 	return 0;
 }
 

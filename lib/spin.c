@@ -240,7 +240,7 @@ static void charge_experts(struct fos_spin *s, uint64_t ns)
 
 static void charge_us(struct fos_spin *s, const struct fos_spin_wait *w)
 {
-	const uint64_t best = w->ns < s->wake_ns ? w->ns : s->wake_ns;
+	const uint64_t best = at_most(w->ns, s->wake_ns);
 	int64_t credit = s->credit + 2 * best + best / 10 -
 			 cost(s, w->ns, w->budget_ns);
 
@@ -252,7 +252,7 @@ static void charge_us(struct fos_spin *s, const struct fos_spin_wait *w)
 
 static void count(struct fos_spin *s, const struct fos_spin_wait *w)
 {
-	const uint64_t polled = w->ns < w->budget_ns ? w->ns : w->budget_ns;
+	const uint64_t polled = at_most(w->ns, w->budget_ns);
 
 	s->counts.slept += !w->budget_ns;
 	s->counts.found += w->budget_ns && w->ns <= w->budget_ns;
