@@ -338,7 +338,7 @@ $(KSELFTEST)/kselftest_harness.h:
 harness := -isystem $(KSELFTEST) -Wno-unused-parameter
 compile_static = $(CC) $(CPPFLAGS) $(FOS_CFLAGS) $(CFLAGS) $(LDFLAGS) $(STATIC)
 
-$(addprefix $(BUILD)/bin/fos-,abi_poll abi_region abi_uring abi_uring_end): uring := -luring
+$(addprefix $(BUILD)/bin/fos-,abi_cq_eventfd abi_poll abi_region abi_uring abi_uring_end): uring := -luring
 $(abi_bin): $(BUILD)/bin/fos-%: selftests/%.c $(BUILD)/flags \
 		| $(KSELFTEST)/kselftest_harness.h
 	$(call say,CCLD,$@)

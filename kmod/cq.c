@@ -1,59 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/bitmap.h>
-#include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/ktime.h>
 #include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
-#include <linux/wait.h>
 
-#include "break.h"
-#include "compat.h"
 #include "core.h"
-#include "cq.h"
-#include "region.h"
+#include "cq_ring.h"
 #include "stats.h"
-#include "trace.h"
 
 static_assert(sizeof(struct fos_cq_create) == FOS_CQ_CREATE_SIZE_VER0);
 static_assert(sizeof(struct fos_cq_wait) == FOS_CQ_WAIT_SIZE_VER0);
-static_assert(sizeof(struct fos_cq_notify) == FOS_CQ_NOTIFY_SIZE_VER0);
 static_assert(sizeof(struct fos_cq_entry) == 32);
-
-/**
- * struct fos_cq - a completion queue
- * @region: the head page, the entries, the guard
- * @user: who pays
- * @entries: places, a power of two
- * @head: the reader's, in the head page
- * @lock: protects what follows
- * @tail: entries posted
- * @reserved: places that sources have
- * @past: entries that were seen to have been read
- * @ownerless: slots whose entry, not before @past, is of no source any more
- * @nownerless: how many they are
- * @notify: hears of each entry; may be NULL
- * @wait: sleepers and pollers
- */
-struct fos_cq {
-	struct fos_region region;
-	struct fos_user *user;
-	u32 entries;
-	struct fos_cq_head *head;
-	spinlock_t lock;
-	u64 tail;
-	u32 reserved;
-	u64 past;
-	unsigned long *ownerless;
-	u32 nownerless;
-	struct eventfd_ctx *notify;
-	wait_queue_head_t wait;
-};
 
 /**
  * struct fos_cq_sleeper - a sleeping thread, on its own stack
@@ -74,48 +36,7 @@ static struct fos_cq *fos_cq_of(const struct file *file)
 	return container_of(fos_region_of(file), struct fos_cq, region);
 }
 
-static u32 fos_cq_slot(const struct fos_cq *cq, u64 pos)
-{
-	return pos & (cq->entries - 1);
-}
-
-static struct fos_cq_entry *fos_cq_entry(struct fos_cq *cq, u64 pos)
-{
-	return fos_region_addr(&cq->region, FOS_CQ_OFF_ENTRIES +
-			       fos_cq_slot(cq, pos) *
-			       sizeof(struct fos_cq_entry));
-}
-
 /* ---- sources ---------------------------------------------------------- */
-
-static void fos_cq_own(struct fos_cq *cq, u64 pos)
-{
-	cq->nownerless -= __test_and_clear_bit(fos_cq_slot(cq, pos),
-					       cq->ownerless);
-}
-
-/* Each entry once, so that a reader who lies cannot keep us here. */
-static void fos_cq_note_read(struct fos_cq *cq)
-{
-	const u64 head = READ_ONCE(cq->head->head);
-
-	lockdep_assert_held(&cq->lock);
-	if (head - cq->past > cq->tail - cq->past)
-		return;
-	while (cq->past != head)
-		fos_cq_own(cq, cq->past++);
-}
-
-/* Sources' places and ownerless entries together are never more than there are. */
-static int fos_cq_reserve(struct fos_cq *cq)
-{
-	guard(spinlock)(&cq->lock);
-	fos_cq_note_read(cq);
-	if (cq->reserved + cq->nownerless >= cq->entries)
-		return -EBUSY;
-	cq->reserved++;
-	return 0;
-}
 
 /**
  * fos_cq_join() - reserve a place in a queue
@@ -142,63 +63,17 @@ int fos_cq_join(struct fos_cq_source *src, u32 fd, u64 user_data)
 	return 0;
 }
 
-static bool fos_cq_has_unread(const struct fos_cq *cq,
-			      const struct fos_cq_source *src)
-{
-	if (FOS_BROKEN(cqlost))
-		return src->end;
-	return src->end && (s64)(src->end - READ_ONCE(cq->head->head)) > 0;
-}
-
-/* Pollers, and those sleepers who have waited for so many. */
-static void fos_cq_wake(struct fos_cq *cq)
-{
-	if (FOS_BROKEN(nowake))
-		return;
-	fos_count(cq_wakes);
-	wake_up_poll(&cq->wait, EPOLLIN | EPOLLRDNORM);
-}
-
-static void fos_cq_append(struct fos_cq *cq, struct fos_cq_source *src, s32 res)
-{
-	struct fos_cq_entry *e = fos_cq_entry(cq, cq->tail);
-
-	fos_cq_own(cq, cq->tail);
-	src->end = cq->tail + 1;
-	e->user_data = src->user_data;
-	e->res = res;
-	/* No fence: who comes just now will not have slept. */
-	e->posted_ns = waitqueue_active(&cq->wait) ? ktime_get_ns() : 0;
-	/* Pairs with the reader's acquire. */
-	smp_store_release(&e->seq, src->end);
-	/* Who sees it finds the entry; pairs with fos_cq_reached(). */
-	smp_store_release(&cq->tail, src->end);
-	fos_count(cq_posts);
-	/* The new tail before this look; its fence pairs with prepare_to_wait(). */
-	if (wq_has_sleeper(&cq->wait))
-		fos_cq_wake(cq);
-	if (cq->notify)
-		fos_eventfd_signal(cq->notify);
-}
-
 /**
  * fos_cq_post() - tell the reader
  * @src: has a place, and its owner's lock
  * @res: 0 or -errno
- *
- * Not if an entry of @src lies there unread.
  */
 void fos_cq_post(struct fos_cq_source *src, s32 res)
 {
 	struct fos_cq *cq = fos_cq_of(src->file);
 
-	guard(spinlock)(&cq->lock);
-	/* What is told of before head; pairs with the reader's fence. */
-	smp_mb();
-	if (fos_cq_has_unread(cq, src))
-		fos_count(cq_coalesced);
-	else
-		fos_cq_append(cq, src, res);
+	if (fos_cq_post_once(cq, src, res))
+		fos_cq_signal(cq);
 }
 
 /**
@@ -210,19 +85,10 @@ void fos_cq_post(struct fos_cq_source *src, s32 res)
 struct file *fos_cq_part(struct fos_cq_source *src)
 {
 	struct file *file = src->file;
-	struct fos_cq *cq;
 
 	if (!file)
 		return NULL;
-	cq = fos_cq_of(file);
-	spin_lock(&cq->lock);
-	cq->reserved--;
-	fos_cq_note_read(cq);
-	if (src->end > cq->past) {
-		__set_bit(fos_cq_slot(cq, src->end - 1), cq->ownerless);
-		cq->nownerless++;
-	}
-	spin_unlock(&cq->lock);
+	fos_cq_unreserve(fos_cq_of(file), src);
 	src->file = NULL;
 	return file;
 }
@@ -286,34 +152,7 @@ static long fos_cq_wait(struct fos_cq *cq, unsigned int cmd, void __user *uargs)
 	return fos_cq_sleep(cq, a.tail, a.deadline_ns);
 }
 
-static bool fos_cq_is_empty(const struct fos_cq *cq)
-{
-	return READ_ONCE(cq->tail) == READ_ONCE(cq->head->head);
-}
-
-static long fos_cq_notify(struct fos_cq *cq, unsigned int cmd,
-			  void __user *uargs)
-{
-	struct eventfd_ctx *ctx;
-	struct fos_cq_notify a;
-	int ret;
-
-	ret = fos_args_get(&a, sizeof(a), FOS_CQ_NOTIFY_SIZE_VER0, cmd, uargs);
-	if (ret)
-		return ret;
-	if (a.flags || a.resv)
-		return -EINVAL;
-	ret = fos_eventfd_get(a.fd, &ctx);
-	if (ret)
-		return ret;
-	spin_lock(&cq->lock);
-	swap(cq->notify, ctx);
-	if (cq->notify && !fos_cq_is_empty(cq))
-		fos_eventfd_signal(cq->notify);
-	spin_unlock(&cq->lock);
-	fos_eventfd_put(ctx);
-	return 0;
-}
+/* ---- the descriptor --------------------------------------------------- */
 
 static __poll_t fos_cq_poll(struct file *file, poll_table *pt)
 {
@@ -347,6 +186,8 @@ static long fos_cq_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return fos_cq_wait(cq, cmd, uargs);
 	case FOS_IOC_ID(FOS_IOC_CQ_NOTIFY):
 		return fos_cq_notify(cq, cmd, uargs);
+	case FOS_IOC_ID(FOS_IOC_CQ_HEAR):
+		return fos_cq_hear(cq, cmd, uargs);
 	case FOS_IOC_ID(FOS_IOC_CORE_QUERY):
 		return fos_cq_query(cq, cmd, uargs);
 	}
@@ -407,7 +248,7 @@ static void fos_cq_free(struct fos_region *region)
 {
 	struct fos_cq *cq = container_of(region, struct fos_cq, region);
 
-	fos_eventfd_put(cq->notify);
+	fos_cq_forget_eventfds(cq);
 	fos_user_uncharge(cq->user, region->npages);
 	bitmap_free(cq->ownerless);
 	kfree(cq);
@@ -447,6 +288,8 @@ static struct fos_cq *fos_cq_alloc(u32 entries)
 		return ERR_PTR(-ENOMEM);
 	cq->entries = entries;
 	spin_lock_init(&cq->lock);
+	spin_lock_init(&cq->notify_lock);
+	mutex_init(&cq->setting);
 	init_waitqueue_head(&cq->wait);
 	cq->ownerless = bitmap_zalloc(entries, GFP_KERNEL_ACCOUNT);
 	if (!cq->ownerless)

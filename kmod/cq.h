@@ -17,10 +17,12 @@
  * Trust.  The reader's head is read once for each decision.  A lie loses entries of
  * the liar: slots are bounded by the ring.
  *
- * Lives.  A source holds the queue's file; the queue knows no source.
+ * Lives.  A source holds the queue's file; the queue knows no source but one, an
+ * eventfd, which is heard of until the queue is freed.
  *
- * Locks.  fos_cq.lock is a leaf but for the wait queue's own: sources post with
- * their owner's lock.
+ * Locks.  Sources post with their owner's lock, the eventfd that is heard of with its
+ * own.  fos_cq.lock is a leaf but for the wait queue's own, and is dropped before an
+ * eventfd is signalled.
  */
 #ifndef FOS_CQ_H
 #define FOS_CQ_H

@@ -115,7 +115,8 @@ union args {
 	struct fos_tlb_notify notify;
 	struct fos_cq_create queue;
 	struct fos_cq_wait wait;
-	struct fos_cq_notify hear;
+	struct fos_cq_notify notify_of;
+	struct fos_cq_hear hear;
 	struct fos_chan_cq tell;
 	unsigned char bytes[ARGS_MAX];
 };
@@ -146,12 +147,12 @@ static const struct spec specs[] = {
 	{ "notify", FOS_IOC_TLB_NOTIFY, OF_REGION },
 	{ "create of a queue", FOS_IOC_CQ_CREATE, OF_NODE },
 	{ "wait", FOS_IOC_CQ_WAIT, OF_QUEUE },
-	{ "hear", FOS_IOC_CQ_NOTIFY, OF_QUEUE },
+	{ "notify of entries", FOS_IOC_CQ_NOTIFY, OF_QUEUE },
+	{ "hear", FOS_IOC_CQ_HEAR, OF_QUEUE },
 	{ "tell", FOS_IOC_CHAN_CQ, OF_ENDPOINT },
 };
 
-#define for_each_spec(s) \
-	for (s = specs; s < specs + sizeof(specs) / sizeof(specs[0]); s++)
+#define for_each_spec(s) for (s = specs; s < specs + sizeof(specs) / sizeof(specs[0]); s++)
 
 /* Of the endpoint, and the region, under test. */
 static uint64_t ep_id;
@@ -196,6 +197,8 @@ static void fill_good(unsigned int cmd, union args *a)
 	} else if (cmd == FOS_IOC_TLB_NOTIFY) {
 		a->notify.fd = ~0U;
 	} else if (cmd == FOS_IOC_CQ_NOTIFY) {
+		a->notify_of.fd = ~0U;
+	} else if (cmd == FOS_IOC_CQ_HEAR) {
 		a->hear.fd = ~0U;
 	} else if (cmd == FOS_IOC_CQ_CREATE) {
 		a->queue.entries = FOS_CQ_ENTRIES_MIN;
@@ -238,7 +241,6 @@ FIXTURE(abi) {
 FIXTURE_SETUP(abi)
 {
 	struct fos_core_query q = {};
-
 	int ep[2] = { -1, -1 };
 
 	self->fd[OF_NODE] = open(NODE, O_RDWR | O_CLOEXEC);
@@ -354,6 +356,7 @@ static const struct word words[] = {
 	WORD(CQ_WAIT, OF_QUEUE, fos_cq_wait, flags, 0),
 	WORD(CQ_NOTIFY, OF_QUEUE, fos_cq_notify, flags, 0),
 	WORD(CQ_NOTIFY, OF_QUEUE, fos_cq_notify, resv, 0),
+	WORD(CQ_HEAR, OF_QUEUE, fos_cq_hear, flags, 0),
 	WORD(CHAN_CQ, OF_ENDPOINT, fos_chan_cq, flags, 0),
 	WORD(CHAN_CQ, OF_ENDPOINT, fos_chan_cq, want, FOS_WANT_ALL),
 	WORD(CHAN_CQ, OF_ENDPOINT, fos_chan_cq, resv, 0),

@@ -7,7 +7,6 @@
  */
 #include <pthread.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 #include "abi_cq.h"
 #include "abi_tickets.h"
@@ -375,62 +374,6 @@ TEST_F(cq, it_can_be_polled)
 	EXPECT_TRUE(send_raw(&self->a, FIRST + 1));
 	EXPECT_EQ(1, epoll_wait(efd, &ev, 1, HANG_MS));
 	close(efd);
-}
-
-static int hear(const struct rawq *q, int fd)
-{
-	struct fos_cq_notify a = { .fd = fd };
-
-	return RESULT(ioctl(q->fd, FOS_IOC_CQ_NOTIFY, &a));
-}
-
-/* What it has counted; 0: nothing. */
-static uint64_t count_of(int efd)
-{
-	uint64_t n;
-
-	return read(efd, &n, sizeof(n)) == sizeof(n) ? n : 0;
-}
-
-TEST_F(cq, an_eventfd_hears_of_entries)
-{
-	int efd = eventfd(0, EFD_NONBLOCK), other = eventfd(0, EFD_NONBLOCK);
-
-	ASSERT_EQ(0, hear(&self->q, efd));
-	EXPECT_EQ(0, count_of(efd));
-	ASSERT_TRUE(told_and_read(&self->q, &self->b, 1));
-	EXPECT_EQ(1, count_of(efd));
-	EXPECT_TRUE(send_raw(&self->a, FIRST));
-	EXPECT_EQ(1, count_of(efd));
-	/* Coalesced: no entry. */
-	EXPECT_TRUE(send_raw(&self->a, FIRST + 1));
-	EXPECT_EQ(0, count_of(efd));
-	ASSERT_EQ(0, hear(&self->q, other));
-	EXPECT_EQ(1, count_of(other));
-	EXPECT_EQ(1, rawq_read(&self->q, NULL));
-	ASSERT_EQ(0, hear(&self->q, other));
-	EXPECT_EQ(0, count_of(other));
-	close(other);
-	EXPECT_TRUE(send_raw(&self->a, FIRST + 2));
-	EXPECT_EQ(1, rawq_read(&self->q, NULL));
-	EXPECT_EQ(0, hear(&self->q, -1));
-	EXPECT_TRUE(send_raw(&self->a, FIRST + 3));
-	EXPECT_EQ(1, rawq_read(&self->q, NULL));
-	EXPECT_EQ(0, count_of(efd));
-	close(efd);
-}
-
-TEST_F(cq, nonsense_does_not_hear)
-{
-	struct fos_cq_notify a = { .fd = eventfd(0, 0), .flags = 1 };
-
-	EXPECT_EQ(-EINVAL, RESULT(ioctl(self->q.fd, FOS_IOC_CQ_NOTIFY, &a)));
-	a.flags = 0;
-	a.resv = 1;
-	EXPECT_EQ(-EINVAL, RESULT(ioctl(self->q.fd, FOS_IOC_CQ_NOTIFY, &a)));
-	EXPECT_EQ(-EINVAL, hear(&self->q, self->q.fd));
-	EXPECT_EQ(-EBADF, hear(&self->q, 1000000));
-	close(a.fd);
 }
 
 TEST_F(cq, who_polls_the_entries_is_not_woken)

@@ -45,7 +45,7 @@ struct fos_cq_wait {
  * @resv:	must be 0
  *
  * On a queue.  It is signalled for each entry that is posted, and at once if entries
- * lie there unread.  EBADF, EINVAL: no eventfd.
+ * lie there unread.  EBADF, EINVAL: no eventfd; EBUSY: the queue hears of one.
  */
 struct fos_cq_notify {
 	__u64 flags;
@@ -53,6 +53,24 @@ struct fos_cq_notify {
 	__u32 resv;
 };
 #define FOS_CQ_NOTIFY_SIZE_VER0		16
+
+/**
+ * struct fos_cq_hear - tell a queue when an eventfd is signalled
+ * @user_data:	of its entries
+ * @flags:	must be 0
+ * @fd:		the eventfd; ~0: hear of none any more
+ *
+ * On a queue.  It has one place of the queue: while its entry lies there unread no
+ * other is made.  It is not read, so its count does not matter, but that one is made
+ * at once if it is not 0.  EBADF, EINVAL: no eventfd; EBUSY: all places are taken, or
+ * the queue hears of one already, or notifies one.
+ */
+struct fos_cq_hear {
+	__u64 user_data;
+	__u32 flags;
+	__u32 fd;
+};
+#define FOS_CQ_HEAR_SIZE_VER0		16
 
 /**
  * struct fos_chan_cq - tell a queue when an endpoint is ready
@@ -128,6 +146,7 @@ struct fos_cq_entry {
 /* On a queue. */
 #define FOS_IOC_CQ_WAIT		_IOW(FOS_IOC_MAGIC, 0x81, struct fos_cq_wait)
 #define FOS_IOC_CQ_NOTIFY	_IOW(FOS_IOC_MAGIC, 0x82, struct fos_cq_notify)
+#define FOS_IOC_CQ_HEAR		_IOW(FOS_IOC_MAGIC, 0x83, struct fos_cq_hear)
 /* On an endpoint. */
 #define FOS_IOC_CHAN_CQ		_IOW(FOS_IOC_MAGIC, 0x23, struct fos_chan_cq)
 
