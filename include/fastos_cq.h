@@ -27,9 +27,9 @@ extern "C" {
  * struct fos_cq_event - something has happened
  * @user_data:	as it was given
  * @events:	of an endpoint: POLLIN: a message or a request waits; FOS_CQ_REPLY:
- *		fos_collect() has something; POLLHUP: the peer is dead. Of a ticket 0
+ *		fos_collect() has something; POLLHUP: the peer is dead. Of others 0
  * @res:	of a ticket what fos_fence() says: 0, or EBUSY or ECANCELED, negative. Of
- *		an endpoint 0
+ *		file I/O (fos_pread_cq()) what came of it. Of an endpoint 0
  */
 struct fos_cq_event {
 	uint64_t user_data;
@@ -39,7 +39,7 @@ struct fos_cq_event {
 
 /**
  * fos_cq_create() - a completion queue
- * @places:	endpoints and tickets that it may have at a time, 1 .. FOS_CQ_MAX
+ * @places:	endpoints, tickets, file I/O that it may have at a time, 1 .. FOS_CQ_MAX
  * @flags:	0
  *
  * The descriptor is for this process: neither a child nor a copy of its number can
@@ -114,8 +114,8 @@ int fos_cq_wait(int cq, struct fos_cq_event *ev, unsigned int min,
  * again.
  *
  * Return: 0; -1 with EBADF: @cq is no queue of this process, or @efd not open; EINVAL:
- * @efd is not an eventfd; EOPNOTSUPP: not without the module (FOS_CAP_CQ_NOTIFY); wait
- * for @cq itself, with poll(2) or epoll(7).
+ * @efd is not an eventfd; EBUSY: the queue had file I/O; EOPNOTSUPP: not without the
+ * module (FOS_CAP_CQ_NOTIFY). Then wait for @cq itself, with poll(2) or epoll(7).
  */
 int fos_cq_notify(int cq, int efd);
 

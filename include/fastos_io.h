@@ -135,6 +135,57 @@ int fos_fsync_async(int fd, uint64_t *io);
 ssize_t fos_io_wait(uint64_t io, const struct timespec *deadline);
 
 /**
+ * fos_pread_cq() - begin to read; a queue is told when it is over
+ * @fd:		as in fos_pread()
+ * @buf:	where to; not touched by others until the event was taken
+ * @n:		bytes
+ * @offset:	from where, bytes
+ * @cq:		the queue
+ * @user_data:	of the event
+ *
+ * Any thread may take the event: its events are 0, its res is what pread(2) would have
+ * returned, or -errno. The call has a place of the queue until then; what all of them
+ * need takes another for good, and two descriptors. Where it cannot go on by itself it
+ * is done at once, as by fos_pread_async(). @fd stays open until the event was taken.
+ * fos_close() of the queue waits for what is under way.
+ *
+ * It is completed by the thread that began it, which is interrupted for that wherever
+ * it is: a call that a signal always interrupts, epoll_wait(2) for one, may return EINTR.
+ *
+ * Return: 0; -1 with EBADF: @cq is no queue of this process; EBUSY: all its places are
+ * taken, or fos_cq_notify() was called for it; EOPNOTSUPP: the module is an older one;
+ * EMFILE, ENFILE; ENOMEM. What is wrong with the rest the event says.
+ */
+int fos_pread_cq(int fd, void *buf, size_t n, off_t offset, int cq,
+		 uint64_t user_data);
+
+/**
+ * fos_pwrite_cq() - begin to write; a queue is told when it is over
+ * @fd:		as in fos_pread()
+ * @buf:	from where; not changed by others until the event was taken
+ * @n:		bytes
+ * @offset:	to where, bytes
+ * @cq:		the queue
+ * @user_data:	of the event
+ *
+ * Return: as fos_pread_cq().
+ */
+int fos_pwrite_cq(int fd, const void *buf, size_t n, off_t offset, int cq,
+		  uint64_t user_data);
+
+/**
+ * fos_fsync_cq() - begin to flush a file; a queue is told when it is over
+ * @fd:		the file
+ * @cq:		the queue
+ * @user_data:	of the event
+ *
+ * It does not wait for reads and writes that are under way.
+ *
+ * Return: as fos_pread_cq().
+ */
+int fos_fsync_cq(int fd, int cq, uint64_t user_data);
+
+/**
  * struct fos_io_stats - what came of the calls of this thread
  * @cached:	reads that found all in the cache, or were taken to
  * @plain:	calls that were the plain ones, but not because polling does not pay

@@ -95,10 +95,12 @@ struct file *fos_cq_part(struct fos_cq_source *src)
 
 /* ---- the reader ------------------------------------------------------- */
 
-static bool fos_cq_reached(const struct fos_cq *cq, u64 tail)
+/* So many, or one that may stand for many. */
+static bool fos_cq_has_come(const struct fos_cq *cq, u64 tail)
 {
 	/* Pairs with fos_cq_append(). */
-	return (s64)(smp_load_acquire(&cq->tail) - tail) >= 0;
+	return (s64)(smp_load_acquire(&cq->tail) - tail) >= 0 ||
+	       fos_cq_has_unread(cq, &cq->ear.src);
 }
 
 static int fos_cq_wake_sleeper(struct wait_queue_entry *entry,
@@ -107,7 +109,7 @@ static int fos_cq_wake_sleeper(struct wait_queue_entry *entry,
 	struct fos_cq_sleeper *s = container_of(entry, struct fos_cq_sleeper,
 						entry);
 
-	if (!fos_cq_reached(s->cq, s->tail))
+	if (!fos_cq_has_come(s->cq, s->tail))
 		return 0;
 	return autoremove_wake_function(entry, mode, flags, key);
 }
@@ -124,7 +126,7 @@ static int fos_cq_sleep(struct fos_cq *cq, u64 tail, u64 deadline_ns)
 		/* Pairs with fos_cq_append(). */
 		prepare_to_wait(&cq->wait, &s.entry, TASK_INTERRUPTIBLE);
 		ret = 0;
-		if (fos_cq_reached(cq, tail))
+		if (fos_cq_has_come(cq, tail))
 			break;
 		ret = !in_time ? -ETIMEDOUT :
 		      signal_pending(current) ? -ERESTARTSYS : 0;
@@ -147,7 +149,7 @@ static long fos_cq_wait(struct fos_cq *cq, unsigned int cmd, void __user *uargs)
 		return ret;
 	if (a.flags)
 		return -EINVAL;
-	if (fos_cq_reached(cq, a.tail))
+	if (fos_cq_has_come(cq, a.tail))
 		return 0;
 	return fos_cq_sleep(cq, a.tail, a.deadline_ns);
 }
@@ -201,6 +203,7 @@ static int fos_cq_mmap(struct file *file, struct vm_area_struct *vma)
 
 static int fos_cq_release(struct inode *inode, struct file *file)
 {
+	fos_cq_forget_eventfds(fos_cq_of(file));
 	fos_obj_release();
 	return 0;
 }
@@ -248,7 +251,6 @@ static void fos_cq_free(struct fos_region *region)
 {
 	struct fos_cq *cq = container_of(region, struct fos_cq, region);
 
-	fos_cq_forget_eventfds(cq);
 	fos_user_uncharge(cq->user, region->npages);
 	bitmap_free(cq->ownerless);
 	kfree(cq);

@@ -18,7 +18,7 @@
  * the liar: slots are bounded by the ring.
  *
  * Lives.  A source holds the queue's file; the queue knows no source but one, an
- * eventfd, which is heard of until the queue is freed.
+ * eventfd, which is heard of until the queue's file is released.
  *
  * Locks.  Sources post with their owner's lock, the eventfd that is heard of with its
  * own.  fos_cq.lock is a leaf but for the wait queue's own, and is dropped before an

@@ -115,6 +115,7 @@ static void fos_cq_unhear(struct fos_cq *cq)
 	eventfd_ctx_put(ear->ctx);
 	ear->ctx = NULL;
 	fos_cq_unreserve(cq, &ear->src);
+	WRITE_ONCE(ear->src.end, 0);
 }
 
 static int fos_cq_listen(struct fos_cq *cq, struct file *file, u64 user_data)
@@ -185,7 +186,7 @@ long fos_cq_hear(struct fos_cq *cq, unsigned int cmd, void __user *uargs)
 
 /**
  * fos_cq_forget_eventfds() - neither, any more
- * @cq: nobody uses it
+ * @cq: nobody uses it; its pages are there
  */
 void fos_cq_forget_eventfds(struct fos_cq *cq)
 {

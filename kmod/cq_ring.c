@@ -67,12 +67,20 @@ void fos_cq_unreserve(struct fos_cq *cq, const struct fos_cq_source *src)
 	}
 }
 
-static bool fos_cq_has_unread(const struct fos_cq *cq,
-			      const struct fos_cq_source *src)
+/**
+ * fos_cq_has_unread() - does an entry of a source lie there?
+ * @cq: where
+ * @src: whose
+ *
+ * Return: does it, if the reader tells the truth?
+ */
+bool fos_cq_has_unread(const struct fos_cq *cq, const struct fos_cq_source *src)
 {
+	const u64 end = READ_ONCE(src->end);
+
 	if (FOS_BROKEN(cqlost))
-		return src->end;
-	return src->end && (s64)(src->end - READ_ONCE(cq->head->head)) > 0;
+		return end;
+	return end && (s64)(end - READ_ONCE(cq->head->head)) > 0;
 }
 
 /* Pollers, and those sleepers who have waited for so many. */
@@ -89,14 +97,14 @@ static void fos_cq_append(struct fos_cq *cq, struct fos_cq_source *src, s32 res)
 	struct fos_cq_entry *e = fos_cq_entry(cq, cq->tail);
 
 	fos_cq_own(cq, cq->tail);
-	src->end = cq->tail + 1;
+	WRITE_ONCE(src->end, cq->tail + 1);
 	e->user_data = src->user_data;
 	e->res = res;
 	/* No fence: who comes just now will not have slept. */
 	e->posted_ns = waitqueue_active(&cq->wait) ? ktime_get_ns() : 0;
 	/* Pairs with the reader's acquire. */
 	smp_store_release(&e->seq, src->end);
-	/* Who sees it finds the entry; pairs with fos_cq_reached(). */
+	/* Who sees it finds the entry; pairs with fos_cq_has_come(). */
 	smp_store_release(&cq->tail, src->end);
 	fos_count(cq_posts);
 	/* The new tail before this look; its fence pairs with prepare_to_wait(). */

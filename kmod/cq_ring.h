@@ -81,6 +81,7 @@ static inline bool fos_cq_is_empty(const struct fos_cq *cq)
 
 int fos_cq_reserve(struct fos_cq *cq);
 void fos_cq_unreserve(struct fos_cq *cq, const struct fos_cq_source *src);
+bool fos_cq_has_unread(const struct fos_cq *cq, const struct fos_cq_source *src);
 bool fos_cq_post_once(struct fos_cq *cq, struct fos_cq_source *src, s32 res);
 
 /* ---- cq_eventfd.c ----------------------------------------------------- */

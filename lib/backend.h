@@ -66,6 +66,7 @@ struct fos_mapping {
  * @cq_peek: have so many entries been posted?  Or any, where they are not counted
  * @cq_sleep: until so many were, or any; out: when the last one was, or 0
  * @cq_notify: FOS_IOC_CQ_NOTIFY; -EOPNOTSUPP
+ * @cq_hear: news of FOS_CQ_HEARD when the eventfd is signalled; -EBUSY as @cq_join
  * @cq_submit: FOS_IOC_TLB_SUBMIT, with news of @name
  */
 struct fos_backend {
@@ -114,6 +115,7 @@ struct fos_backend {
 	int (*cq_sleep)(struct fos_cq *cq, uint64_t tail, uint64_t deadline_ns,
 			uint64_t *posted_ns);
 	int (*cq_notify)(struct fos_cq *cq, int efd);
+	int (*cq_hear)(struct fos_cq *cq, int efd);
 	int (*cq_submit)(struct fos_cq *cq, uint64_t name, int rfd,
 			 struct fos_range *ranges, unsigned int n,
 			 uint64_t within_ns, uint64_t *ticket);

@@ -452,6 +452,15 @@ static int kernel_cq_notify(struct fos_cq *cq, int efd)
 	return do_ioctl(cq->fd, FOS_IOC_CQ_NOTIFY, &a);
 }
 
+static int kernel_cq_hear(struct fos_cq *cq, int efd)
+{
+	struct fos_cq_hear a = { .user_data = FOS_CQ_HEARD, .fd = efd };
+	const int ret = do_ioctl(cq->fd, FOS_IOC_CQ_HEAR, &a);
+
+	/* An older module. */
+	return ret == -ENOTTY ? -EOPNOTSUPP : ret;
+}
+
 static int kernel_cq_submit(struct fos_cq *cq, uint64_t name, int rfd,
 			    struct fos_range *ranges, unsigned int n,
 			    uint64_t within_ns, uint64_t *ticket)
@@ -501,5 +510,6 @@ const struct fos_backend fos__backend_kernel = {
 	.cq_peek	= kernel_cq_peek,
 	.cq_sleep	= kernel_cq_sleep,
 	.cq_notify	= kernel_cq_notify,
+	.cq_hear	= kernel_cq_hear,
 	.cq_submit	= kernel_cq_submit,
 };

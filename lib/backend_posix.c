@@ -355,5 +355,6 @@ const struct fos_backend fos__backend_posix = {
 	.cq_peek	= fos__posix_cq_peek,
 	.cq_sleep	= fos__posix_cq_sleep,
 	.cq_notify	= fos__posix_cq_notify,
+	.cq_hear	= fos__posix_cq_hear,
 	.cq_submit	= fos__posix_cq_submit,
 };

@@ -24,8 +24,7 @@ static struct fos_cq *cq_find(int fd)
 	return cq;
 }
 
-/* To be put back; NULL: it is none. */
-static struct fos_cq *cq_get(int fd)
+struct fos_cq *fos__cq_get(int fd)
 {
 	struct fos_cq *cq;
 
@@ -42,16 +41,18 @@ static struct fos_cq *cq_get(int fd)
 static void cq_free(struct fos_cq *cq)
 {
 	pthread_mutex_destroy(&cq->lock);
+	fos__cq_io_free(cq);
 	free(cq->places);
 	free(cq->line);
 	free(cq->done);
 	free(cq);
 }
 
-static void cq_put(struct fos_cq *cq)
+void fos__cq_put(struct fos_cq *cq)
 {
 	if (__atomic_sub_fetch(&cq->users, 1, __ATOMIC_ACQ_REL))
 		return;
+	fos__cq_io_end(cq);
 	cq->backend->cq_destroy(cq);
 	cq_free(cq);
 }
@@ -150,7 +151,7 @@ int fos__cq_close(int fd)
 	pthread_rwlock_unlock(&lock);
 	if (!cq)
 		return -EBADF;
-	cq_put(cq);
+	fos__cq_put(cq);
 	return 0;
 }
 
@@ -265,14 +266,17 @@ static void hear(struct fos_cq *cq, struct telling *t,
 	fos__place_free(cq, p);
 }
 
-static void hear_news(struct fos_cq *cq, struct telling *t)
+static void hear_news(struct fos_cq *cq, struct telling *t,
+		      unsigned int (*next)(struct fos_cq *cq,
+					   struct fos_cq_news *news,
+					   unsigned int max))
 {
 	struct fos_cq_news news[NEWS];
 	unsigned int i, n, room;
 
 	do {
 		room = t->max - t->n < NEWS ? t->max - t->n : NEWS;
-		n = room ? cq->backend->cq_news(cq, news, room) : 0;
+		n = room ? next(cq, news, room) : 0;
 		for (i = 0; i < n; i++)
 			hear(cq, t, &news[i]);
 	} while (n && n == room);
@@ -295,15 +299,21 @@ static void ask_line(struct fos_cq *cq, struct telling *t)
 	}
 }
 
+/* By turns each is the first; the ring of files is looked at after news of it. */
 static void harvest(struct fos_cq *cq, struct telling *t)
 {
-	if (t->nr & 1) {
-		hear_news(cq, t);
+	const unsigned int turn = t->nr % 3;
+
+	if (turn == 1)
+		hear_news(cq, t, fos__cq_io_news);
+	if (turn == 2)
 		ask_line(cq, t);
-	} else {
+	hear_news(cq, t, cq->backend->cq_news);
+	hear_news(cq, t, fos__cq_io_news);
+	if (turn != 2)
 		ask_line(cq, t);
-		hear_news(cq, t);
-	}
+	if (t->n == t->max)
+		fos__cq_io_pass_on(cq);
 }
 
 /* ---- waiting ---------------------------------------------------------- */
@@ -347,6 +357,8 @@ static uint64_t poll_end(struct fos_cq *cq, uint64_t now, uint64_t deadline_ns)
 static int pause_for(struct fos_cq *cq, unsigned int more, uint64_t deadline_ns)
 {
 	const uint64_t began = fos__now_ns(), tail = cq->read + more;
+	/* One that is heard of may stand for many. */
+	const uint64_t polled = cq->io ? cq->read + 1 : tail;
 	const uint64_t until = poll_end(cq, began, deadline_ns);
 	struct fos_spin_wait wait = { .budget_ns = until - began };
 	uint64_t posted_ns = 0, now;
@@ -357,7 +369,7 @@ static int pause_for(struct fos_cq *cq, unsigned int more, uint64_t deadline_ns)
 	fos__bells_before_waiting();
 	if (until > began) {
 		__atomic_fetch_add(&fos__pollers, 1, __ATOMIC_RELAXED);
-		found = poll_until(cq, tail, until);
+		found = poll_until(cq, polled, until);
 		__atomic_fetch_sub(&fos__pollers, 1, __ATOMIC_RELAXED);
 	}
 	if (!found)
@@ -407,7 +419,7 @@ FOS_API int fos_cq_wait(int fd, struct fos_cq_event *ev, unsigned int min,
 	ret = fos__deadline(deadline, &ns);
 	if (ret)
 		return fos__ret(ret);
-	cq = cq_get(fd);
+	cq = fos__cq_get(fd);
 	if (!cq)
 		return fos__ret(-EBADF);
 	/* Not all of it: it is large. */
@@ -416,7 +428,7 @@ FOS_API int fos_cq_wait(int fd, struct fos_cq_event *ev, unsigned int min,
 	ret = -EINVAL;
 	if (min <= cq->entries)
 		ret = wait_for(cq, &t, min, ns);
-	cq_put(cq);
+	fos__cq_put(cq);
 	return fos__ret(ret);
 }
 
@@ -425,22 +437,22 @@ FOS_API int fos_cq_notify(int fd, int efd)
 	struct fos_cq *cq;
 	int ret;
 
-	cq = efd < -1 ? NULL : cq_get(fd);
+	cq = efd < -1 ? NULL : fos__cq_get(fd);
 	if (!cq)
 		return fos__ret(-EBADF);
 	ret = cq->backend->cq_notify(cq, efd);
-	cq_put(cq);
+	fos__cq_put(cq);
 	return fos__ret(ret);
 }
 
 int fos__cq_spin(int fd, struct fos_spin_stats *stats)
 {
-	struct fos_cq *cq = cq_get(fd);
+	struct fos_cq *cq = fos__cq_get(fd);
 
 	if (!cq)
 		return -EBADF;
 	fos_spin_count(&cq->spin, stats);
-	cq_put(cq);
+	fos__cq_put(cq);
 	return 0;
 }
 
@@ -529,7 +541,7 @@ FOS_API int fos_mprotectv_cq(int rfd, struct fos_range *ranges, unsigned int n,
 		return fos__ret(-EINVAL);
 	if (n > FOS_RANGES_MAX)
 		return fos__ret(-E2BIG);
-	cq = cq_get(fd);
+	cq = fos__cq_get(fd);
 	if (!cq)
 		return fos__ret(-EBADF);
 	backend = fos__region_of(rfd, &q);
@@ -540,6 +552,6 @@ FOS_API int fos_mprotectv_cq(int rfd, struct fos_range *ranges, unsigned int n,
 	else
 		ret = submit(cq, rfd, ranges, n, within_ns, user_data,
 			     ticket ? ticket : &ignored);
-	cq_put(cq);
+	fos__cq_put(cq);
 	return fos__ret(ret);
 }

@@ -5,7 +5,7 @@
  * Who is in a queue has a place, whose name travels with the backend's news.  A wait
  * takes no more news than it can tell of: what it leaves wakes others.  Who was told
  * of stands in line, and is told of again as long as he is ready; a wait begins with
- * the news or with the line, by turns.  So nothing is forgotten that the program left
+ * the news, with files or with the line, by turns.  So nothing is forgotten that the program left
  * there, everybody's turn comes, and nobody looks at those of whom there is no news.
  *
  * Locks: that of the queues (cq.c) -> fos_cq.lock -> the library's.
@@ -20,6 +20,7 @@
 #include "spin.h"
 
 struct fos_backend;
+struct fos_cq_io;
 struct fos_ep;
 
 /**
@@ -36,7 +37,10 @@ struct fos_ep_name {
 	int fd;
 };
 
-enum fos_cq_kind { FOS_CQ_FREE, FOS_CQ_ENDPOINT, FOS_CQ_TICKET };
+enum fos_cq_kind { FOS_CQ_FREE, FOS_CQ_ENDPOINT, FOS_CQ_TICKET, FOS_CQ_FILE };
+
+/* In the place of a name: there is news of file I/O.  No place has so high a number. */
+#define FOS_CQ_HEARD	(~1ULL)
 
 /**
  * struct fos_cq_place - who may be told of
@@ -91,6 +95,7 @@ struct fos_cq_news {
  * @spin: the waiting policy
  * @wake_ns: what a sleep costs, if that is to be known
  * @looks: one after the other, until the time is looked at
+ * @io: what file I/O needs; NULL: there was none
  * @base, @read: of the module: the mapping, entries read
  * @wake_fd, @done, @ndone: without it: an eventfd, and of which tickets it tells
  */
@@ -110,6 +115,7 @@ struct fos_cq {
 	struct fos_spin spin;
 	uint32_t wake_ns;
 	uint32_t looks;
+	struct fos_cq_io *io;
 	void *base;
 	uint64_t read;
 	int wake_fd;
@@ -129,16 +135,34 @@ struct fos_cq_place *fos__place_make(struct fos_cq *cq, enum fos_cq_kind kind,
 int fos__place_add(struct fos_cq *cq, int fd, struct fos_ep *ep,
 		   uint64_t user_data);
 int fos__place_remove(struct fos_cq *cq, int fd, struct fos_ep *ep);
+/* An eventfd, which tells of FOS_CQ_HEARD.  0 or -errno. */
+int fos__place_hear(struct fos_cq *cq, int efd);
 /* It may still stand in line: who is there then is looked at once more. */
 void fos__place_free(struct fos_cq *cq, struct fos_cq_place *p);
 void fos__line_up(struct fos_cq *cq, struct fos_cq_place *p);
 /* There is one. */
 struct fos_cq_place *fos__line_next(struct fos_cq *cq);
 
+/* ---- cq_io.c, with the lock ------------------------------------------- */
+
+/* As fos_backend.cq_news: calls that are over. */
+unsigned int fos__cq_io_news(struct fos_cq *cq, struct fos_cq_news *news,
+			     unsigned int max);
+/* Who has heard of more than he had room for: so that others hear of it. */
+void fos__cq_io_pass_on(struct fos_cq *cq);
+/* Nobody uses the queue: until the kernel has done with all memory. */
+void fos__cq_io_end(struct fos_cq *cq);
+/* In a child, too. */
+void fos__cq_io_free(struct fos_cq *cq);
+
 /* ---- cq.c ------------------------------------------------------------- */
 
 /* A descriptor of a queue: close it.  -EBADF: it is none. */
 int fos__cq_close(int fd);
+
+/* To be put back; NULL: it is none. */
+struct fos_cq *fos__cq_get(int fd);
+void fos__cq_put(struct fos_cq *cq);
 
 /* What came of the waits of a queue.  -EBADF: it is none. */
 int fos__cq_spin(int fd, struct fos_spin_stats *stats);

@@ -108,6 +108,7 @@ static void make_room(struct fos_cq *cq)
 				fos__line_up(cq, p);
 		}
 	} while (n);
+	fos__cq_io_pass_on(cq);
 }
 
 static int join(struct fos_cq *cq, struct fos_cq_place *p)
@@ -138,6 +139,16 @@ int fos__place_add(struct fos_cq *cq, int fd, struct fos_ep *ep,
 	ep->cq = cq;
 	fos__line_up(cq, p);
 	return 0;
+}
+
+int fos__place_hear(struct fos_cq *cq, int efd)
+{
+	int ret = cq->backend->cq_hear(cq, efd);
+
+	if (ret != -EBUSY)
+		return ret;
+	make_room(cq);
+	return cq->backend->cq_hear(cq, efd);
 }
 
 static struct fos_cq_place *place_of_ep(struct fos_cq *cq, const struct fos_ep *ep)

@@ -48,12 +48,6 @@ struct hint {
 
 static __thread struct hint hints[HINTS];
 
-/* Of a function whose parameters have these names. */
-#define REQUEST(op_, iov_, count_) {					\
-	.op = (op_), .fd = fd, .iov = (iov_), .count = (count_),	\
-	.offset = offset,						\
-}
-
 /* Has the device queues that are polled?  Of a partition, that of the disk. */
 static bool has_poll_queues(const struct stat *st)
 {
@@ -206,7 +200,7 @@ static ssize_t do_read(struct fos_io_request *r)
 static FOS_APART ssize_t read_one(int fd, void *buf, size_t n, off_t offset)
 {
 	const struct iovec iov = { buf, n };
-	struct fos_io_request r = REQUEST(FOS_IO_READ, &iov, 1);
+	struct fos_io_request r = FOS_IO_REQUEST(FOS_IO_READ, &iov, 1);
 
 	return do_read(&r);
 }
@@ -246,7 +240,7 @@ FOS_API ssize_t fos_pread(int fd, void *buf, size_t n, off_t offset)
 FOS_API ssize_t fos_preadv(int fd, const struct iovec *iov, int count,
 			   off_t offset)
 {
-	struct fos_io_request r = REQUEST(FOS_IO_READV, iov, count);
+	struct fos_io_request r = FOS_IO_REQUEST(FOS_IO_READV, iov, count);
 
 	return fos__ret(do_read(&r));
 }
@@ -263,7 +257,7 @@ static ssize_t do_write(struct fos_io_request *r)
 FOS_API ssize_t fos_pwrite(int fd, const void *buf, size_t n, off_t offset)
 {
 	const struct iovec iov = { (void *)buf, n };
-	struct fos_io_request r = REQUEST(FOS_IO_WRITE, &iov, 1);
+	struct fos_io_request r = FOS_IO_REQUEST(FOS_IO_WRITE, &iov, 1);
 
 	return fos__ret(do_write(&r));
 }
@@ -271,7 +265,7 @@ FOS_API ssize_t fos_pwrite(int fd, const void *buf, size_t n, off_t offset)
 FOS_API ssize_t fos_pwritev(int fd, const struct iovec *iov, int count,
 			    off_t offset)
 {
-	struct fos_io_request r = REQUEST(FOS_IO_WRITEV, iov, count);
+	struct fos_io_request r = FOS_IO_REQUEST(FOS_IO_WRITEV, iov, count);
 
 	return fos__ret(do_write(&r));
 }
@@ -296,24 +290,26 @@ static ssize_t do_now(const struct fos_io_request *r)
 	return ret;
 }
 
-/* Without a ring, as far as it goes; -EAGAIN: by one. */
-static ssize_t begin_one(struct fos_io_request *r)
-{
-	struct hint *h;
-	const enum way way = way_of(r, &h);
-
-	if (way == DIRECT && fos__io_is_direct(r->fd))
-		return -EAGAIN;
-	if (way == CACHED && r->op == FOS_IO_READ)
-		return read_cached(r, h);
-	return do_now(r);
-}
-
-static ssize_t begin_fsync(const struct fos_io_request *r)
+static ssize_t start_fsync(const struct fos_io_request *r)
 {
 	struct stat st;
 
 	return is_file(r->fd, &st) ? -EAGAIN : do_now(r);
+}
+
+ssize_t fos__io_start(struct fos_io_request *r, bool look)
+{
+	struct hint *h;
+	enum way way;
+
+	if (r->op == FOS_IO_FSYNC)
+		return start_fsync(r);
+	way = way_of(r, &h);
+	if (way == DIRECT && fos__io_is_direct(r->fd))
+		return -EAGAIN;
+	if (way == CACHED && r->op == FOS_IO_READ)
+		return look ? read_cached(r, h) : -EAGAIN;
+	return do_now(r);
 }
 
 static int begin(struct fos_io_request *r, uint64_t *io)
@@ -324,7 +320,7 @@ static int begin(struct fos_io_request *r, uint64_t *io)
 
 	if (ret)
 		return ret;
-	res = r->op == FOS_IO_FSYNC ? begin_fsync(r) : begin_one(r);
+	res = fos__io_start(r, true);
 	if (res == -EAGAIN)
 		fos__io_begin(call, r);
 	else
@@ -336,7 +332,7 @@ FOS_API int fos_pread_async(int fd, void *buf, size_t n, off_t offset,
 			    uint64_t *io)
 {
 	const struct iovec iov = { buf, n };
-	struct fos_io_request r = REQUEST(FOS_IO_READ, &iov, 1);
+	struct fos_io_request r = FOS_IO_REQUEST(FOS_IO_READ, &iov, 1);
 
 	return fos__ret(begin(&r, io));
 }
@@ -345,7 +341,7 @@ FOS_API int fos_pwrite_async(int fd, const void *buf, size_t n, off_t offset,
 			     uint64_t *io)
 {
 	const struct iovec iov = { (void *)buf, n };
-	struct fos_io_request r = REQUEST(FOS_IO_WRITE, &iov, 1);
+	struct fos_io_request r = FOS_IO_REQUEST(FOS_IO_WRITE, &iov, 1);
 
 	return fos__ret(begin(&r, io));
 }

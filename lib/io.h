@@ -6,6 +6,7 @@
 #ifndef FOS_IO_H
 #define FOS_IO_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -42,6 +43,12 @@ struct fos_io_request {
 	bool polled;
 };
 
+/* Of a function whose parameters have these names. */
+#define FOS_IO_REQUEST(op_, iov_, count_) {				\
+	.op = (op_), .fd = fd, .iov = (iov_), .count = (count_),	\
+	.offset = offset,						\
+}
+
 /* What comes of the calls of this thread. */
 extern __thread struct fos_io_stats fos__io_stats;
 
@@ -55,6 +62,21 @@ bool fos__io_is_direct(int fd);
 
 /* By the ring and the policy, or without a ring the plain one. */
 ssize_t fos__io_call(const struct fos_io_request *r);
+
+/*
+ * In the background, as far as it goes without a ring; -EAGAIN: by one.  @look: a read
+ * is looked for in the cache first, which is one trap more if it is not there.
+ */
+ssize_t fos__io_start(struct fos_io_request *r, bool look);
+
+/*
+ * By a ring nothing was done.  A signal while the kernel would make a worker cancels
+ * what was for it (6.12), and so does the end of the thread.
+ */
+static inline bool fos__io_was_refused(ssize_t res)
+{
+	return res == -EAGAIN || res == -ECANCELED;
+}
 
 struct call;
 

@@ -239,15 +239,6 @@ static ssize_t call_by_ring(struct io *io, const struct fos_io_request *r)
 	return ret ? ret : call.res;
 }
 
-/*
- * Nothing was done.  A signal while the kernel would make a worker cancels what was for
- * it (6.12).
- */
-static bool was_refused(ssize_t res)
-{
-	return res == -EAGAIN || res == -ECANCELED;
-}
-
 ssize_t fos__io_call(const struct fos_io_request *r)
 {
 	struct io *io = fos__io_mine();
@@ -255,7 +246,7 @@ ssize_t fos__io_call(const struct fos_io_request *r)
 
 	if (io && fos__io_has(io, LOOKED_AT))
 		ret = call_by_ring(io, r);
-	return was_refused(ret) ? fos__io_plain(r) : ret;
+	return fos__io_was_refused(ret) ? fos__io_plain(r) : ret;
 }
 
 static struct call *free_call(struct io *io)
@@ -294,11 +285,7 @@ void fos__io_begin(struct call *call, const struct fos_io_request *r)
 {
 	struct io *io = fos__io_mine();
 
-	call->request = *r;
-	if (r->count) {
-		call->iov = *r->iov;
-		call->request.iov = &call->iov;
-	}
+	fos__io_keep(call, r);
 	if (!io || !fos__io_has(io, BACKGROUND) ||
 	    !fos__io_submit(&io->ring[BACKGROUND], &call->request, call))
 		fos__io_over(call, fos__io_plain(r));
@@ -319,7 +306,7 @@ static ssize_t end(struct io *io, struct call *call, uint64_t deadline_ns)
 	call->name = 0;
 	if (!ret)
 		ret = call->res;
-	return was_refused(ret) ? fos__io_plain(&call->request) : ret;
+	return fos__io_was_refused(ret) ? fos__io_plain(&call->request) : ret;
 }
 
 ssize_t fos__io_end(uint64_t name, uint64_t deadline_ns)

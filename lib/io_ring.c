@@ -196,6 +196,13 @@ static void forget_rings(struct io *io)
 			fos__close_fd(io->ring[i].ring_fd);
 }
 
+void fos__io_ring_end(struct io_uring *ring)
+{
+	if (!is_ring(ring->ring_fd))
+		ring->ring_fd = -1;
+	io_uring_queue_exit(ring);
+}
+
 static void end_rings(struct io *io)
 {
 	struct io_uring *ring = &io->ring[BACKGROUND];
@@ -208,13 +215,9 @@ static void end_rings(struct io *io)
 		while (ret == -EINTR)
 			ret = fos__io_sleep(ring, call, FOS_DEADLINE_NONE);
 	}
-	for (i = 0; i < RINGS; i++) {
-		if (!io->has[i])
-			continue;
-		if (!is_ring(io->ring[i].ring_fd))
-			io->ring[i].ring_fd = -1;
-		io_uring_queue_exit(&io->ring[i]);
-	}
+	for (i = 0; i < RINGS; i++)
+		if (io->has[i])
+			fos__io_ring_end(&io->ring[i]);
 }
 
 static bool is_parents(const struct io *io)

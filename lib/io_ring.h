@@ -87,9 +87,22 @@ struct io *fos__io_mine(void);
 /* Is the ring there, or can it be made? */
 bool fos__io_has(struct io *io, int which);
 
+/* The request is the call's; one element at most. */
+static inline void fos__io_keep(struct call *call, const struct fos_io_request *r)
+{
+	call->request = *r;
+	if (!r->count)
+		return;
+	call->iov = *r->iov;
+	call->request.iov = &call->iov;
+}
+
 /* What the kernel has not taken must never be; false: it has not. */
 bool fos__io_submit(struct io_uring *ring, const struct fos_io_request *r,
 		    struct call *call);
+
+/* Nothing is under way.  Its descriptor may be another's by now. */
+void fos__io_ring_end(struct io_uring *ring);
 
 void fos__io_reap(struct io_uring *ring);
 

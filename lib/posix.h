@@ -223,6 +223,7 @@ bool fos__posix_cq_peek(const struct fos_cq *cq, uint64_t tail);
 int fos__posix_cq_sleep(struct fos_cq *cq, uint64_t tail, uint64_t deadline_ns,
 			uint64_t *posted_ns);
 int fos__posix_cq_notify(struct fos_cq *cq, int efd);
+int fos__posix_cq_hear(struct fos_cq *cq, int efd);
 int fos__posix_cq_submit(struct fos_cq *cq, uint64_t name, int rfd,
 			 struct fos_range *ranges, unsigned int n,
 			 uint64_t within_ns, uint64_t *ticket);

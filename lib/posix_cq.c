@@ -141,6 +141,11 @@ int fos__posix_cq_notify(struct fos_cq *cq, int efd)
 	return -EOPNOTSUPP;
 }
 
+int fos__posix_cq_hear(struct fos_cq *cq, int efd)
+{
+	return watch(cq, efd, FOS_CQ_HEARD, EPOLLIN | EPOLLET);
+}
+
 /* All is done at once. */
 int fos__posix_cq_submit(struct fos_cq *cq, uint64_t name, int rfd,
 			 struct fos_range *ranges, unsigned int n,

@@ -25,7 +25,8 @@ struct fos_cq_create {
 /**
  * struct fos_cq_wait - sleep until entries were posted
  * @flags:	must be 0
- * @tail:	until so many were, since the queue was made
+ * @tail:	until so many were, since the queue was made; or until one of an eventfd lies
+ *		there unread (struct fos_cq_hear), which may stand for many
  * @deadline_ns: absolute CLOCK_MONOTONIC, or FOS_DEADLINE_NONE
  *
  * On a queue.  Idempotent: restarted after a signal with SA_RESTART.  0;
