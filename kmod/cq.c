@@ -9,6 +9,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
+#include "break.h"
 #include "core.h"
 #include "cq_ring.h"
 #include "stats.h"
@@ -100,7 +101,7 @@ static bool fos_cq_has_come(const struct fos_cq *cq, u64 tail)
 {
 	/* Pairs with fos_cq_append(). */
 	return (s64)(smp_load_acquire(&cq->tail) - tail) >= 0 ||
-	       fos_cq_has_unread(cq, &cq->ear.src);
+	       (!FOS_BROKEN(deaf) && fos_cq_has_unread(cq, &cq->ear.src));
 }
 
 static int fos_cq_wake_sleeper(struct wait_queue_entry *entry,

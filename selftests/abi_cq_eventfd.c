@@ -260,6 +260,32 @@ TEST_F_TIMEOUT(eventfd, no_signal_is_missed, 300)
 	EXPECT_EQ(NULL, ret);
 }
 
+static void *sleep_for_many(void *arg)
+{
+	return (void *)rawq_wait(arg, 5, in_ms(HANG_MS));
+}
+
+/* It may stand for many. */
+TEST_F(eventfd, one_that_is_heard_of_ends_any_sleep)
+{
+	pthread_t t;
+	void *ret;
+	int i;
+
+	ASSERT_EQ(0, hear(&self->q, self->efd));
+	for (i = 0; i < 5; i++) {
+		ASSERT_EQ(0, pthread_create(&t, NULL, sleep_for_many, &self->q));
+		/* Asleep, or about to be. */
+		nap_us(i % 2 * 20000);
+		EXPECT_TRUE(signal_it(self->efd));
+		ASSERT_EQ(0, pthread_join(t, &ret));
+		EXPECT_EQ(0, (long)ret);
+		EXPECT_EQ(0, rawq_wait(&self->q, 100, 0));
+		EXPECT_EQ(NAME, rawq_read(&self->q, NULL));
+		EXPECT_EQ(-ETIMEDOUT, rawq_wait(&self->q, 100, 1));
+	}
+}
+
 static void *signal_on(void *arg)
 {
 	struct pace *p = arg;
