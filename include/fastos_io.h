@@ -149,8 +149,9 @@ ssize_t fos_io_wait(uint64_t io, const struct timespec *deadline);
  * is done at once, as by fos_pread_async(). @fd stays open until the event was taken.
  * fos_close() of the queue waits for what is under way.
  *
- * It is completed by the thread that began it, which is interrupted for that wherever
- * it is: a call that a signal always interrupts, epoll_wait(2) for one, may return EINTR.
+ * It is completed by the thread that began it, which is interrupted for that: a call
+ * that a signal always interrupts, epoll_wait(2) for one, may return EINTR. While that
+ * thread is where no signal is heard, in vfork(2) for one, the event has to wait.
  *
  * Return: 0; -1 with EBADF: @cq is no queue of this process; EBUSY: all its places are
  * taken, or fos_cq_notify() was called for it; EOPNOTSUPP: the module is an older one;

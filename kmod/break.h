@@ -20,6 +20,7 @@
 #define FOS_BREAK_late		12	/* sleep by a descriptor that was closed on the way */
 #define FOS_BREAK_uringearly	13	/* a command ends before its ticket is applied */
 #define FOS_BREAK_deaf		14	/* what stands for many wakes those who want one */
+#define FOS_BREAK_circle	15	/* a queue's pollers signal what it hears of */
 /* Not broken, but with time between PTEs and shootdown, for whoever races. */
 #define FOS_BREAK_slowflush	9
 

@@ -73,7 +73,7 @@ void fos_cq_post(struct fos_cq_source *src, s32 res)
 {
 	struct fos_cq *cq = fos_cq_of(src->file);
 
-	if (fos_cq_post_once(cq, src, res))
+	if (fos_cq_post_once(cq, src, res, 0))
 		fos_cq_signal(cq);
 }
 

@@ -34,7 +34,7 @@ static int fos_cq_set_notify(struct fos_cq *cq, struct eventfd_ctx **ctx)
 {
 	guard(mutex)(&cq->setting);
 	if (*ctx && cq->ear.ctx)
-		return -EBUSY;
+		return -EEXIST;
 	guard(spinlock)(&cq->notify_lock);
 	swap(cq->notify, *ctx);
 	/* Pairs with that of fos_cq_append(). */
@@ -79,8 +79,11 @@ static int fos_cq_heard(struct wait_queue_entry *entry, unsigned int mode,
 {
 	struct fos_cq_ear *ear = container_of(entry, struct fos_cq_ear, entry);
 
-	if (key_to_poll(key) & EPOLLIN)
-		fos_cq_post_once(ear->cq, &ear->src, 0);
+	const __poll_t events = key_to_poll(key);
+
+	if (events & EPOLLIN)
+		fos_cq_post_once(ear->cq, &ear->src, 0,
+				 events & EPOLL_URING_WAKE);
 	return 0;
 }
 
@@ -104,6 +107,13 @@ static void fos_cq_hook(struct file *file, wait_queue_head_t *head,
 	add_wait_queue(head, &ear->entry);
 }
 
+/* Before and after: else somebody may be on his way from us to the eventfd. */
+static void fos_cq_set_hears(struct fos_cq *cq, bool hears)
+{
+	guard(spinlock_irqsave)(&cq->lock);
+	cq->hears = hears;
+}
+
 static void fos_cq_unhear(struct fos_cq *cq)
 {
 	struct fos_cq_ear *ear = &cq->ear;
@@ -116,6 +126,7 @@ static void fos_cq_unhear(struct fos_cq *cq)
 	ear->ctx = NULL;
 	fos_cq_unreserve(cq, &ear->src);
 	WRITE_ONCE(ear->src.end, 0);
+	fos_cq_set_hears(cq, false);
 }
 
 static int fos_cq_listen(struct fos_cq *cq, struct file *file, u64 user_data)
@@ -126,7 +137,7 @@ static int fos_cq_listen(struct fos_cq *cq, struct file *file, u64 user_data)
 	int ret;
 
 	if (cq->ear.ctx || READ_ONCE(cq->notify))
-		return -EBUSY;
+		return -EEXIST;
 	ctx = eventfd_ctx_fileget(file);
 	if (IS_ERR(ctx))
 		return PTR_ERR(ctx);
@@ -140,10 +151,11 @@ static int fos_cq_listen(struct fos_cq *cq, struct file *file, u64 user_data)
 		.cq = cq,
 		.src.user_data = user_data,
 	};
+	fos_cq_set_hears(cq, true);
 	init_waitqueue_func_entry(&ear->entry, fos_cq_heard);
 	init_poll_funcptr(&l.pt, fos_cq_hook);
 	if (vfs_poll(file, &l.pt) & EPOLLIN)
-		fos_cq_post_once(cq, &ear->src, 0);
+		fos_cq_post_once(cq, &ear->src, 0, 0);
 	return 0;
 }
 

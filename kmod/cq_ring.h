@@ -36,13 +36,14 @@ struct fos_cq_ear {
  * @user: who pays
  * @entries: places, a power of two
  * @head: the reader's, in the head page
- * @lock: protects what follows, to @nownerless; an eventfd may be signalled anywhere,
+ * @lock: protects what follows, to @hears; an eventfd may be signalled anywhere,
  *	so it is taken with interrupts off
  * @tail: entries posted
  * @reserved: places that sources have
  * @past: entries that were seen to have been read
  * @ownerless: slots whose entry, not before @past, is of no source any more
  * @nownerless: how many they are
+ * @hears: of an eventfd, whose lock may be around ours
  * @notify_lock: protects @notify
  * @notify: hears of each entry; may be NULL
  * @ear: what is heard of
@@ -60,6 +61,7 @@ struct fos_cq {
 	u64 past;
 	unsigned long *ownerless;
 	u32 nownerless;
+	bool hears;
 	spinlock_t notify_lock;
 	struct eventfd_ctx *notify;
 	struct fos_cq_ear ear;
@@ -82,7 +84,8 @@ static inline bool fos_cq_is_empty(const struct fos_cq *cq)
 int fos_cq_reserve(struct fos_cq *cq);
 void fos_cq_unreserve(struct fos_cq *cq, const struct fos_cq_source *src);
 bool fos_cq_has_unread(const struct fos_cq *cq, const struct fos_cq_source *src);
-bool fos_cq_post_once(struct fos_cq *cq, struct fos_cq_source *src, s32 res);
+bool fos_cq_post_once(struct fos_cq *cq, struct fos_cq_source *src, s32 res,
+		      __poll_t how);
 
 /* ---- cq_eventfd.c ----------------------------------------------------- */
 

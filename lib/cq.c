@@ -151,6 +151,7 @@ int fos__cq_close(int fd)
 	pthread_rwlock_unlock(&lock);
 	if (!cq)
 		return -EBADF;
+	fos__cq_io_drain(cq);
 	fos__cq_put(cq);
 	return 0;
 }
@@ -162,6 +163,7 @@ void fos__cq_forget(void)
 	pthread_rwlock_init(&lock, NULL);
 	while ((cq = queues)) {
 		queues = cq->next;
+		fos__cq_io_forget(cq);
 		cq_free(cq);
 	}
 }
@@ -204,34 +206,36 @@ static uint32_t look_at(struct fos_cq *cq, struct fos_cq_place *p)
  * @ev: where events go
  * @max: how many there is room for
  * @n: how many there are
- * @place: whose the first of them are
+ * @name: of whose places the first of them are
  */
 struct telling {
 	uint64_t nr;
 	struct fos_cq_event *ev;
 	unsigned int max;
 	unsigned int n;
-	const struct fos_cq_place *place[NEWS];
+	uint64_t name[NEWS];
 };
 
 /* Later calls may have told of it, too; of many events the last are not known. */
-static bool has_told(const struct telling *t, const struct fos_cq_place *p)
+static bool has_told(struct fos_cq *cq, const struct telling *t,
+		     const struct fos_cq_place *p)
 {
+	const uint64_t name = fos__place_name(cq, p);
 	unsigned int i;
 
 	if (p->told <= t->nr)
 		return p->told == t->nr;
 	for (i = 0; i < t->n && i < NEWS; i++)
-		if (t->place[i] == p)
+		if (t->name[i] == name)
 			return true;
 	return t->n > NEWS;
 }
 
-static void tell(struct telling *t, struct fos_cq_place *p, uint32_t events,
-		 int res)
+static void tell(struct fos_cq *cq, struct telling *t, struct fos_cq_place *p,
+		 uint32_t events, int res)
 {
 	if (t->n < NEWS)
-		t->place[t->n] = p;
+		t->name[t->n] = fos__place_name(cq, p);
 	t->ev[t->n++] = (struct fos_cq_event) { p->user_data, events, res };
 	if (p->told < t->nr)
 		p->told = t->nr;
@@ -242,11 +246,11 @@ static void tell_endpoint(struct fos_cq *cq, struct telling *t,
 {
 	uint32_t events;
 
-	if (!has_told(t, p)) {
+	if (!has_told(cq, t, p)) {
 		events = look_at(cq, p);
 		if (!events)
 			return;
-		tell(t, p, events, 0);
+		tell(cq, t, p, events, 0);
 	}
 	fos__line_up(cq, p);
 }
@@ -262,7 +266,7 @@ static void hear(struct fos_cq *cq, struct telling *t,
 		tell_endpoint(cq, t, p);
 		return;
 	}
-	tell(t, p, 0, news->res);
+	tell(cq, t, p, 0, news->res);
 	fos__place_free(cq, p);
 }
 
@@ -293,7 +297,7 @@ static void ask_line(struct fos_cq *cq, struct telling *t)
 		if (p->kind == FOS_CQ_ENDPOINT) {
 			tell_endpoint(cq, t, p);
 		} else if (p->kind == FOS_CQ_TICKET && p->done) {
-			tell(t, p, 0, p->res);
+			tell(cq, t, p, 0, p->res);
 			fos__place_free(cq, p);
 		}
 	}
@@ -398,6 +402,8 @@ static int wait_for(struct fos_cq *cq, struct telling *t, unsigned int min,
 	t->n = 0;
 	for (;;) {
 		harvest(cq, t);
+		if (t->n < t->max && fos__cq_io_redo(cq))
+			continue;
 		if (t->n >= min || ret)
 			break;
 		ret = pause_for(cq, min - t->n, deadline_ns);

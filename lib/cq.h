@@ -150,9 +150,15 @@ unsigned int fos__cq_io_news(struct fos_cq *cq, struct fos_cq_news *news,
 			     unsigned int max);
 /* Who has heard of more than he had room for: so that others hear of it. */
 void fos__cq_io_pass_on(struct fos_cq *cq);
-/* Nobody uses the queue: until the kernel has done with all memory. */
+/* Was there one to be done again?  That is without the lock, and may wait. */
+bool fos__cq_io_redo(struct fos_cq *cq);
+
+/* Without the lock: until the kernel has done with all memory. */
+void fos__cq_io_drain(struct fos_cq *cq);
+/* Nobody uses the queue. */
 void fos__cq_io_end(struct fos_cq *cq);
-/* In a child, too. */
+/* In a child: the ring is the parent's. */
+void fos__cq_io_forget(struct fos_cq *cq);
 void fos__cq_io_free(struct fos_cq *cq);
 
 /* ---- cq.c ------------------------------------------------------------- */

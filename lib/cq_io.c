@@ -22,7 +22,9 @@
  * @retry: calls until it is tried again
  * @efd: is signalled by the ring, and by those who need none
  * @calls: one for each place
- * @done: what was over at once, @ndone of them
+ * @under_way: by the ring
+ * @done: what was over without it, @ndone of them
+ * @again: what is to be done once more, @nagain of them
  */
 struct fos_cq_io {
 	pthread_mutex_t submitting;
@@ -31,8 +33,11 @@ struct fos_cq_io {
 	uint32_t retry;
 	int efd;
 	struct call *calls;
+	uint32_t under_way;
 	struct fos_cq_news *done;
 	uint32_t ndone;
+	struct call **again;
+	uint32_t nagain;
 };
 
 static void signal_queue(const struct fos_cq_io *io)
@@ -44,26 +49,9 @@ static void signal_queue(const struct fos_cq_io *io)
 
 /* ---- news ------------------------------------------------------------- */
 
-/* Of the ring; NULL: there is nothing. */
-static struct call *next_over(struct fos_cq_io *io)
-{
-	struct io_uring_cqe *cqe;
-	struct call *call = NULL;
-
-	while (!call && !io_uring_peek_cqe(&io->ring, &cqe)) {
-		call = io_uring_cqe_get_data(cqe);
-		if (call) {
-			call->res = cqe->res;
-			call->done = true;
-		}
-		io_uring_cqe_seen(&io->ring, cqe);
-	}
-	return call;
-}
-
 /*
- * A thread that ends takes its workers along: what they were at ends anyhow.  (So do
- * short files: those are read twice.)
+ * A thread that ends takes its workers along: what they were at ends anyhow.  At the
+ * end of a file there is nothing more to read, which is soon found.
  */
 static bool was_cut_short(const struct call *call)
 {
@@ -71,14 +59,34 @@ static bool was_cut_short(const struct call *call)
 
 	return fos__io_was_refused(call->res) || call->res == -EFAULT ||
 	       call->res == -EINTR ||
-	       (call->res > 0 && (size_t)call->res < r->iov->iov_len);
+	       (r->op == FOS_IO_READ && call->res > 0 &&
+		(size_t)call->res < r->iov->iov_len);
 }
 
-static void do_again(struct call *call)
+/* Of the ring, and not to be done again; NULL: there is nothing. */
+static struct call *next_over(struct fos_cq_io *io)
 {
-	do
-		call->res = fos__io_plain(&call->request);
-	while (call->res == -EINTR);
+	struct io_uring_cqe *cqe;
+	struct call *call;
+
+	while (!io_uring_peek_cqe(&io->ring, &cqe)) {
+		call = io_uring_cqe_get_data(cqe);
+		if (call)
+			call->res = cqe->res;
+		io_uring_cqe_seen(&io->ring, cqe);
+		if (!call)
+			continue;
+		io->under_way--;
+		if (!was_cut_short(call))
+			return call;
+		io->again[io->nagain++] = call;
+	}
+	return NULL;
+}
+
+static void be_over(struct fos_cq_io *io, const struct call *call, ssize_t res)
+{
+	io->done[io->ndone++] = (struct fos_cq_news) { call->name, res };
 }
 
 unsigned int fos__cq_io_news(struct fos_cq *cq, struct fos_cq_news *news,
@@ -92,11 +100,8 @@ unsigned int fos__cq_io_news(struct fos_cq *cq, struct fos_cq_news *news,
 		return 0;
 	for (n = 0; n < max && io->ndone; n++)
 		news[n] = io->done[--io->ndone];
-	for (; n < max && io->has_ring && (call = next_over(io)); n++) {
-		if (was_cut_short(call))
-			do_again(call);
+	for (; n < max && io->has_ring && (call = next_over(io)); n++)
 		news[n] = (struct fos_cq_news) { call->name, call->res };
-	}
 	return n;
 }
 
@@ -104,8 +109,45 @@ void fos__cq_io_pass_on(struct fos_cq *cq)
 {
 	const struct fos_cq_io *io = cq->io;
 
-	if (io && (io->ndone || (io->has_ring && io_uring_cq_ready(&io->ring))))
+	if (io && (io->ndone || io->nagain ||
+		   (io->has_ring && io_uring_cq_ready(&io->ring))))
 		signal_queue(io);
+}
+
+/* What is missing: bytes in all, or -errno. */
+static ssize_t do_again(const struct call *call)
+{
+	const size_t had = call->res > 0 ? call->res : 0;
+	struct fos_io_request r = call->request;
+	struct iovec rest;
+	ssize_t ret;
+
+	if (had) {
+		rest.iov_base = (char *)r.iov->iov_base + had;
+		rest.iov_len = r.iov->iov_len - had;
+		r.iov = &rest;
+		r.offset += had;
+	}
+	do
+		ret = fos__io_plain(&r);
+	while (ret == -EINTR);
+	return !had ? ret : ret > 0 ? (ssize_t)had + ret : (ssize_t)had;
+}
+
+bool fos__cq_io_redo(struct fos_cq *cq)
+{
+	struct fos_cq_io *io = cq->io;
+	struct call *call;
+	ssize_t res;
+
+	if (!io || !io->nagain)
+		return false;
+	call = io->again[--io->nagain];
+	pthread_mutex_unlock(&cq->lock);
+	res = do_again(call);
+	pthread_mutex_lock(&cq->lock);
+	be_over(io, call, res);
+	return true;
 }
 
 /* ---- calls ------------------------------------------------------------ */
@@ -145,10 +187,14 @@ static int make_io(struct fos_cq *cq)
 	cq->io = io;
 	io->calls = calloc(cq->entries, sizeof(*io->calls));
 	io->done = calloc(cq->entries, sizeof(*io->done));
-	if (!io->calls || !io->done)
+	io->again = calloc(cq->entries, sizeof(*io->again));
+	if (!io->calls || !io->done || !io->again)
 		goto err_free;
 	io->efd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ret = io->efd < 0 ? -errno : fos__place_hear(cq, io->efd);
+	/* It is notified: see fos_cq_notify(). */
+	if (ret == -EEXIST)
+		ret = -EBUSY;
 	if (!ret)
 		return 0;
 	if (io->efd >= 0)
@@ -188,36 +234,48 @@ static bool submit(struct fos_cq_io *io, struct call *call)
 	return ret;
 }
 
-static void be_over(struct fos_cq *cq, struct call *call, ssize_t res)
+/* 0: it is; else it has to be done without. */
+static int start_by_ring(struct fos_cq *cq, struct call *call)
 {
+	struct fos_cq_io *io = cq->io;
+	bool has_ring;
+
 	pthread_mutex_lock(&cq->lock);
-	call->done = true;
-	cq->io->done[cq->io->ndone++] = (struct fos_cq_news) { call->name, res };
+	has_ring = io->has_ring;
+	io->under_way += has_ring;
 	pthread_mutex_unlock(&cq->lock);
-	signal_queue(cq->io);
+	if (!has_ring)
+		return -EAGAIN;
+	if (submit(io, call))
+		return 0;
+	pthread_mutex_lock(&cq->lock);
+	io->under_way--;
+	pthread_mutex_unlock(&cq->lock);
+	return -EAGAIN;
 }
 
 static int begin_in(struct fos_cq *cq, struct fos_io_request *r,
 		    uint64_t user_data)
 {
 	struct call *call;
-	bool has_ring;
 	ssize_t res;
 	int ret;
 
 	pthread_mutex_lock(&cq->lock);
 	ret = reserve(cq, r, user_data, &call);
-	has_ring = !ret && cq->io->has_ring;
 	pthread_mutex_unlock(&cq->lock);
 	if (ret)
 		return ret;
 	res = fos__io_start(r, false);
 	if (res == -EAGAIN) {
-		if (has_ring && submit(cq->io, call))
+		if (!start_by_ring(cq, call))
 			return 0;
 		res = fos__io_plain(r);
 	}
-	be_over(cq, call, res);
+	pthread_mutex_lock(&cq->lock);
+	be_over(cq->io, call, res);
+	pthread_mutex_unlock(&cq->lock);
+	signal_queue(cq->io);
 	return 0;
 }
 
@@ -260,28 +318,45 @@ FOS_API int fos_fsync_cq(int fd, int cq, uint64_t user_data)
 
 /* ---- life ------------------------------------------------------------- */
 
-static void wait_for(struct fos_cq_io *io, const struct call *call)
+/* Whoever waits in the queue may take what is over, so nobody can be slept for. */
+void fos__cq_io_drain(struct fos_cq *cq)
 {
-	int ret;
+	struct fos_cq_io *io;
+	struct call *call;
 
-	do
-		ret = fos__io_sleep(&io->ring, call, FOS_DEADLINE_NONE);
-	while (ret == -EINTR);
+	pthread_mutex_lock(&cq->lock);
+	io = cq->io;
+	while (io && io->under_way) {
+		call = next_over(io);
+		if (call) {
+			be_over(io, call, call->res);
+			continue;
+		}
+		pthread_mutex_unlock(&cq->lock);
+		fos__nap();
+		pthread_mutex_lock(&cq->lock);
+	}
+	pthread_mutex_unlock(&cq->lock);
 }
 
 void fos__cq_io_end(struct fos_cq *cq)
 {
 	struct fos_cq_io *io = cq->io;
-	uint32_t i;
 
 	if (!io)
 		return;
-	for (i = 0; i < cq->entries; i++)
-		if (cq->places[i].kind == FOS_CQ_FILE)
-			wait_for(io, &io->calls[i]);
+	fos__cq_io_drain(cq);
 	if (io->has_ring)
 		fos__io_ring_end(&io->ring);
 	fos__close_fd(io->efd);
+}
+
+void fos__cq_io_forget(struct fos_cq *cq)
+{
+	struct fos_cq_io *io = cq->io;
+
+	if (io && io->has_ring)
+		fos__io_ring_forget(&io->ring);
 }
 
 void fos__cq_io_free(struct fos_cq *cq)
@@ -293,6 +368,7 @@ void fos__cq_io_free(struct fos_cq *cq)
 	pthread_mutex_destroy(&io->submitting);
 	free(io->calls);
 	free(io->done);
+	free(io->again);
 	free(io);
 	cq->io = NULL;
 }

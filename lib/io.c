@@ -290,26 +290,23 @@ static ssize_t do_now(const struct fos_io_request *r)
 	return ret;
 }
 
-static ssize_t start_fsync(const struct fos_io_request *r)
-{
-	struct stat st;
-
-	return is_file(r->fd, &st) ? -EAGAIN : do_now(r);
-}
-
 ssize_t fos__io_start(struct fos_io_request *r, bool look)
 {
 	struct hint *h;
+	struct stat st;
 	enum way way;
 
 	if (r->op == FOS_IO_FSYNC)
-		return start_fsync(r);
+		return is_file(r->fd, &st) ? -EAGAIN : do_now(r);
 	way = way_of(r, &h);
 	if (way == DIRECT && fos__io_is_direct(r->fd))
 		return -EAGAIN;
-	if (way == CACHED && r->op == FOS_IO_READ)
-		return look ? read_cached(r, h) : -EAGAIN;
-	return do_now(r);
+	if (way != CACHED || r->op != FOS_IO_READ)
+		return do_now(r);
+	/* A look finds out what has become of the number. */
+	if (look)
+		return read_cached(r, h);
+	return is_file(r->fd, &st) ? -EAGAIN : do_now(r);
 }
 
 static int begin(struct fos_io_request *r, uint64_t *io)

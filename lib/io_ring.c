@@ -186,14 +186,19 @@ void fos__io_forget(void)
 	__atomic_add_fetch(&forks, 1, __ATOMIC_RELAXED);
 }
 
-/* Of a parent: not mapped here. */
+void fos__io_ring_forget(struct io_uring *ring)
+{
+	if (is_ring(ring->ring_fd))
+		fos__close_fd(ring->ring_fd);
+}
+
 static void forget_rings(struct io *io)
 {
 	int i;
 
 	for (i = 0; i < RINGS; i++)
-		if (io->has[i] && is_ring(io->ring[i].ring_fd))
-			fos__close_fd(io->ring[i].ring_fd);
+		if (io->has[i])
+			fos__io_ring_forget(&io->ring[i]);
 }
 
 void fos__io_ring_end(struct io_uring *ring)

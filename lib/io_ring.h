@@ -101,6 +101,9 @@ static inline void fos__io_keep(struct call *call, const struct fos_io_request *
 bool fos__io_submit(struct io_uring *ring, const struct fos_io_request *r,
 		    struct call *call);
 
+/* Of a parent: not mapped here. */
+void fos__io_ring_forget(struct io_uring *ring);
+
 /* Nothing is under way.  Its descriptor may be another's by now. */
 void fos__io_ring_end(struct io_uring *ring);
 

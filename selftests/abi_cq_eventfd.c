@@ -4,9 +4,10 @@
  *
  * cpus: 2
  */
+#include <linux/aio_abi.h>
 #include <pthread.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 
 #include "abi_cq.h"
 #include "abi_uring.h"
@@ -185,7 +186,7 @@ TEST_F(eventfd, nonsense_is_not_heard_of)
 	EXPECT_EQ(0, hear(&self->q, -1));
 	EXPECT_EQ(0, reserved(&self->q));
 	ASSERT_EQ(0, hear(&self->q, self->efd));
-	EXPECT_EQ(-EBUSY, hear(&self->q, self->efd));
+	EXPECT_EQ(-EEXIST, hear(&self->q, self->efd));
 	EXPECT_EQ(1, reserved(&self->q));
 }
 
@@ -193,10 +194,10 @@ TEST_F(eventfd, nonsense_is_not_heard_of)
 TEST_F(eventfd, a_queue_hears_or_is_heard_of)
 {
 	ASSERT_EQ(0, let_hear(&self->q, self->efd));
-	EXPECT_EQ(-EBUSY, hear(&self->q, self->efd));
+	EXPECT_EQ(-EEXIST, hear(&self->q, self->efd));
 	ASSERT_EQ(0, let_hear(&self->q, -1));
 	ASSERT_EQ(0, hear(&self->q, self->efd));
-	EXPECT_EQ(-EBUSY, let_hear(&self->q, self->efd));
+	EXPECT_EQ(-EEXIST, let_hear(&self->q, self->efd));
 	EXPECT_EQ(0, let_hear(&self->q, -1));
 	EXPECT_TRUE(signal_it(self->efd));
 	EXPECT_EQ(NAME, rawq_read(&self->q, NULL));
@@ -321,38 +322,167 @@ TEST_F_TIMEOUT(eventfd, queues_come_and_go, 120)
 	EXPECT_EQ(NULL, ret);
 }
 
+/* ---- circles ---------------------------------------------------------- */
+
 /*
- * A ring that polls the queue, and signals the eventfd that the queue hears of: with
- * each completion, in the middle of being told.  Once each is enough.
+ * Who polls the queue signals the eventfd that the queue hears of, in the middle of being
+ * told: it is told by the eventfd itself, or by somebody else.
  */
-TEST_F(eventfd, a_circle_through_io_uring_comes_to_an_end)
+#define EACH	100
+
+/* The entries there are. */
+static int read_all(struct rawq *q)
 {
-	static const unsigned int setups[] = {
-		0, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-	};
-	struct io_uring_sqe *sqe;
+	int n = 0;
+
+	while (rawq_read(q, NULL))
+		n++;
+	return n;
+}
+
+static bool poll_by_ring(struct io_uring *ring, int fd)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	io_uring_prep_poll_multishot(sqe, fd, POLLIN);
+	return io_uring_submit(ring) == 1;
+}
+
+static bool open_circle(struct io_uring *ring, unsigned int setup, int fd, int efd)
+{
+	return !io_uring_queue_init(8, ring, setup) &&
+	       !io_uring_register_eventfd(ring, efd) && poll_by_ring(ring, fd);
+}
+
+/* Another poll when the last one has ended, as it may after each. */
+static bool goes_on(struct io_uring *ring, int fd)
+{
+	struct __kernel_timespec ts = { .tv_sec = HANG_MS / 1000 };
+	struct io_uring_cqe *cqe;
+	bool more;
+
+	if (io_uring_wait_cqe_timeout(ring, &cqe, &ts) || cqe->res < 0)
+		return false;
+	more = cqe->flags & IORING_CQE_F_MORE;
+	io_uring_cqe_seen(ring, cqe);
+	return more || poll_by_ring(ring, fd);
+}
+
+static const unsigned int setups[] = {
+	0, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+};
+
+TEST_F(eventfd, a_circle_that_an_eventfd_begins_comes_to_an_end)
+{
 	struct io_uring ring;
 	unsigned int i, n;
 
 	ASSERT_EQ(0, hear(&self->q, self->efd));
 	for (i = 0; i < 2; i++) {
-		ASSERT_EQ(0, io_uring_queue_init(8, &ring, setups[i]));
-		ASSERT_EQ(0, io_uring_register_eventfd(&ring, self->efd));
-		sqe = io_uring_get_sqe(&ring);
-		io_uring_prep_poll_multishot(sqe, self->q.fd, POLLIN);
-		ASSERT_EQ(1, io_uring_submit(&ring));
-		for (n = 0; n < 100; n++) {
+		ASSERT_TRUE(open_circle(&ring, setups[i], self->q.fd, self->efd));
+		for (n = 0; n < EACH; n++) {
 			ASSERT_TRUE(signal_it(self->efd));
-			ASSERT_LE(0, completed(&ring, NULL));
-			while (rawq_read(&self->q, NULL))
-				;
+			ASSERT_TRUE(goes_on(&ring, self->q.fd));
+			read_all(&self->q);
 		}
 		io_uring_queue_exit(&ring);
-		while (rawq_read(&self->q, NULL))
-			;
+		read_all(&self->q);
 	}
 	ASSERT_TRUE(signal_it(self->efd));
 	EXPECT_EQ(NAME, rawq_read(&self->q, NULL));
+}
+
+TEST_F(eventfd, a_circle_that_a_message_begins_comes_to_an_end)
+{
+	struct io_uring ring;
+	uint64_t seq = FIRST;
+	unsigned int i, n;
+
+	ASSERT_EQ(0, hear(&self->q, self->efd));
+	ASSERT_EQ(0, tell(&self->r[1], self->q.fd, FOS_WANT_PUBLISHED, 1));
+	read_all(&self->q);
+	for (i = 0; i < 2; i++) {
+		ASSERT_TRUE(open_circle(&ring, setups[i], self->q.fd, self->efd));
+		for (n = 0; n < EACH; n++, seq++) {
+			ASSERT_TRUE(send_raw(&self->r[0], seq));
+			ASSERT_TRUE(goes_on(&ring, self->q.fd));
+			read_all(&self->q);
+			raw_claim(&self->r[1], seq, FOS_CLAIM_DONE);
+		}
+		io_uring_queue_exit(&ring);
+		read_all(&self->q);
+	}
+}
+
+/* While its reader lies that all has been read, so that nothing is coalesced. */
+TEST_F(eventfd, a_circle_without_coalescing_comes_to_an_end)
+{
+	struct io_uring ring;
+	unsigned int i;
+
+	ASSERT_EQ(0, hear(&self->q, self->efd));
+	__atomic_store_n(&self->q.head->head, 1ULL << 62, __ATOMIC_SEQ_CST);
+	for (i = 0; i < 2; i++) {
+		ASSERT_TRUE(open_circle(&ring, setups[i], self->q.fd, self->efd));
+		ASSERT_TRUE(signal_it(self->efd));
+		ASSERT_TRUE(goes_on(&ring, self->q.fd));
+		io_uring_queue_exit(&ring);
+	}
+}
+
+static bool poll_by_aio(aio_context_t ctx, struct iocb *cb, int fd, int efd)
+{
+	*cb = (struct iocb) {
+		.aio_lio_opcode = IOCB_CMD_POLL,
+		.aio_fildes = fd,
+		.aio_buf = POLLIN,
+		.aio_flags = IOCB_FLAG_RESFD,
+		.aio_resfd = efd,
+	};
+	return syscall(SYS_io_submit, ctx, 1L, &cb) == 1;
+}
+
+TEST_F(eventfd, a_circle_through_aio_comes_to_an_end)
+{
+	struct timespec ts = { .tv_sec = HANG_MS / 1000 };
+	aio_context_t ctx = 0;
+	struct io_event ev;
+	struct iocb cb;
+	int i;
+
+	ASSERT_EQ(0, syscall(SYS_io_setup, 4L, &ctx));
+	for (i = 0; i < EACH; i++) {
+		ASSERT_TRUE(poll_by_aio(ctx, &cb, self->q.fd, self->efd));
+		/* Tells at once, for there is a count: of the signal before. */
+		ASSERT_TRUE(signal_it(self->efd));
+		ASSERT_EQ(0, hear(&self->q, self->efd));
+		ASSERT_EQ(1, syscall(SYS_io_getevents, ctx, 1L, 1L, &ev, &ts));
+		read_all(&self->q);
+		ASSERT_EQ(0, hear(&self->q, -1));
+		read_all(&self->q);
+	}
+	syscall(SYS_io_destroy, ctx);
+}
+
+/* ---- a reader who lies ------------------------------------------------ */
+
+/* Entries of two sources that share a slot are one when they have gone. */
+TEST_F(eventfd, a_head_that_lies_miscounts_nothing)
+{
+	int i;
+
+	__atomic_store_n(&self->q.head->head, 1ULL << 62, __ATOMIC_SEQ_CST);
+	ASSERT_EQ(0, tell(&self->r[0], self->q.fd, FOS_WANT_PUBLISHED, 1));
+	ASSERT_EQ(0, hear(&self->q, self->efd));
+	for (i = 0; i < 2 * ENTRIES; i++)
+		ASSERT_TRUE(signal_it(self->efd));
+	ASSERT_EQ(0, tell(&self->r[0], ~0, 0, 0));
+	ASSERT_EQ(0, hear(&self->q, -1));
+	/* The truth: all was read. */
+	__atomic_store_n(&self->q.head->head, 1 + 2 * ENTRIES, __ATOMIC_SEQ_CST);
+	for (i = 0; i < ENTRIES; i++)
+		EXPECT_EQ(0, tell(&self->r[i], self->q.fd, 0, 1));
+	EXPECT_EQ(-EBUSY, hear(&self->q, self->efd));
 }
 
 TEST_HARNESS_MAIN

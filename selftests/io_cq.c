@@ -7,6 +7,8 @@
  * not under asan: a_child_has_none (it forks beside a thread)
  * not under tsan: a_child_has_none (the same)
  */
+#include <sys/resource.h>
+
 #include "io.h"
 
 #define PLACES		32
@@ -133,6 +135,53 @@ TEST_F(io, the_event_says_what_was_wrong)
 					      self->fd, 6)));
 	EXPECT_EQ(-EBADF, RESULT(fos_pread_cq(self->fd, self->in, BLOCK, 0, -1,
 					      7)));
+	EXPECT_EQ(0, fos_close(cq));
+}
+
+/* A number that was a file's is a pipe's: from which nothing is read. */
+TEST_F(io, what_has_become_of_a_number_is_found_out)
+{
+	const int cq = fos_cq_create(PLACES, 0);
+	int p[2], copy = dup(self->fd);
+	char byte = 0;
+
+	ASSERT_LE(0, cq);
+	ASSERT_EQ(0, fos_pread_cq(copy, self->in, BLOCK, 0, cq, 1));
+	EXPECT_EQ(BLOCK, result(cq, 1));
+	ASSERT_EQ(0, pipe(p));
+	ASSERT_EQ(1, write(p[1], "x", 1));
+	ASSERT_EQ(copy, dup2(p[0], copy));
+	ASSERT_EQ(0, fos_pread_cq(copy, self->in, BLOCK, 0, cq, 2));
+	EXPECT_EQ(-ESPIPE, result(cq, 2));
+	EXPECT_EQ(1, read(copy, &byte, 1));
+	EXPECT_EQ('x', byte);
+	close(copy);
+	close(p[0]);
+	close(p[1]);
+	EXPECT_EQ(0, fos_close(cq));
+}
+
+/* Nor is it done twice. */
+TEST_F(io, a_short_write_says_how_short)
+{
+	struct rlimit old, few;
+	const int cq = fos_cq_create(PLACES, 0);
+
+	if (device())
+		SKIP(return, "about files");
+	ASSERT_LE(0, cq);
+	signal(SIGXFSZ, SIG_IGN);
+	ASSERT_EQ(0, getrlimit(RLIMIT_FSIZE, &old));
+	few = (struct rlimit) { BYTES + BLOCK, old.rlim_max };
+	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &few));
+	ASSERT_EQ(0, fos_pwrite_cq(self->fd, self->out, 2 * BLOCK, BYTES, cq, 1));
+	EXPECT_EQ(BLOCK, result(cq, 1));
+	EXPECT_EQ(BYTES + BLOCK, lseek(self->fd, 0, SEEK_END));
+	ASSERT_EQ(0, setrlimit(RLIMIT_FSIZE, &old));
+	/* And a short read, at the end, as well. */
+	ASSERT_EQ(0, fos_pread_cq(self->fd, self->in, 2 * BLOCK, BYTES, cq, 2));
+	EXPECT_EQ(BLOCK, result(cq, 2));
+	EXPECT_EQ(0, memcmp(self->in, self->out, BLOCK));
 	EXPECT_EQ(0, fos_close(cq));
 }
 
@@ -275,15 +324,37 @@ TEST_F(io, the_thread_that_began_may_end)
 #define LARGE	(BYTES / 4)
 #define MANY	256
 
-/* All was read, the last first; and then nothing writes there. */
+static void *wait_for_all(void *arg)
+{
+	struct waiter *w = arg;
+	const struct timespec deadline = deadline_in(300);
+
+	w->n = RESULT(fos_cq_wait(w->cq, w->ev, 4, 4, &deadline));
+	return NULL;
+}
+
+/* All was read, the last first; and then nothing writes there; whoever is in there. */
 TEST_F(io, the_memory_is_let_alone_when_the_queue_is_closed)
 {
 	const size_t all = MANY * LARGE;
 	char *in = aligned_alloc(BLOCK, all);
 	const int cq = fos_cq_create(MANY, 0);
+	struct waiter w = { .cq = fos_cq_create(MANY, 0) };
 	int i, differ = 0;
+	pthread_t t;
 
 	ASSERT_LE(0, cq);
+	ASSERT_EQ(0, pthread_create(&t, NULL, wait_for_all, &w));
+	nap_us(20000);
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, fos_pread_cq(self->fd, in + i * LARGE, LARGE,
+					  i % 4 * LARGE, w.cq, i));
+	ASSERT_EQ(0, fos_close(w.cq));
+	while (i--)
+		differ += !!memcmp(in + i * LARGE, self->out + i % 4 * LARGE,
+				   LARGE);
+	EXPECT_EQ(0, differ);
+	ASSERT_EQ(0, pthread_join(t, NULL));
 	forget_cache(self->fd, 0);
 	for (i = 0; i < MANY; i++)
 		ASSERT_EQ(0, fos_pread_cq(self->fd, in + i * LARGE, LARGE,
@@ -383,6 +454,49 @@ TEST_F(io, files_and_channels_take_turns)
 	EXPECT_EQ(0, fos_close(cq));
 	fos_close(ch[0]);
 	fos_close(ch[1]);
+}
+
+struct endpoint {
+	int cq;
+	int fd;
+};
+
+/* Its place was a file's, of which a wait that goes on has told. */
+static void *add_and_tell(void *arg)
+{
+	struct endpoint *e = arg;
+	struct fos_cq_event ev[4];
+
+	nap_us(10000);
+	if (fos_cq_add(e->cq, e->fd, 5))
+		return e;
+	wait_ms(e->cq, ev, 0, 4, 0);
+	return NULL;
+}
+
+TEST_F(io, a_place_that_changes_hands_is_told_of)
+{
+	struct fos_cq_event ev[4];
+	struct endpoint e;
+	pthread_t t;
+	void *ret;
+	int ch[2], i;
+
+	for (i = 0; i < 20; i++) {
+		e.cq = fos_cq_create(4, 0);
+		ASSERT_LE(0, e.cq);
+		ASSERT_EQ(0, channel_with(ch, FOS_SPIN_BLOCK, 4, 0));
+		ASSERT_EQ(1, RESULT(fos_send(ch[1], "m", 1, FOS_POST)));
+		e.fd = ch[0];
+		ASSERT_EQ(0, fos_pread_cq(self->fd, self->in, BLOCK, 0, e.cq, 2));
+		ASSERT_EQ(0, pthread_create(&t, NULL, add_and_tell, &e));
+		ASSERT_EQ(2, wait_ms(e.cq, ev, 2, 4, 2000));
+		ASSERT_EQ(0, pthread_join(t, &ret));
+		ASSERT_EQ(NULL, ret);
+		EXPECT_EQ(0, fos_close(e.cq));
+		fos_close(ch[0]);
+		fos_close(ch[1]);
+	}
 }
 
 /* What all of them need is a place, too; whom the module has promised one has it. */

@@ -46,7 +46,7 @@ struct fos_cq_wait {
  * @resv:	must be 0
  *
  * On a queue.  It is signalled for each entry that is posted, and at once if entries
- * lie there unread.  EBADF, EINVAL: no eventfd; EBUSY: the queue hears of one.
+ * lie there unread.  EBADF, EINVAL: no eventfd; EEXIST: the queue hears of one.
  */
 struct fos_cq_notify {
 	__u64 flags;
@@ -63,8 +63,8 @@ struct fos_cq_notify {
  *
  * On a queue.  It has one place of the queue: while its entry lies there unread no
  * other is made.  It is not read, so its count does not matter, but that one is made
- * at once if it is not 0.  EBADF, EINVAL: no eventfd; EBUSY: all places are taken, or
- * the queue hears of one already, or notifies one.
+ * at once if it is not 0.  EBADF, EINVAL: no eventfd; EEXIST: the queue hears of one
+ * already, or notifies one; EBUSY: all places are taken.
  */
 struct fos_cq_hear {
 	__u64 user_data;
