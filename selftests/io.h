@@ -106,6 +106,15 @@ static inline struct fos_io_stats stats_now(void)
 	return s;
 }
 
+static inline int open_descriptors(void)
+{
+	int fd, n = 0;
+
+	for (fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 static inline ssize_t end_of(uint64_t io)
 {
 	const struct timespec deadline = deadline_in(HANG_MS);

@@ -125,15 +125,6 @@ static void *read_one(void *arg)
 	return (void *)n;
 }
 
-static int open_descriptors(void)
-{
-	int fd, n = 0;
-
-	for (fd = 0; fd < 256; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
-
 TEST_F(io, a_thread_that_ends_gives_its_ring_back)
 {
 	const int before = open_descriptors();

@@ -379,15 +379,6 @@ TEST_F(io, the_memory_is_let_alone_when_the_queue_is_closed)
 	free(in);
 }
 
-static int open_descriptors(void)
-{
-	int fd, n = 0;
-
-	for (fd = 0; fd < 256; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
-
 TEST_F(io, a_queue_that_is_closed_gives_its_ring_back)
 {
 	const int before = open_descriptors();
