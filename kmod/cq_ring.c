@@ -118,8 +118,9 @@ static void fos_cq_append(struct fos_cq *cq, struct fos_cq_source *src, s32 res,
 	e->posted_ns = waitqueue_active(&cq->wait) ? ktime_get_ns() : 0;
 	/* Pairs with the reader's acquire. */
 	smp_store_release(&e->seq, end);
-	/* Who sees these finds the entry; pairs with fos_cq_has_come(). */
+	/* Who sees it finds the entry; pairs with fos_cq_has_unread(). */
 	smp_store_release(&src->end, end);
+	/* The same; pairs with fos_cq_has_come(). */
 	smp_store_release(&cq->tail, end);
 	fos_count(cq_posts);
 	/* The new tail before this look; its fence pairs with prepare_to_wait(). */
