@@ -9,6 +9,7 @@
  * cpus: 4
  * budget: 600 s
  */
+#include <cpuid.h>
 #include <limits.h>
 
 #include "writers.h"
@@ -69,11 +70,26 @@ FIXTURE_VARIANT_ADD(proof, of_migrants) { 16, MIGRATING, NULL };
 /* The kernel flushes in other ways there; emulated CPUs have none of them. */
 FIXTURE_VARIANT_ADD(proof, with_pcids) { 16, IN_A_LOOP, "pcid" };
 FIXTURE_VARIANT_ADD(proof, by_broadcast) { 16, IN_A_LOOP, "invlpgb" };
+FIXTURE_VARIANT_ADD(proof, by_the_host) { 16, IN_A_LOOP, "pv_tlb_flush" };
+
+/* A bit of KVM's leaf, which /proc/cpuinfo does not name. */
+static bool kvm_flushes(void)
+{
+	unsigned int eax, ebx, ecx, edx;
+
+	__cpuid(0x40000000, eax, ebx, ecx, edx);
+	if (memcmp(&ebx, "KVMK", 4))
+		return false;
+	__cpuid(0x40000001, eax, ebx, ecx, edx);
+	return eax >> 9 & 1;
+}
 
 static bool cpu_has(const char *flag)
 {
 	char text[8192], *word, *rest = text;
 
+	if (!strcmp(flag, "pv_tlb_flush"))
+		return kvm_flushes();
 	if (read_text("/proc/cpuinfo", text, sizeof(text)) < 0)
 		return false;
 	while ((word = strsep(&rest, " \n")))
