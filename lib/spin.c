@@ -161,14 +161,15 @@ static uint64_t threshold(const struct fos_spin *s, unsigned int step)
 	return (s->least_ns * third[step % 3] << step / 3) >> (16 + 6);
 }
 
-/* The first that is long enough. */
+/* The first that is long enough: not within half of @ns, so that is skipped. */
 static unsigned int step_of(const struct fos_spin *s, uint64_t ns)
 {
-	unsigned int step = 0;
+	const uint64_t times = (ns << 6) / (s->least_ns + !s->least_ns);
+	unsigned int step = times < 4 ? 0 : 3 * (62 - __builtin_clzll(times)) + 1;
 
 	while (step < FOS_SPIN_STEPS && threshold(s, step) < ns)
 		step++;
-	return step;
+	return step < FOS_SPIN_STEPS ? step : FOS_SPIN_STEPS;
 }
 
 /* What each threshold would have cost; the cheapest, and of equals the least. */
