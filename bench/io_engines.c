@@ -130,6 +130,21 @@ static int ring_open(struct ipc *c)
 	return file_open(c);
 }
 
+static int register_memory(struct ipc *c, int side)
+{
+	(void)side;
+	return fos_io_register(c->rx, c->size) ? ipc_fail(c, "fos_io_register") :
+						 0;
+}
+
+static const struct ipc_engine io_fastos_fixed = {
+	IO("fastos-fixed", "the same, into memory that is registered"),
+	.flags = IPC_ALONE | IPC_FASTOS,
+	.open = ring_open,
+	.join = register_memory,
+	.call = fastos_call,
+};
+
 static int ring_join(struct ipc *c, int side)
 {
 	const int ret = io_uring_queue_init(ENTRIES, &ring, c->e->arg);
@@ -208,6 +223,6 @@ static const struct ipc_engine io_uring_hybrid = {
 };
 
 const struct ipc_engine *const io_engines[] = {
-	&io_fastos, &io_pread, &io_uring_sleeps, &io_uring_polls,
+	&io_fastos, &io_fastos_fixed, &io_pread, &io_uring_sleeps, &io_uring_polls,
 	&io_uring_iopoll, &io_uring_hybrid, NULL
 };

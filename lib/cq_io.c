@@ -229,7 +229,7 @@ static bool submit(struct fos_cq_io *io, struct call *call)
 	bool ret;
 
 	pthread_mutex_lock(&io->submitting);
-	ret = fos__io_submit(&io->ring, &call->request, call);
+	ret = fos__io_submit(&io->ring, &call->request, call, 0);
 	pthread_mutex_unlock(&io->submitting);
 	return ret;
 }

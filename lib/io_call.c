@@ -191,7 +191,7 @@ static ssize_t call_by_device(struct io *io, const struct fos_io_request *r,
 	uint64_t began, ns;
 	int ret;
 
-	if (!fos__io_has(io, POLLED) || !fos__io_submit(ring, r, &call))
+	if (!fos__io_has(io, POLLED) || !fos__io_submit(ring, r, &call, fos__io_piece(io, POLLED, r)))
 		return -EOPNOTSUPP;
 	began = fos__now_ns();
 	do
@@ -227,7 +227,7 @@ static ssize_t call_by_ring(struct io *io, const struct fos_io_request *r)
 	/* To a ring anything can be read; the number can be a pipe's by now. */
 	if (r->direct && !fos__io_is_direct(r->fd))
 		return -EAGAIN;
-	if (!fos__io_submit(ring, r, &call))
+	if (!fos__io_submit(ring, r, &call, fos__io_piece(io, LOOKED_AT, r)))
 		return -EAGAIN;
 	if (fos__io_look(ring, &call))
 		return call.res;
@@ -287,7 +287,8 @@ void fos__io_begin(struct call *call, const struct fos_io_request *r)
 
 	fos__io_keep(call, r);
 	if (!io || !fos__io_has(io, BACKGROUND) ||
-	    !fos__io_submit(&io->ring[BACKGROUND], &call->request, call))
+	    !fos__io_submit(&io->ring[BACKGROUND], &call->request, call,
+			    fos__io_piece(io, BACKGROUND, r)))
 		fos__io_over(call, fos__io_plain(r));
 }
 

@@ -60,6 +60,16 @@ struct class {
 };
 
 /**
+ * struct piece - registered memory
+ * @at: where; NULL: none
+ * @n: bytes
+ */
+struct piece {
+	char *at;
+	size_t n;
+};
+
+/**
  * struct io - of a thread
  * @forks: of @forks, when it was made
  * @wake_ns: what a sleep costs
@@ -67,6 +77,9 @@ struct class {
  * @retry: calls until a ring is tried again
  * @has: the ring is there
  * @ring: made when they are first needed
+ * @pieces: @npieces of them
+ * @has_table: the ring has room for them
+ * @registered: which of them are so with the ring
  * @calls: asynchronous ones
  * @classes: of waits
  */
@@ -77,6 +90,10 @@ struct io {
 	uint32_t retry[RINGS];
 	bool has[RINGS];
 	struct io_uring ring[RINGS];
+	struct piece pieces[FOS_IO_PIECES];
+	unsigned int npieces;
+	bool has_table[RINGS];
+	uint32_t registered[RINGS];
 	struct call calls[FOS_IO_MAX];
 	struct class classes[FOS_IO_SETS][FOS_IO_WAYS];
 };
@@ -97,9 +114,18 @@ static inline void fos__io_keep(struct call *call, const struct fos_io_request *
 	call->request.iov = &call->iov;
 }
 
-/* What the kernel has not taken must never be; false: it has not. */
+/* With a new ring all that can be. */
+void fos__io_register_all(struct io *io, int which);
+
+/* The piece that all of it is in, plus one; 0: none of the ring. */
+unsigned int fos__io_piece(const struct io *io, int which,
+			   const struct fos_io_request *r);
+
+/*
+ * What the kernel has not taken must never be; false: it has not.  @piece: as above, or 0.
+ */
 bool fos__io_submit(struct io_uring *ring, const struct fos_io_request *r,
-		    struct call *call);
+		    struct call *call, unsigned int piece);
 
 /* Of a parent: not mapped here. */
 void fos__io_ring_forget(struct io_uring *ring);

@@ -32,10 +32,12 @@ on_null_blk() {
 # What is read and written is right, too, where the device is polled.
 correct() {	# SERIES "OPTION..."
 	# shellcheck disable=SC2016 # the guest expands
-	on_null_blk "$1" "fos-io fos-io_async fos-io_cq" "memory_backed=1 $2" '
+	on_null_blk "$1" "fos-io fos-io_async fos-io_cq fos-io_fixed" \
+		"memory_backed=1 $2" '
 		export FOS_SOAK=0.3 FOS_IO_DEVICE=/dev/nullb0
-		null_blk completion_nsec=50000 && fos-io && fos-io_async && fos-io_cq'
-	[[ $(grep -c 'fail:0 xfail:0 xpass:0' <<<"$output") -eq 3 ]]
+		null_blk completion_nsec=50000 && fos-io && fos-io_async && fos-io_cq &&
+			fos-io_fixed'
+	[[ $(grep -c 'fail:0 xfail:0 xpass:0' <<<"$output") -eq 4 ]]
 }
 
 # The emulator's disk answers when it does, by virtio; who measures it fails no read.
@@ -50,15 +52,16 @@ disk() {	# SERIES
 	done
 	# shellcheck disable=SC2016 # the guest expands
 	run --separate-stderr selftests/vm/vm run --kernel "$1" --disk 64 "${adds[@]}" \
-		--programs "fos-io fos-io_async fos-io_cq fosbench" -- sh -c '
+		--programs "fos-io fos-io_async fos-io_cq fos-io_fixed fosbench" -- sh -c '
 		for m in '"${names//[[:space:]]/ }"'; do
 			[ ! -f "/virtio/$m.ko" ] || insmod "/virtio/$m.ko" || exit 1
 		done
 		export FOS_SOAK=0.3 FOS_IO_DEVICE=/dev/vda
-		fos-io && fos-io_async && fos-io_cq && fosbench io --direct -f /dev/vda --sizes 4K \
+		fos-io && fos-io_async && fos-io_cq && fos-io_fixed && fosbench io \
+			--direct -f /dev/vda --sizes 4K \
 			--time 20 --rounds 1'
 	echo "$output"
-	[[ $status -eq 0 && $(grep -c 'fail:0 xfail:0 xpass:0' <<<"$output") -eq 3 ]]
+	[[ $status -eq 0 && $(grep -c 'fail:0 xfail:0 xpass:0' <<<"$output") -eq 4 ]]
 	[[ $(grep -cE '^  (fastos|uring|uring-poll|pread) +[0-9]' <<<"$output") -eq 4 ]]
 }
 
@@ -125,6 +128,7 @@ hybrid() {	# SERIES
 	have jq || skip "no jq"
 	costs "$1" "poll_queues=0 no_sched=1"
 	within fastos 1 1.2 uring-poll 2000
+	within fastos-fixed 1 1.1 uring-poll 2000
 	within fastos 1 1 pread 2000
 	within fastos 2 1.2 pread 10000
 	within fastos 2 1.2 pread 100000
