@@ -191,7 +191,8 @@ static ssize_t call_by_device(struct io *io, const struct fos_io_request *r,
 	uint64_t began, ns;
 	int ret;
 
-	if (!fos__io_has(io, POLLED) || !fos__io_submit(ring, r, &call, fos__io_piece(io, POLLED, r)))
+	if (!fos__io_has(io, POLLED) ||
+	    !fos__io_submit(ring, r, &call, fos__io_piece(io, POLLED, r)))
 		return -EOPNOTSUPP;
 	began = fos__now_ns();
 	do
