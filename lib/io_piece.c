@@ -50,7 +50,7 @@ unsigned int fos__io_piece(const struct io *io, int which,
 {
 	unsigned int i;
 
-	if (!io->npieces || (r->op != FOS_IO_READ && r->op != FOS_IO_WRITE))
+	if (!io->registered[which] || (r->op != FOS_IO_READ && r->op != FOS_IO_WRITE))
 		return 0;
 	for (i = 0; i < FOS_IO_PIECES; i++)
 		if (io->registered[which] >> i & 1 &&
@@ -93,7 +93,6 @@ static int register_piece(char *at, size_t n)
 		io->pieces[i].at = NULL;
 		return ret;
 	}
-	io->npieces++;
 	/* With the others as well, if it can be. */
 	for (which = LOOKED_AT + 1; which < RINGS; which++)
 		if (io->has[which])
@@ -116,7 +115,6 @@ static int unregister_piece(const char *at)
 		io->registered[which] &= ~(1U << i);
 	}
 	io->pieces[i].at = NULL;
-	io->npieces--;
 	return 0;
 }
 

@@ -77,7 +77,7 @@ struct piece {
  * @retry: calls until a ring is tried again
  * @has: the ring is there
  * @ring: made when they are first needed
- * @pieces: @npieces of them
+ * @pieces: registered memory
  * @has_table: the ring has room for them
  * @registered: which of them are so with the ring
  * @calls: asynchronous ones
@@ -91,7 +91,6 @@ struct io {
 	bool has[RINGS];
 	struct io_uring ring[RINGS];
 	struct piece pieces[FOS_IO_PIECES];
-	unsigned int npieces;
 	bool has_table[RINGS];
 	uint32_t registered[RINGS];
 	struct call calls[FOS_IO_MAX];
