@@ -148,7 +148,7 @@ TEST_F(io, what_has_become_of_a_number_is_found_out)
 	ASSERT_LE(0, cq);
 	ASSERT_EQ(0, fos_pread_cq(copy, self->in, BLOCK, 0, cq, 1));
 	EXPECT_EQ(BLOCK, result(cq, 1));
-	ASSERT_EQ(0, pipe(p));
+	ASSERT_EQ(0, pipe2(p, O_NONBLOCK));
 	ASSERT_EQ(1, write(p[1], "x", 1));
 	ASSERT_EQ(copy, dup2(p[0], copy));
 	ASSERT_EQ(0, fos_pread_cq(copy, self->in, BLOCK, 0, cq, 2));

@@ -19,6 +19,17 @@ noticed() {
 	noticed 'the guards let the honest module through'
 }
 
+@test "each of kmod/break.h is asked for here" {
+	local tried
+
+	tried=$(sed -n 's/^[a-z ]*ok [0-9]* \([a-z]*\) \(was noticed\|survived\)$/\1/p' \
+		"$BATS_FILE_TMPDIR/tap")
+	[[ $tried ]]
+	while read -r mutant; do
+		grep "'$mutant was noticed'" "$BATS_TEST_FILENAME"
+	done <<<"$tried"
+}
+
 @test "a bell that wakes nobody is noticed" { noticed 'nowake was noticed'; }
 @test "a sleep without a fence is noticed" { noticed 'nofence was noticed'; }
 @test "a death that is not told is noticed" { noticed 'nodeath was noticed'; }
