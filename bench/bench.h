@@ -329,6 +329,7 @@ struct row {
 	size_t samples;
 	unsigned int rounds;
 	double round_median[MAX_ROUNDS];
+	double round_mean[MAX_ROUNDS];
 	double round_cpu[SIDES][MAX_ROUNDS];
 
 	double mean;
@@ -391,6 +392,17 @@ void cell_step(const struct cell *cell, const struct row *row,
 void row_add_round(struct row *row, const struct run_result *res);
 void row_finish(struct row *row, bool by_cpu);
 void cell_finish(struct cell *cell);
+
+/* What lies between, with a probability of 95 %; NAN for a single figure. */
+struct interval {
+	double is;
+	double low;
+	double high;
+};
+
+double middle(const double *data, size_t n);	/* the median; n <= MAX_ROUNDS */
+/* The geometric mean of ratios. */
+struct interval mean_ratio(const double *ratio, size_t n);
 
 struct report;
 

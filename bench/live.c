@@ -123,20 +123,53 @@ static const struct argp argp = {
 
 /* ---- figures ---------------------------------------------------------- */
 
-/* What a call costs: the time that it takes and the CPU time of both, ns. */
-static double cost(const struct row *row)
+/* What a call of a round costs: the time that it takes and the CPU time of both, ns. */
+static double cost(const struct row *row, unsigned int round)
 {
-	return row->status == RUN_OK ? row->mean + both_sides(row->cpu) : NAN;
+	return row->round_mean[round] + row->round_cpu[CLIENT][round] +
+	       row->round_cpu[SERVER][round];
 }
 
-/* Of the default, against the best of the others. */
-static double against_best(const struct row *way)
+static double cost_of_all(const struct row *row)
 {
-	double best = NAN;
+	double all[MAX_ROUNDS];
 
-	for (size_t i = 1; i < WAYS; i++)
-		best = fmin(best, cost(&way[i]));
-	return cost(way) / best;
+	if (row->status != RUN_OK)
+		return NAN;
+	for (unsigned int r = 0; r < row->rounds; r++)
+		all[r] = cost(row, r);
+	return middle(all, row->rounds);
+}
+
+/*
+ * Of the default, against the best of the others: from round to round, for what the
+ * machine does meanwhile hits both.
+ */
+static struct interval against_best(const struct row *way)
+{
+	const struct row *best = NULL;
+	double ratio[MAX_ROUNDS];
+	unsigned int rounds;
+
+	for (size_t i = 1; i < WAYS; i++) {
+		if (way[i].status == RUN_OK &&
+		    (!best || cost_of_all(&way[i]) < cost_of_all(best)))
+			best = &way[i];
+	}
+	if (!best || way->status != RUN_OK)
+		return (struct interval) { NAN, NAN, NAN };
+	rounds = way->rounds < best->rounds ? way->rounds : best->rounds;
+	for (unsigned int r = 0; r < rounds; r++)
+		ratio[r] = cost(way, r) / cost(best, r);
+	return mean_ratio(ratio, rounds);
+}
+
+static void print_interval(const struct interval *cost)
+{
+	printf("   %.2fx", cost->is);
+	if (!isnan(cost->low))
+		printf(" (%.2f-%.2f)", cost->low, cost->high);
+	printf("\n");
 }
 
 static const char *service_text(const struct services *s, char *buf, size_t len)
@@ -165,6 +198,7 @@ static void print_cell(const struct cell *cell)
 {
 	for (size_t b = 0; b < ARRAY_SIZE(backends); b++) {
 		const struct row *way = &cell->row[b * WAYS];
+		const struct interval cost = against_best(way);
 		char buf[32];
 
 		if (way->status == RUN_SKIPPED)
@@ -173,13 +207,13 @@ static void print_cell(const struct cell *cell)
 						    sizeof(buf)), backends[b]);
 		for (size_t i = 0; i < WAYS; i++)
 			printf(" %13s", figures_text(&way[i], buf, sizeof(buf)));
-		printf("   %.2fx\n", against_best(way));
+		print_interval(&cost);
 	}
 }
 
 static json_t *cell_json(const struct cell *cell)
 {
-	json_t *ways = json_array();
+	json_t *ways = json_array(), *costs = json_object();
 	char buf[64];
 
 	for (size_t i = 0; i < cell->rows; i++) {
@@ -192,10 +226,20 @@ static json_t *cell_json(const struct cell *cell)
 				json_num(row->p99), "cpu",
 				json_num(both_sides(row->cpu))));
 	}
-	return json_pack("{s:[i,i], s:b, s:s, s:o}", "cpus", cell->cpu[CLIENT],
-			 cell->cpu[SERVER], "hog", cell->opt->hog, "service_us",
+	for (size_t b = 0; b < ARRAY_SIZE(backends); b++) {
+		const struct interval cost = against_best(&cell->row[b * WAYS]);
+
+		json_object_set_new(costs, backends[b],
+				    json_pack("{s:o, s:o, s:o}", "is",
+					      json_num(cost.is), "low",
+					      json_num(cost.low), "high",
+					      json_num(cost.high)));
+	}
+	return json_pack("{s:[i,i], s:b, s:s, s:o, s:o}", "cpus",
+			 cell->cpu[CLIENT], cell->cpu[SERVER], "hog",
+			 cell->opt->hog, "service_us",
 			 service_text(&cell->opt->services, buf, sizeof(buf)),
-			 "ways", ways);
+			 "ways", ways, "cost_of_the_default", costs);
 }
 
 /* ---- the course ------------------------------------------------------- */
@@ -273,7 +317,8 @@ static int run_live(struct live_options *opt, FILE *json)
 	machine_print(machine);
 	printf("\nmean of a call / CPU time of both sides, in us; %u rounds in "
 	       "turn.\nThe cost of the default is the sum of the two, in times of "
-	       "the least of the others.\n", opt->ipc.rounds);
+	       "the least of the others,\nwith what it lies between with 95 %%.\n",
+	       opt->ipc.rounds);
 	progress_begin(steps * (opt->ipc.rounds + 1), false);
 	status = run_all(opt, list, res);
 	progress_end();

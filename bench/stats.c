@@ -9,7 +9,7 @@
 
 #include "bench.h"
 
-static double median(const double *data, size_t n)
+double middle(const double *data, size_t n)
 {
 	double sorted[MAX_ROUNDS];
 
@@ -25,6 +25,17 @@ static double confidence(const double *data, size_t n)
 		return NAN;
 	return gsl_cdf_tdist_Pinv(0.975, n - 1) * gsl_stats_sd(data, 1, n) /
 	       sqrt(n);
+}
+
+struct interval mean_ratio(const double *ratio, size_t n)
+{
+	double log_of[MAX_ROUNDS] = { 0 }, mean, half;
+
+	for (size_t i = 0; i < n; i++)
+		log_of[i] = log(ratio[i]);
+	mean = gsl_stats_mean(log_of, 1, n);
+	half = confidence(log_of, n);
+	return (struct interval) { exp(mean), exp(mean - half), exp(mean + half) };
 }
 
 void row_add_round(struct row *row, const struct run_result *res)
@@ -47,6 +58,7 @@ void row_add_round(struct row *row, const struct run_result *res)
 	mine = all + row->samples;
 	memcpy(mine, res->sample, n * sizeof(*mine));
 	gsl_sort(mine, 1, n);
+	row->round_mean[r] = gsl_stats_mean(mine, 1, n);
 	row->round_median[r] = gsl_stats_median_from_sorted_data(mine, 1, n);
 	row->samples += n;
 	row->rounds++;
@@ -80,7 +92,7 @@ void row_finish(struct row *row, bool by_cpu)
 							       n, 0.99);
 		row->ci = confidence(row->round_median, row->rounds);
 		for (int side = 0; side < SIDES; side++) {
-			row->cpu[side] = median(row->round_cpu[side],
+			row->cpu[side] = middle(row->round_cpu[side],
 						row->rounds);
 			row->nvcsw[side] /= row->rounds;
 			row->nivcsw[side] /= row->rounds;

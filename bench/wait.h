@@ -167,7 +167,10 @@ struct wait_dearer {
 
 void wait_dearer(uint64_t wake_ns, struct wait_dearer *d);
 
-/* Of the time, by fastos with that share, waits of B / 2 without end: percent. */
+/*
+ * Of the time, by fastos with that share, waits of B / 2 without end, each after one
+ * without a share that is over at once: percent.
+ */
 double wait_share(unsigned int percent, uint64_t wake_ns);
 
 struct services;

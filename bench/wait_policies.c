@@ -274,12 +274,17 @@ double wait_share(unsigned int percent, uint64_t wake_ns)
 	struct fos_spin_sample sample = {
 		.my_cpu = 1, .peer_cpu = 2, .online_cpus = 2, .now_ns = 1,
 	};
-	struct fos_spin_wait wait = { .ns = wake_ns / 2 };
+	struct fos_spin_wait wait = { .ns = wake_ns / 2 }, other = { 0 };
 	struct fos_spin s = { 0 };
 	uint64_t polled = 0;
 
 	fos_spin_unpack(&s, fos_spin_pack(FOS_SPIN_DEFAULT, 0, percent), wake_ns);
 	for (int i = 0; i < SHARE_WAITS; i++) {
+		/* Of whom there is no share, as fos_poll() waits for some. */
+		s.share = 0;
+		other.budget_ns = fos_spin_decide(&s, &sample);
+		fos_spin_note(&s, &other);
+		s.share = percent;
 		wait.budget_ns = fos_spin_decide(&s, &sample);
 		sample.now_ns += wait.ns;
 		if (wait.budget_ns < wait.ns) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <linux/delay.h>
 #include <linux/eventfd.h>
 #include <linux/file.h>
 #include <linux/ktime.h>
@@ -129,9 +130,9 @@ static void fos_tlb_drain(struct fos_owned *o)
 	if (FOS_BROKEN(early)) {
 		/* Pairs with fos_tlb_is_applied(), too early. */
 		smp_store_release(&q->applied, last);
+		usleep_range(1000, 2000);
 	}
 	fos_tlb_batch(o, &ops);
-
 	mutex_lock(&q->lock);
 	list_for_each_entry_safe(op, next, &ops, node)
 		fos_tlb_finish(q, op, &told);
@@ -297,8 +298,7 @@ u64 fos_tlb_apply_later(struct file *file, struct fos_tlb_op *op,
 	if (FOS_BROKEN(uringearly))
 		fos_tlb_answer(op, 0);
 	ticket = op->ticket;
-	full = q->waiting > FOS_TLB_PENDING_MAX ||
-	       q->bytes > fos_tlb_bytes_max(o);
+	full = q->waiting > FOS_TLB_PENDING_MAX || q->bytes > fos_tlb_bytes_max(o);
 	fos_tlb_expect(file, q, full ? 0 : within_ns);
 	mutex_unlock(&q->lock);
 	fos_count(tlb_submits);

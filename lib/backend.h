@@ -45,6 +45,7 @@ struct fos_mapping {
  *	nothing and will not wait.  True: look again.  May be NULL
  * @arm: a thread of mine is about to sleep in poll(2) till a message comes.  True:
  *	look again.  May be NULL: then poll(2) sees to it
+ * @disarm: it has come back; whenever @arm was called
  * @drain: poll(2) said POLLIN, but there is no message.  NULL: then it is right
  * @region_create: a region of whole pages; its descriptor, O_CLOEXEC
  * @region_query: is this fd a region?  -EBADF
@@ -88,6 +89,7 @@ struct fos_backend {
 	void (*published)(struct fos_ep *ep, int fd);
 	bool (*received)(struct fos_ep *ep, int fd, bool waits, bool nothing);
 	bool (*arm)(struct fos_ep *ep, int fd);
+	void (*disarm)(struct fos_ep *ep);
 	void (*drain)(struct fos_ep *ep, int fd);
 	int (*region_create)(uint64_t bytes);
 	int (*region_query)(int fd, struct fos_core_query *q);

@@ -335,6 +335,7 @@ const struct fos_backend fos__backend_posix = {
 	.published	= fos__posix_call_pollers,
 	.received	= fos__posix_received,
 	.arm		= fos__posix_arm,
+	.disarm		= fos__posix_disarm,
 	.drain		= fos__posix_drain,
 	.region_create	= fos__posix_region_create,
 	.region_query	= fos__posix_region_query,

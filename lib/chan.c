@@ -60,8 +60,14 @@ static ssize_t send_blocking(struct op *op, struct out *out)
 
 void chan_published(struct op *op)
 {
-	if (op->ep->backend->published && !op_check(op))
-		op->ep->backend->published(op->ep, op->fd);
+	int fd;
+
+	if (!op->ep->backend->published)
+		return;
+	/* Mine may be closed by now: then another one of the endpoint. */
+	fd = op_fd(op);
+	if (fd >= 0)
+		op->ep->backend->published(op->ep, fd);
 }
 
 /*

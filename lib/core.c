@@ -16,6 +16,7 @@
 #include "bells.h"
 #include "internal.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,9 @@ struct fd_slot {
 };
 
 #define ORDINARY	UINT64_MAX
+
+/* So often a number that was ordinary is asked once more. */
+#define TRIES_PER_CHECK	32
 
 static struct fd_slot *table[CHUNKS];
 static struct fos_ep *registry, *pool;
@@ -453,15 +457,26 @@ bool fos__ep_again(struct fos_ep_name *n)
 	return ep_again_slowly(n);
 }
 
+/* Once more, with the lock: a channel may have been made there meanwhile. */
 static FOS_COLD void note_ordinary(int fd)
 {
+	struct fos_core_query q;
 	struct fd_slot *slot;
 
 	fos__lock();
 	slot = slot_make(fd);
-	if (slot && !LOAD(&slot->ep))
+	if (slot && !LOAD(&slot->ep) && fcntl(fd, F_GETFD) >= 0 &&
+	    !fos__backend_of(fd, &q))
 		STORE(&slot->state, ORDINARY);
 	fos__unlock();
+}
+
+/* Who closes files and makes copies without us changes what a number is. */
+static bool is_to_be_asked(void)
+{
+	static __thread unsigned int tries;
+
+	return !(++tries % TRIES_PER_CHECK);
 }
 
 int fos__ep_try(int fd, struct fos_ep **ep, uint64_t *state)
@@ -469,7 +484,8 @@ int fos__ep_try(int fd, struct fos_ep **ep, uint64_t *state)
 	const struct fd_slot *slot = is_entered() ? slot_of(fd) : NULL;
 	int ret;
 
-	if (slot && !LOAD(&slot->ep) && LOAD(&slot->state) == ORDINARY)
+	if (slot && !LOAD(&slot->ep) && LOAD(&slot->state) == ORDINARY &&
+	    !is_to_be_asked())
 		return -EBADF;
 	ret = fos__ep_get(fd, ep, state);
 	if (ret == -EBADF && fd >= 0)

@@ -38,6 +38,22 @@ struct fos_cq *fos__cq_get(int fd)
 	return cq;
 }
 
+void fos__cq_look_again(struct fos_ep *ep)
+{
+	const struct fos_cq *of = __atomic_load_n(&ep->cq, __ATOMIC_RELAXED);
+	const uint64_t one = 1;
+	struct fos_cq *cq;
+
+	if (!fos__post_is_ready(ep))
+		return;
+	pthread_rwlock_rdlock(&lock);
+	for (cq = queues; cq && cq != of; cq = cq->next)
+		;
+	if (cq && !__atomic_exchange_n(&cq->recalled, true, __ATOMIC_SEQ_CST))
+		syscall(SYS_write, cq->wake_fd, &one, sizeof(one));
+	pthread_rwlock_unlock(&lock);
+}
+
 static void cq_free(struct fos_cq *cq)
 {
 	pthread_mutex_destroy(&cq->lock);
@@ -130,7 +146,7 @@ static void leave_all(struct fos_cq *cq)
 	for (p = cq->places; p < cq->places + cq->entries; p++)
 		if (p->kind == FOS_CQ_ENDPOINT && fos__ep_again(&p->who)) {
 			cq->backend->cq_part(cq, p);
-			p->who.ep->cq = NULL;
+			__atomic_store_n(&p->who.ep->cq, NULL, __ATOMIC_RELAXED);
 			fos__ep_put(p->who.ep);
 		}
 	pthread_mutex_unlock(&cq->lock);
@@ -303,6 +319,19 @@ static void ask_line(struct fos_cq *cq, struct telling *t)
 	}
 }
 
+/* Somebody took a byte that told of replies, and it is not known of whose. */
+static bool line_up_all(struct fos_cq *cq)
+{
+	struct fos_cq_place *p;
+
+	if (!__atomic_exchange_n(&cq->recalled, false, __ATOMIC_SEQ_CST))
+		return false;
+	for (p = cq->places; p < cq->places + cq->entries; p++)
+		if (p->kind == FOS_CQ_ENDPOINT)
+			fos__line_up(cq, p);
+	return true;
+}
+
 /* By turns each is the first; the ring of files is looked at after news of it. */
 static void harvest(struct fos_cq *cq, struct telling *t)
 {
@@ -314,7 +343,7 @@ static void harvest(struct fos_cq *cq, struct telling *t)
 		ask_line(cq, t);
 	hear_news(cq, t, cq->backend->cq_news);
 	hear_news(cq, t, fos__cq_io_news);
-	if (turn != 2)
+	if (line_up_all(cq) || turn != 2)
 		ask_line(cq, t);
 	if (t->n == t->max)
 		fos__cq_io_pass_on(cq);

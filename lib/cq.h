@@ -98,6 +98,7 @@ struct fos_cq_news {
  * @io: what file I/O needs; NULL: there was none
  * @base, @read: of the module: the mapping, entries read
  * @wake_fd, @done, @ndone: without it: an eventfd, and of which tickets it tells
+ * @recalled: and whether it tells that endpoints are to be looked at
  */
 struct fos_cq {
 	struct fos_cq *next;
@@ -121,6 +122,7 @@ struct fos_cq {
 	int wake_fd;
 	struct fos_cq_news *done;
 	uint32_t ndone;
+	bool recalled;
 };
 
 /* ---- cq_place.c, with the lock ---------------------------------------- */
@@ -172,6 +174,12 @@ void fos__cq_put(struct fos_cq *cq);
 
 /* What came of the waits of a queue.  -EBADF: it is none. */
 int fos__cq_spin(int fd, struct fos_spin_stats *stats);
+
+/*
+ * Without the module a byte tells of messages, and a queue of replies, too: who took it
+ * for want of a message has the endpoint's queue look again.
+ */
+void fos__cq_look_again(struct fos_ep *ep);
 
 /* In a child after fork(): there are none. */
 void fos__cq_forget(void);

@@ -136,7 +136,7 @@ int fos__place_add(struct fos_cq *cq, int fd, struct fos_ep *ep,
 		fos__place_free(cq, p);
 		return ret;
 	}
-	ep->cq = cq;
+	__atomic_store_n(&ep->cq, cq, __ATOMIC_RELAXED);
 	fos__line_up(cq, p);
 	return 0;
 }
@@ -169,7 +169,7 @@ int fos__place_remove(struct fos_cq *cq, int fd, struct fos_ep *ep)
 		return -ENOENT;
 	p->who.fd = fd;
 	cq->backend->cq_part(cq, p);
-	ep->cq = NULL;
+	__atomic_store_n(&ep->cq, NULL, __ATOMIC_RELAXED);
 	fos__place_free(cq, p);
 	return 0;
 }

@@ -273,9 +273,14 @@ static void wake_next(struct op *op)
 static inline bool received(struct op *op, bool waits, bool nothing)
 {
 	const struct fos_backend *backend = op->ep->backend;
+	bool again;
 
-	return backend->received &&
-	       backend->received(op->ep, op_fd(op), waits, nothing);
+	if (!backend->received)
+		return false;
+	again = backend->received(op->ep, op_fd(op), waits, nothing);
+	if (fos_unlikely(__atomic_load_n(&op->ep->cq, __ATOMIC_RELAXED)))
+		fos__cq_look_again(op->ep);
+	return again;
 }
 
 /* Once more, if something came while the backend did its part. */

@@ -16,6 +16,7 @@
 #include "bells.h"
 #include "look.h"
 #include "op.h"
+#include "post.h"
 
 /* So many descriptors need no memory but the stack. */
 #define FEW		64
@@ -40,8 +41,10 @@
  * @seen: the peer's count of events when it was last looked at closely
  * @at: its index
  * @fd: its number
+ * @wrong: how often in turn the kernel was wrong
  * @found: of what was asked for, IN if there is a message
  * @dead: the peer is
+ * @armed: its backend knows that we sleep
  */
 struct watched {
 	struct fos_ep *ep;
@@ -49,8 +52,10 @@ struct watched {
 	uint64_t seen;
 	nfds_t at;
 	int fd;
+	unsigned int wrong;
 	short found;
 	bool dead;
+	bool armed;
 };
 
 /**
@@ -61,7 +66,6 @@ struct watched {
  * @nfds, @neps: how many
  * @asks: there is something that only the kernel knows
  * @late: the deadline has passed
- * @wrong: how often in turn the kernel was wrong
  * @deadline_ns: or FOS_DEADLINE_NONE
  * @ask_ns: how long it takes to ask it; learnt from asking
  * @budget_ns: of the polling
@@ -75,7 +79,6 @@ struct poll {
 	unsigned int neps;
 	bool asks;
 	bool late;
-	unsigned int wrong;
 	uint64_t deadline_ns;
 	uint64_t ask_ns;
 	uint64_t budget_ns;
@@ -99,10 +102,18 @@ static bool is_closed(struct watched *w)
 	       fos__ep_recheck(w->fd, w->ep, &w->state);
 }
 
+static void disarm(struct watched *w)
+{
+	if (w->armed)
+		w->ep->backend->disarm(w->ep);
+	w->armed = false;
+}
+
 static void forget(struct poll *q, struct watched *w)
 {
 	q->kernel[w->at].fd = w->fd;
 	q->asks = true;
+	disarm(w);
 	fos__ep_put(w->ep);
 	*w = q->eps[--q->neps];
 }
@@ -206,17 +217,44 @@ static int report(struct poll *q)
 	return n;
 }
 
+/* Of an endpoint the kernel may say what was, or nothing but that it was rung. */
+static void settle(struct poll *q, bool at_once)
+{
+	struct watched *w;
+	short said;
+
+	look(q);
+	for (w = q->eps; w < q->eps + q->neps; w++) {
+		said = q->kernel[w->at].revents & IN;
+		if (!at_once)
+			w->wrong = 0;
+		if (!said || w->found)
+			continue;
+		/* A reply is none of ours, but has been rung for. */
+		if (w->ep->backend->drain && (fos__post_is_ready(w->ep) ||
+					      w->wrong++ < WRONG_MAX)) {
+			w->ep->backend->drain(w->ep, w->fd);
+			fos__cq_look_again(w->ep);
+			look_at(q, w);
+		} else {
+			w->found = said;
+		}
+	}
+}
+
 /* After a look that found something, which must not hide what else there is. */
 static int collect(struct poll *q)
 {
 	bool asks = q->asks;
 	unsigned int i;
-	int ret = 0;
+	int ret;
 
 	for (i = 0; i < q->neps && !asks; i++)
 		asks = q->eps[i].dead;
-	if (asks)
-		ret = ask_now(q);
+	ret = asks ? ask_now(q) : 0;
+	/* Who it says is dead may have left something since we looked. */
+	if (ret > 0)
+		settle(q, true);
 	return ret < 0 ? ret : report(q);
 }
 
@@ -304,18 +342,19 @@ static int ask_between(struct poll *q, uint64_t *asked_at, uint64_t now)
 	q->ask_ns = *asked_at - now;
 	if (ret <= 0)
 		return ret;
-	look(q);
+	settle(q, true);
 	return report(q);
 }
 
-static bool glance_on(const struct poll *q)
+/* How many looks at an endpoint that was. */
+static unsigned int glance_on(const struct poll *q, bool *news)
 {
 	unsigned int looks;
 
-	for (looks = 0; looks < LOOKS_PER_CHECK; looks += q->neps)
-		if (glance(q))
-			return true;
-	return false;
+	*news = false;
+	for (looks = 0; looks < LOOKS_PER_CHECK && !*news; looks += q->neps)
+		*news = glance(q);
+	return looks;
 }
 
 /* What there is, 0: time to sleep. */
@@ -323,6 +362,8 @@ static int poll_until(struct poll *q, uint64_t until)
 {
 	uint64_t now = q->began, before, asked_at = 0;
 	struct fos_spin_sample s;
+	unsigned int looks;
+	bool news;
 	int ret;
 
 	while (q->neps && now < until) {
@@ -335,13 +376,14 @@ static int poll_until(struct poll *q, uint64_t until)
 		if (ret)
 			return ret;
 		before = fos__now_ns();
-		if (glance_on(q) && look(q)) {
+		looks = glance_on(q, &news);
+		now = fos__now_ns();
+		if (news && look(q)) {
 			ret = collect(q);
 			if (ret)
 				return ret;
 		}
-		now = fos__now_ns();
-		if (fos__was_away(&policy, LOOKS_PER_CHECK, now - before)) {
+		if (fos__was_away(&policy, looks, now - before)) {
 			fos_spin_robbed(&policy);
 			q->began = 0;
 			return 0;
@@ -389,25 +431,28 @@ static int poll_first(struct poll *q)
 
 /* ---- sleeping --------------------------------------------------------- */
 
-/*
- * Tell those who may wait for us: the peers, where we are, and what is owed to
- * them since FOS_MORE.
- */
+/* What is owed to the peers since FOS_MORE. */
+static void ring_owed(const struct poll *q)
+{
+	struct watched *w;
+	struct op op;
+
+	for (w = q->eps; w < q->eps + q->neps; w++)
+		if (__atomic_load_n(&w->ep->owed_bell, __ATOMIC_RELAXED) &&
+		    !op_begin(&op, w->fd, NULL))
+			op_end(&op, 0);
+}
+
+/* Tell the peers where we are. */
 static bool announce(struct poll *q)
 {
 	bool polls = false;
-	unsigned int i;
-	struct op op;
+	struct watched *w;
 
-	for (i = 0; i < q->neps; i++) {
-		struct fos_ep *ep = q->eps[i].ep;
-
-		if (__atomic_load_n(&ep->owed_bell, __ATOMIC_RELAXED) &&
-		    !op_begin(&op, q->eps[i].fd, NULL))
-			op_end(&op, 0);
-		if (ep->spin.mode == FOS_SPIN_BLOCK)
+	for (w = q->eps; w < q->eps + q->neps; w++) {
+		if (w->ep->spin.mode == FOS_SPIN_BLOCK)
 			continue;
-		fos_ring_set_cpu(&ep->ring, sched_getcpu());
+		fos_ring_set_cpu(&w->ep->ring, sched_getcpu());
 		polls = true;
 	}
 	return polls;
@@ -420,60 +465,51 @@ static bool arm(struct poll *q)
 	struct watched *w;
 
 	for (w = q->eps; w < q->eps + q->neps; w++)
-		if (wanted(q, w) && w->ep->backend->arm)
+		if (wanted(q, w) && w->ep->backend->arm) {
+			w->armed = true;
 			again |= w->ep->backend->arm(w->ep, w->fd);
+		}
 	return again;
 }
 
-/* Of an endpoint the kernel may say what was, or nothing but that it was rung. */
-static void settle(struct poll *q)
-{
-	struct watched *w;
-	short said;
-
-	look(q);
-	for (w = q->eps; w < q->eps + q->neps; w++) {
-		said = q->kernel[w->at].revents & IN;
-		if (!said || w->found)
-			continue;
-		if (w->ep->backend->drain && q->wrong++ < WRONG_MAX) {
-			w->ep->backend->drain(w->ep, w->fd);
-			look_at(q, w);
-		} else {
-			w->found = said;
-		}
-	}
-}
-
 /* As poll(2); 0 also when it was woken for nothing. */
-static int sleep_once(struct poll *q)
+static int sleep_armed(struct poll *q)
 {
 	const bool for_ever = q->deadline_ns == FOS_DEADLINE_NONE;
-	struct timespec left;
+	const uint64_t before = fos__now_ns();
+	struct timespec left = fos__time_left(q->deadline_ns, before);
 	uint64_t now;
 	int ret;
 
-	if (arm(q) && look(q))
-		return collect(q);
-	now = fos__now_ns();
-	left = fos__time_left(q->deadline_ns, now);
 	choose(q, true);
 	ret = ask(q, for_ever ? NULL : &left);
-	q->late = !ret;
+	now = fos__now_ns();
+	q->late = now >= q->deadline_ns;
 	if (ret <= 0)
 		return ret;
-	if (fos__now_ns() - now > AT_ONCE_NS)
-		q->wrong = 0;
-	settle(q);
+	settle(q, now - before < AT_ONCE_NS);
 	ret = report(q);
 	if (ret > 0)
 		learn(q, true);
 	return ret;
 }
 
+static int sleep_once(struct poll *q)
+{
+	const int ret = arm(q) && look(q) ? collect(q) : sleep_armed(q);
+	unsigned int i;
+
+	for (i = 0; i < q->neps; i++)
+		disarm(&q->eps[i]);
+	return ret;
+}
+
 static int wait_for_any(struct poll *q)
 {
-	int ret = look(q) ? collect(q) : 0;
+	int ret;
+
+	ring_owed(q);
+	ret = look(q) ? collect(q) : 0;
 
 	while (!ret && !q->late) {
 		bool polls;
@@ -486,8 +522,7 @@ static int wait_for_any(struct poll *q)
 		if (!ret)
 			ret = sleep_once(q);
 	}
-	/* Nothing: not what was there when it was last filled in. */
-	return ret ? ret : report(q);
+	return ret;
 }
 
 /* ---- what people call ------------------------------------------------- */
@@ -506,7 +541,7 @@ static int make_room(struct poll *q)
 /* Which of them are endpoints?  What cannot be attached is for poll(2). */
 static void sort_out(struct poll *q)
 {
-	struct watched *w;
+	struct watched w = { 0 };
 	struct pollfd *k;
 	nfds_t i;
 
@@ -518,12 +553,10 @@ static void sort_out(struct poll *q)
 		};
 		if (k->fd < 0)
 			continue;
-		w = &q->eps[q->neps];
-		if (!fos__ep_try(k->fd, &w->ep, &w->state)) {
-			w->at = i;
-			w->fd = k->fd;
-			w->dead = false;
-			q->neps++;
+		w.at = i;
+		w.fd = k->fd;
+		if (!fos__ep_try(w.fd, &w.ep, &w.state)) {
+			q->eps[q->neps++] = w;
 			q->asks |= k->events & ~IN;
 		} else {
 			q->asks = true;
@@ -542,6 +575,7 @@ FOS_API int fos_poll(struct pollfd *fds, nfds_t nfds,
 		.eps = nfds > FEW ? NULL : eps,
 		.nfds = nfds,
 	};
+	nfds_t i;
 	int ret;
 
 	ret = fos__deadline(deadline, &q.deadline_ns);
@@ -552,6 +586,9 @@ FOS_API int fos_poll(struct pollfd *fds, nfds_t nfds,
 	if (!ret) {
 		sort_out(&q);
 		ret = wait_for_any(&q);
+		/* Nothing: not what was there when it was last filled in. */
+		for (i = 0; ret <= 0 && i < nfds; i++)
+			fds[i].revents = 0;
 	}
 	while (q.neps)
 		fos__ep_put(q.eps[--q.neps].ep);

@@ -74,6 +74,7 @@ struct posix_page {
  * @met: the peer's hello is mapped
  * @debt: bytes that were sent but had not come when they were to be drained
  * @waits: sleeps so far
+ * @pollers: threads of mine that sleep in fos_poll()
  * @lock: protects @sleepers
  * @sleepers: how many want each FOS_WANT_* and FOS_WANT_SLOT()
  * @side: mine
@@ -86,6 +87,7 @@ struct fos_posix {
 	bool met;
 	uint32_t debt;
 	uint32_t waits;
+	uint32_t pollers;
 	pthread_mutex_t lock;
 	uint32_t sleepers[24];
 	struct posix_side *side;
@@ -151,6 +153,7 @@ void fos__posix_call_pollers(struct fos_ep *ep, int fd);
 void fos__posix_call_met(struct fos_ep *ep, int fd);
 bool fos__posix_received(struct fos_ep *ep, int fd, bool waits, bool nothing);
 bool fos__posix_arm(struct fos_ep *ep, int fd);
+void fos__posix_disarm(struct fos_ep *ep);
 void fos__posix_drain(struct fos_ep *ep, int fd);
 void fos__posix_attend(struct fos_ep *ep, int fd, uint32_t want, uint64_t arg);
 

@@ -71,7 +71,7 @@ void fos__posix_cq_part(struct fos_cq *cq, const struct fos_cq_place *p)
 		fos__posix_set_queued(p->who.ep, false);
 }
 
-/* The tickets first: then the eventfd may be silent. */
+/* The tickets first: of what is left there after, the eventfd is to tell. */
 static unsigned int news_of_tickets(struct fos_cq *cq, struct fos_cq_news *news,
 				    unsigned int max)
 {
@@ -91,6 +91,7 @@ unsigned int fos__posix_cq_news(struct fos_cq *cq, struct fos_cq_news *news,
 	unsigned int n = news_of_tickets(cq, news, max);
 	struct epoll_event ev[64];
 	long i, got = 0;
+	uint64_t count;
 
 	if (n < max)
 		got = syscall(SYS_epoll_pwait, cq->fd, ev,
@@ -98,6 +99,8 @@ unsigned int fos__posix_cq_news(struct fos_cq *cq, struct fos_cq_news *news,
 	for (i = 0; i < got; i++)
 		if (ev[i].data.u64 != WAKE)
 			news[n++] = (struct fos_cq_news) { ev[i].data.u64, 0 };
+		else
+			syscall(SYS_read, cq->wake_fd, &count, sizeof(count));
 	return n;
 }
 

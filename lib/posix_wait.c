@@ -288,11 +288,19 @@ static bool before_poll(struct fos_ep *ep, int fd)
 	return look(ep, fd);
 }
 
-/* Who waits in a call is no poller. */
+/*
+ * Who waits in a call is no poller; another thread may be one, who counts himself
+ * before he looks whether we are armed.
+ */
 static void disarm(struct fos_posix *p)
 {
-	if (LOAD(&p->side->armed))
-		__atomic_store_n(&p->side->armed, 0, __ATOMIC_RELAXED);
+	uint32_t *armed = &p->side->armed;
+
+	if (!LOAD(armed) || LOAD(&p->pollers))
+		return;
+	__atomic_store_n(armed, 0, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&p->pollers, __ATOMIC_SEQ_CST))
+		__atomic_store_n(armed, 1, __ATOMIC_SEQ_CST);
 }
 
 bool fos__posix_received(struct fos_ep *ep, int fd, bool waits, bool nothing)
@@ -314,10 +322,19 @@ bool fos__posix_received(struct fos_ep *ep, int fd, bool waits, bool nothing)
  */
 bool fos__posix_arm(struct fos_ep *ep, int fd)
 {
-	if (LOAD_ACQ(&ep->posix.met) && LOAD(&ep->posix.side->armed))
+	struct fos_posix *p = &ep->posix;
+
+	__atomic_fetch_add(&p->pollers, 1, __ATOMIC_SEQ_CST);
+	if (LOAD_ACQ(&p->met) &&
+	    __atomic_load_n(&p->side->armed, __ATOMIC_SEQ_CST))
 		return false;
 	fos__posix_received(ep, fd, false, true);
 	return true;
+}
+
+void fos__posix_disarm(struct fos_ep *ep)
+{
+	__atomic_fetch_sub(&ep->posix.pollers, 1, __ATOMIC_RELAXED);
 }
 
 void fos__posix_drain(struct fos_ep *ep, int fd)

@@ -406,16 +406,16 @@ int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
 	return 0;
 }
 
+/* Not from the head on, which may lag: the peer has used slots again then. */
 bool fos_ring_is_empty(struct fos_ring *r)
 {
-	uint64_t pos = LOAD(&r->head);
-	uint64_t end = pos + r->m.depth;
+	for (uint32_t slot = 0; slot < r->m.depth; slot++) {
+		const uint64_t word = LOAD(&r->m.my_claims[slot]);
+		const uint64_t seq = FOS_CLAIM_SEQ(word) + r->m.depth;
 
-	/* Mostly there is nothing, which one look at each tells. */
-	for (; pos < end; pos++)
-		if (LOAD(&r->m.peer_entries[slot_of(r, pos)].seq) == pos &&
-		    is_open(r, pos, LOAD(&r->m.my_claims[slot_of(r, pos)])))
+		if (LOAD(&r->m.peer_entries[slot].seq) == seq && is_open(r, seq, word))
 			return false;
+	}
 	return true;
 }
 

@@ -106,6 +106,7 @@ struct fos_spin_wait {
  * @past: of the expert
  * @granted_at: when the share was last added to @granted, ns
  * @granted: what may be polled, ns
+ * @charged: what was taken of it for the wait that is to be scored, ns
  * @counts: since the endpoint was attached
  */
 struct fos_spin {
@@ -128,6 +129,7 @@ struct fos_spin {
 	struct fos_spin_past past;
 	uint64_t granted_at;
 	int64_t granted;
+	uint64_t charged;
 	struct fos_spin_stats counts;
 };
 

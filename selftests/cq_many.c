@@ -107,4 +107,58 @@ TEST_F_TIMEOUT(cq, no_reply_is_left_behind, 300)
 	}
 }
 
+static long poll_on(struct async *a, const struct timespec *deadline UNUSED)
+{
+	const struct timespec soon = deadline_in(HANG_MS);
+	struct pollfd p = { .fd = a->fd, .events = POLLIN };
+
+	/* Until the message that says it is over. */
+	return RESULT(fos_poll(&p, 1, &soon));
+}
+
+/* Without the module one byte tells both of it. */
+TEST_F_TIMEOUT(cq, who_polls_does_not_take_the_news_of_replies, 150)
+{
+	const long n = rounds(300);
+	struct fos_cq_event ev[PLACES];
+	struct async a = { .fn = poll_on };
+	uint64_t token;
+	int fd[2];
+	pid_t pid;
+	char byte;
+	long i;
+
+	ASSERT_EQ(0, channel_with(fd, FOS_SPIN_BLOCK, 4, 0));
+	pid = spawn();
+	if (!pid) {
+		fos_close(fd[0]);
+		for (i = 0; i < n; i++) {
+			nap_us(500);
+			if (answer_one(fd[1]))
+				_exit(1);
+		}
+		_exit(fos_send(fd[1], "x", 1, 0) != 1);
+	}
+	fos_close(fd[1]);
+	a.fd = fd[0];
+	ASSERT_EQ(0, fos_cq_add(self->cq, fd[0], 7));
+	ASSERT_NE(0, request_one(fd[0]));
+	start(&a);
+	for (i = 0;;) {
+		token = 0;
+		ASSERT_LT(0, wait_ms(self->cq, ev, 1, PLACES, HANG_MS));
+		if (RESULT(fos_collect(fd[0], &token, &byte, 1, FOS_NONBLOCK,
+				       NULL)) != 1)
+			continue;
+		if (++i == n)
+			break;
+		EXPECT_FALSE(is_done(&a));
+		ASSERT_NE(0, request_one(fd[0]));
+	}
+	EXPECT_EQ(1, finish(&a));
+	EXPECT_EQ(1, RESULT(fos_recv(fd[0], &byte, 1, 0)));
+	EXPECT_EQ(0, reap(pid));
+	fos_close(fd[0]);
+}
+
 TEST_HARNESS_MAIN

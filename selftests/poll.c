@@ -7,72 +7,10 @@
  */
 #include <sys/resource.h>
 
-#include "peers.h"
-#include "kselftest_harness.h"
+#include "poll.h"
 
 #define PINGS	2000
 #define MANY	70
-
-FIXTURE(poll) {
-	int fd[2];
-	int pipe[2];
-};
-
-FIXTURE_VARIANT(poll) {
-	uint32_t spin;
-};
-
-FIXTURE_VARIANT_ADD(poll, block) { .spin = FOS_SPIN_BLOCK };
-FIXTURE_VARIANT_ADD(poll, by_default) { .spin = FOS_SPIN_DEFAULT };
-FIXTURE_VARIANT_ADD(poll, spin) { .spin = FOS_SPIN_ALWAYS };
-
-FIXTURE_SETUP(poll)
-{
-	ASSERT_EQ(0, channel_with(self->fd, variant->spin, 0, 0));
-	ASSERT_EQ(0, pipe2(self->pipe, O_CLOEXEC));
-}
-
-FIXTURE_TEARDOWN(poll)
-{
-}
-
-static struct pollfd in(int fd)
-{
-	return (struct pollfd) { .fd = fd, .events = POLLIN, .revents = 0x55 };
-}
-
-static long poll_for(struct pollfd *p, nfds_t n, long ms)
-{
-	const struct timespec deadline = deadline_in(ms);
-
-	return RESULT(fos_poll(p, n, &deadline));
-}
-
-/* What is there now of one descriptor; -errno. */
-static long look(int fd, short events)
-{
-	const struct timespec past = { 0 };
-	struct pollfd p = { .fd = fd, .events = events };
-	const long ret = RESULT(fos_poll(&p, 1, &past));
-
-	return ret < 0 ? ret : p.revents;
-}
-
-static long do_poll(struct async *a, const struct timespec *deadline)
-{
-	return RESULT(fos_poll(a->in, a->cap, deadline));
-}
-
-static struct async a_poll(struct pollfd *p, nfds_t n)
-{
-	return (struct async) { .fn = do_poll, .in = p, .cap = n };
-}
-
-/* The next message, which is there. */
-static long take_8(int fd, void *to)
-{
-	return RESULT(fos_recv(fd, to, 8, FOS_NONBLOCK));
-}
 
 /* Takes one message, so that it owns its end, and then does nothing. */
 static pid_t spawn_idler(int fd[2])
@@ -318,6 +256,9 @@ TEST_F(poll, a_signal_ends_it)
 	start(&a);
 	interrupt(&a, SIGUSR1);
 	EXPECT_EQ(-EINTR, finish(&a));
+	/* Not what was there before. */
+	EXPECT_EQ(0, p[0].revents);
+	EXPECT_EQ(0, p[1].revents);
 }
 
 /* Else both would wait for ever. */

@@ -216,7 +216,9 @@ with_fault() {
 	of_json '[.cases[] | .ways | map(select(.engine | startswith("fastos-posix"))) |
 		length == 4 and all(.mean > 0 and .cpu > 0)] | all'
 	of_json '.cases | map(.hog) | unique == [false, true]'
-	run -0 "$bench" live --time 3 --rounds 1 --service 0 --quiet
+	of_json '[.cases[].cost_of_the_default.posix | .is > 0 and .low == null] | all'
+	run -0 "$bench" live --time 3 --rounds 3 --service 0 --quiet --json out.json
+	of_json '[.cases[].cost_of_the_default.posix | .low < .is and .is < .high] | all'
 	[[ $output != *'never sleeps'* ]]
 	run -64 "$bench" live --service x
 	[[ $output == *'--service: x is not'* ]]

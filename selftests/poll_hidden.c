@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * fos_poll(): what it might overlook, or take for something else, because of what
+ * other threads, peers and numbers do at the same time.
+ *
+ * gates: asan tsan
+ */
+#include "poll.h"
+
+#define CHANNELS	100
+#define DYING		40
+
+/* A thread of the peer's sends in vain so often: nobody looks meanwhile. */
+static int withdraw(int fd, int times)
+{
+	struct timespec soon;
+	char buf[8];
+
+	while (times--) {
+		soon = deadline_in(1);
+		if (RESULT(fos_call(fd, "hi", 2, buf, sizeof(buf), &soon)) !=
+		    -ETIMEDOUT)
+			return 1;
+	}
+	return 0;
+}
+
+TEST_F(poll, a_message_in_the_place_of_what_was_withdrawn_is_found)
+{
+	struct pollfd p[2];
+	int fd[2];
+
+	ASSERT_EQ(0, channel_with(fd, variant->spin, 2, 0));
+	EXPECT_EQ(0, look(fd[0], POLLIN));
+	EXPECT_EQ(0, look(fd[1], POLLIN));
+	ASSERT_EQ(0, withdraw(fd[0], 2));
+	ASSERT_EQ(2, RESULT(fos_send(fd[0], "hi", 2, FOS_POST)));
+	EXPECT_EQ(POLLIN, look(fd[1], POLLIN));
+	/* The kernel need not be asked: there is another one. */
+	ASSERT_EQ(2, RESULT(fos_send(self->fd[0], "ho", 2, FOS_POST)));
+	p[0] = in(fd[1]);
+	p[1] = in(self->fd[1]);
+	EXPECT_EQ(2, poll_for(p, 2, HANG_MS));
+}
+
+/* Once it has slept it sleeps on, whoever receives beside it. */
+TEST_F(poll, a_nonblocking_send_finds_it_after_a_receiver_has_left)
+{
+	const uint64_t end = now_ns() + HANG_MS * 1000000ULL;
+	struct pollfd p = in(self->fd[1]);
+	struct async a = a_poll(&p, 1);
+	char buf[8];
+	struct async b = {
+		.fn = do_recv, .fd = self->fd[1], .in = buf, .cap = sizeof(buf),
+	};
+	long ret = 0;
+
+	start(&a);
+	ASSERT_TRUE(variant->spin != FOS_SPIN_BLOCK || asleep(&a));
+	start(&b);
+	ASSERT_TRUE(variant->spin != FOS_SPIN_BLOCK || asleep(&b));
+	ASSERT_EQ(2, RESULT(fos_send(self->fd[0], "hi", 2, 0)));
+	ASSERT_EQ(2, finish(&b));
+	while (!is_done(&a) && now_ns() < end) {
+		ret = RESULT(fos_send(self->fd[0], "ho", 2, FOS_NONBLOCK));
+		if (ret != -EAGAIN)
+			break;
+	}
+	/* It may have seen the first one before that was taken. */
+	EXPECT_TRUE(ret == 2 || is_done(&a));
+	EXPECT_EQ(1, finish(&a));
+}
+
+/* Of each a packet comes, without the module, that is for the library. */
+TEST_F(poll, many_peers_that_come_are_no_messages)
+{
+	struct pollfd p[CHANNELS];
+	int fd[CHANNELS][2], i;
+	struct async a = a_poll(p, CHANNELS);
+
+	for (i = 0; i < CHANNELS; i++) {
+		ASSERT_EQ(0, channel_with(fd[i], variant->spin, 2, 0));
+		p[i] = in(fd[i][1]);
+	}
+	start(&a);
+	ASSERT_TRUE(variant->spin != FOS_SPIN_BLOCK || asleep(&a));
+	for (i = 0; i < CHANNELS; i++)
+		EXPECT_EQ(0, look(fd[i][0], POLLIN));
+	nap_us(20000);
+	EXPECT_FALSE(is_done(&a));
+	ASSERT_EQ(2, RESULT(fos_send(fd[70][0], "hi", 2, FOS_POST)));
+	EXPECT_EQ(1, finish(&a));
+	EXPECT_EQ(POLLIN, p[70].revents);
+}
+
+/* By dup2() the library is not told; it finds out. */
+TEST_F(poll, a_number_that_was_a_pipe_can_become_a_copy)
+{
+	const uint64_t end = now_ns() + HANG_MS * 1000000ULL;
+	struct pollfd p = in(self->pipe[0]);
+	struct async a = a_poll(&p, 1);
+	long ret;
+	int i;
+
+	EXPECT_EQ(0, look(self->pipe[0], POLLIN));
+	ASSERT_EQ(self->pipe[0], dup2(self->fd[1], self->pipe[0]));
+	for (i = 0; i < 64; i++)
+		EXPECT_EQ(0, look(self->pipe[0], POLLIN));
+	start(&a);
+	do {
+		ret = RESULT(fos_send(self->fd[0], "hi", 2, FOS_NONBLOCK));
+	} while (ret == -EAGAIN && now_ns() < end);
+	EXPECT_EQ(2, ret);
+	EXPECT_EQ(1, finish(&a));
+}
+
+/* Who asks for more than messages, beside one that has one. */
+TEST_F(poll, the_last_words_of_a_peer_come_with_its_death)
+{
+	struct pollfd p[2] = { in(self->fd[1]) };
+	int fd[2], i;
+	pid_t pid;
+
+	ASSERT_EQ(2, RESULT(fos_send(self->fd[0], "hi", 2, FOS_POST)));
+	for (i = 0; i < DYING; i++) {
+		ASSERT_EQ(0, channel_with(fd, variant->spin, 0, 0));
+		EXPECT_EQ(0, look(fd[1], POLLIN));
+		pid = spawn();
+		if (!pid) {
+			fos_close(fd[1]);
+			nap_us(i * 100);
+			_exit(fos_send(fd[0], "ho", 2, FOS_POST) != 2);
+		}
+		fos_close(fd[0]);
+		p[1] = in(fd[1]);
+		p[1].events |= POLLRDHUP;
+		do {
+			ASSERT_LT(0, poll_for(p, 2, HANG_MS));
+		} while (!(p[1].revents & POLLHUP));
+		EXPECT_EQ(POLLIN, p[1].revents & POLLIN);
+		EXPECT_EQ(0, reap(pid));
+		fos_close(fd[1]);
+	}
+}
+
+TEST_F(poll, what_was_left_for_later_is_rung_though_there_is_something)
+{
+	struct pollfd p[2] = { in(self->fd[0]) };
+	pid_t pid = spawn();
+	char buf[8];
+	int fd[2];
+
+	if (!pid) {
+		fos_close(self->fd[0]);
+		_exit(fos_recv(self->fd[1], buf, 8, 0) != 3 ||
+		      fos_recv(self->fd[1], buf, 8, 0) != 2);
+	}
+	fos_close(self->fd[1]);
+	ASSERT_EQ(0, channel_with(fd, variant->spin, 0, 0));
+	ASSERT_EQ(2, RESULT(fos_send(fd[0], "hi", 2, FOS_POST)));
+	p[1] = in(fd[1]);
+	/* Who has just come would look again for that. */
+	ASSERT_EQ(3, RESULT(fos_send(self->fd[0], "hey", 3, 0)));
+	nap_us(20000);
+	ASSERT_TRUE(variant->spin != FOS_SPIN_BLOCK || wait_asleep(pid));
+	ASSERT_EQ(2, RESULT(fos_send(self->fd[0], "hi", 2,
+				     FOS_POST | FOS_MORE)));
+	EXPECT_LT(0, poll_for(p, 2, HANG_MS));
+	EXPECT_EQ(0, reap(pid));
+}
+
+TEST_HARNESS_MAIN
