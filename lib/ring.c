@@ -193,10 +193,9 @@ int fos_ring_withdraw(struct fos_ring *r, uint64_t seq, uint64_t *word)
 	const uint64_t mine = FOS_CLAIM(seq, FOS_CLAIM_WITHDRAWN);
 	const int64_t round = 4 * (int64_t)r->m.depth;
 	int64_t ahead;
-	int tries;
 
 	*word = LOAD_ACQ(claim);
-	for (tries = 0; tries < 100; tries++) {
+	for (int tries = 0; tries < 100; tries++) {
 		ahead = ahead_of(*word, seq);
 		if (ahead >= 0)
 			return ahead & (round - 1) ? -EPROTO : 0;
@@ -228,8 +227,7 @@ uint64_t fos_ring_claims_sum(const struct fos_ring *r)
 bool fos_ring_has_taker(const struct fos_ring *r, uint64_t seq)
 {
 	uint64_t takers = FOS_RECEIVERS(LOAD(&r->m.peer_line->receivers));
-	uint64_t undecided = 0;
-	uint64_t i;
+	uint64_t undecided = 0, i;
 
 	if (LOAD(r->m.peer_armed))
 		takers += r->m.depth;
@@ -288,9 +286,8 @@ static void jump_head(struct fos_ring *r)
 {
 	uint64_t head = LOAD(&r->head);
 	uint64_t low = UINT64_MAX, next;
-	uint32_t slot;
 
-	for (slot = 0; slot < r->m.depth; slot++) {
+	for (uint32_t slot = 0; slot < r->m.depth; slot++) {
 		next = FOS_CLAIM_SEQ(LOAD(&r->m.my_claims[slot])) + r->m.depth;
 		if (next < low)
 			low = next;
@@ -407,13 +404,16 @@ int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
 }
 
 /* Not from the head on, which may lag: the peer has used slots again then. */
-bool fos_ring_is_empty(struct fos_ring *r)
+bool fos_ring_is_empty(const struct fos_ring *r)
 {
-	for (uint32_t slot = 0; slot < r->m.depth; slot++) {
+	const bool idle = fos_ring_is_idle(r, fos_ring_seen(r));
+
+	for (uint32_t slot = 0; !idle && slot < r->m.depth; slot++) {
 		const uint64_t word = LOAD(&r->m.my_claims[slot]);
 		const uint64_t seq = FOS_CLAIM_SEQ(word) + r->m.depth;
 
-		if (LOAD(&r->m.peer_entries[slot].seq) == seq && is_open(r, seq, word))
+		if (LOAD(&r->m.peer_entries[slot].seq) == seq &&
+		    (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN)
 			return false;
 	}
 	return true;

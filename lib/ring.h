@@ -229,8 +229,8 @@ uint64_t fos_ring_seen(const struct fos_ring *r);
 /* Is everything decided that was counted in @seen? */
 bool fos_ring_is_idle(const struct fos_ring *r, uint64_t seen);
 
-/* Is nothing of any kind published and undecided?  Looks at every slot. */
-bool fos_ring_is_empty(struct fos_ring *r);
+/* Is nothing of any kind counted and undecided?  Looks at every slot, if it must. */
+bool fos_ring_is_empty(const struct fos_ring *r);
 
 /* A count that makes the walk go through the whole ring. */
 #define FOS_SEEN_ALL	(UINT64_MAX / 2)
