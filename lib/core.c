@@ -42,9 +42,6 @@ struct fd_slot {
 
 #define ORDINARY	UINT64_MAX
 
-/* So often a number that was ordinary is asked once more. */
-#define TRIES_PER_CHECK	32
-
 static struct fd_slot *table[CHUNKS];
 static struct fos_ep *registry, *pool;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -471,21 +468,12 @@ static FOS_COLD void note_ordinary(int fd)
 	fos__unlock();
 }
 
-/* Who closes files and makes copies without us changes what a number is. */
-static bool is_to_be_asked(void)
-{
-	static __thread unsigned int tries;
-
-	return !(++tries % TRIES_PER_CHECK);
-}
-
-int fos__ep_try(int fd, struct fos_ep **ep, uint64_t *state)
+int fos__ep_try(int fd, bool ask, struct fos_ep **ep, uint64_t *state)
 {
 	const struct fd_slot *slot = is_entered() ? slot_of(fd) : NULL;
 	int ret;
 
-	if (slot && !LOAD(&slot->ep) && LOAD(&slot->state) == ORDINARY &&
-	    !is_to_be_asked())
+	if (!ask && slot && !LOAD(&slot->ep) && LOAD(&slot->state) == ORDINARY)
 		return -EBADF;
 	ret = fos__ep_get(fd, ep, state);
 	if (ret == -EBADF && fd >= 0)

@@ -38,19 +38,21 @@ struct fos_cq *fos__cq_get(int fd)
 	return cq;
 }
 
-void fos__cq_look_again(struct fos_ep *ep)
+void fos__cq_tell_again(struct fos_ep *ep)
 {
 	const struct fos_cq *of = __atomic_load_n(&ep->cq, __ATOMIC_RELAXED);
-	const uint64_t one = 1;
 	struct fos_cq *cq;
 
-	if (!fos__post_is_ready(ep))
+	if (!__atomic_exchange_n(&ep->posix.took_news, false, __ATOMIC_RELAXED) ||
+	    !fos__post_is_ready(ep))
 		return;
 	pthread_rwlock_rdlock(&lock);
 	for (cq = queues; cq && cq != of; cq = cq->next)
 		;
-	if (cq && !__atomic_exchange_n(&cq->recalled, true, __ATOMIC_SEQ_CST))
-		syscall(SYS_write, cq->wake_fd, &one, sizeof(one));
+	if (cq) {
+		__atomic_store_n(&ep->posix.missed, true, __ATOMIC_RELAXED);
+		fos__posix_cq_wake(cq);
+	}
 	pthread_rwlock_unlock(&lock);
 }
 
@@ -210,6 +212,7 @@ static uint32_t look_at(struct fos_cq *cq, struct fos_cq_place *p)
 	/* Whatever that says: another thread may have taken the byte before. */
 	if (!events && ep->backend->received) {
 		ep->backend->received(ep, p->who.fd, false, true);
+		__atomic_store_n(&ep->posix.took_news, false, __ATOMIC_RELAXED);
 		events = ready_events(ep);
 	}
 	fos__ep_put(ep);
@@ -302,8 +305,8 @@ static void hear_news(struct fos_cq *cq, struct telling *t,
 	} while (n && n == room);
 }
 
-/* Everybody once. */
-static void ask_line(struct fos_cq *cq, struct telling *t)
+/* Everybody once; how many there was no room for. */
+static uint32_t ask_line(struct fos_cq *cq, struct telling *t)
 {
 	struct fos_cq_place *p;
 	uint32_t left;
@@ -317,25 +320,14 @@ static void ask_line(struct fos_cq *cq, struct telling *t)
 			fos__place_free(cq, p);
 		}
 	}
-}
-
-/* Somebody took a byte that told of replies, and it is not known of whose. */
-static bool line_up_all(struct fos_cq *cq)
-{
-	struct fos_cq_place *p;
-
-	if (!__atomic_exchange_n(&cq->recalled, false, __ATOMIC_SEQ_CST))
-		return false;
-	for (p = cq->places; p < cq->places + cq->entries; p++)
-		if (p->kind == FOS_CQ_ENDPOINT)
-			fos__line_up(cq, p);
-	return true;
+	return left;
 }
 
 /* By turns each is the first; the ring of files is looked at after news of it. */
 static void harvest(struct fos_cq *cq, struct telling *t)
 {
 	const unsigned int turn = t->nr % 3;
+	bool again;
 
 	if (turn == 1)
 		hear_news(cq, t, fos__cq_io_news);
@@ -343,8 +335,9 @@ static void harvest(struct fos_cq *cq, struct telling *t)
 		ask_line(cq, t);
 	hear_news(cq, t, cq->backend->cq_news);
 	hear_news(cq, t, fos__cq_io_news);
-	if (line_up_all(cq) || turn != 2)
-		ask_line(cq, t);
+	again = fos__line_up_missed(cq);
+	if ((again || turn != 2) && ask_line(cq, t) && again)
+		fos__posix_cq_wake(cq);
 	if (t->n == t->max)
 		fos__cq_io_pass_on(cq);
 }

@@ -98,7 +98,7 @@ struct fos_cq_news {
  * @io: what file I/O needs; NULL: there was none
  * @base, @read: of the module: the mapping, entries read
  * @wake_fd, @done, @ndone: without it: an eventfd, and of which tickets it tells
- * @recalled: and whether it tells that endpoints are to be looked at
+ * @missed: and whether it tells that somebody in line is to be asked
  */
 struct fos_cq {
 	struct fos_cq *next;
@@ -122,7 +122,7 @@ struct fos_cq {
 	int wake_fd;
 	struct fos_cq_news *done;
 	uint32_t ndone;
-	bool recalled;
+	bool missed;
 };
 
 /* ---- cq_place.c, with the lock ---------------------------------------- */
@@ -142,6 +142,8 @@ int fos__place_hear(struct fos_cq *cq, int efd);
 /* It may still stand in line: who is there then is looked at once more. */
 void fos__place_free(struct fos_cq *cq, struct fos_cq_place *p);
 void fos__line_up(struct fos_cq *cq, struct fos_cq_place *p);
+/* Those whose news others took; true: there may be some. */
+bool fos__line_up_missed(struct fos_cq *cq);
 /* There is one. */
 struct fos_cq_place *fos__line_next(struct fos_cq *cq);
 
@@ -179,7 +181,7 @@ int fos__cq_spin(int fd, struct fos_spin_stats *stats);
  * Without the module a byte tells of messages, and a queue of replies, too: who took it
  * for want of a message has the endpoint's queue look again.
  */
-void fos__cq_look_again(struct fos_ep *ep);
+void fos__cq_tell_again(struct fos_ep *ep);
 
 /* In a child after fork(): there are none. */
 void fos__cq_forget(void);

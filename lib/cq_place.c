@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* cq: places, and the line; see cq.h. */
 #include "internal.h"
+#include "post.h"
 
 #define NEWS	64
 
@@ -50,6 +51,20 @@ void fos__line_up(struct fos_cq *cq, struct fos_cq_place *p)
 	p->in_line = true;
 	cq->line[(cq->first + cq->length++) & (cq->entries - 1)] =
 		p - cq->places;
+}
+
+bool fos__line_up_missed(struct fos_cq *cq)
+{
+	struct fos_cq_place *p;
+
+	if (!__atomic_exchange_n(&cq->missed, false, __ATOMIC_SEQ_CST))
+		return false;
+	for (p = cq->places; p < cq->places + cq->entries; p++)
+		if (p->kind == FOS_CQ_ENDPOINT &&
+		    __atomic_exchange_n(&p->who.ep->posix.missed, false,
+					__ATOMIC_RELAXED))
+			fos__line_up(cq, p);
+	return true;
 }
 
 struct fos_cq_place *fos__line_next(struct fos_cq *cq)
@@ -138,6 +153,9 @@ int fos__place_add(struct fos_cq *cq, int fd, struct fos_ep *ep,
 	}
 	__atomic_store_n(&ep->cq, cq, __ATOMIC_RELAXED);
 	fos__line_up(cq, p);
+	/* Without the module no byte tells of replies that lie there. */
+	if (ep->backend == &fos__backend_posix && fos__post_is_ready(ep))
+		fos__posix_cq_wake(cq);
 	return 0;
 }
 

@@ -278,8 +278,7 @@ static inline bool received(struct op *op, bool waits, bool nothing)
 	if (!backend->received)
 		return false;
 	again = backend->received(op->ep, op_fd(op), waits, nothing);
-	if (fos_unlikely(__atomic_load_n(&op->ep->cq, __ATOMIC_RELAXED)))
-		fos__cq_look_again(op->ep);
+	fos__cq_look_again(op->ep);
 	return again;
 }
 

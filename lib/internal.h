@@ -159,14 +159,21 @@ static inline bool fos__is_named(const struct fos_ep *ep,
 	return ep == n->ep && ep->id == n->id && ep->side == n->side;
 }
 
+/* A receive, or what is like one, has ended; see fos__cq_tell_again(). */
+static inline void fos__cq_look_again(struct fos_ep *ep)
+{
+	if (fos_unlikely(__atomic_load_n(&ep->posix.took_news, __ATOMIC_RELAXED)))
+		fos__cq_tell_again(ep);
+}
+
 /*
  * Does it live?  Then it is to be put back, and @n->fd is it, or -1 if no descriptor
  * is known.  Nothing is attached.
  */
 bool fos__ep_again(struct fos_ep_name *n);
 
-/* The same; -EBADF of what was none when it was last asked, without asking. */
-int fos__ep_try(int fd, struct fos_ep **ep, uint64_t *state);
+/* The same; -EBADF of what was none when it was last asked, unless it is to @ask. */
+int fos__ep_try(int fd, bool ask, struct fos_ep **ep, uint64_t *state);
 
 /* Is @fd still @ep?  0, and the state that says so; -EBADF. */
 int fos__ep_recheck(int fd, struct fos_ep *ep, uint64_t *state);

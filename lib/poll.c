@@ -16,7 +16,7 @@
 #include "bells.h"
 #include "look.h"
 #include "op.h"
-#include "post.h"
+#include "poll_set.h"
 
 /* So many descriptors need no memory but the stack. */
 #define FEW		64
@@ -34,59 +34,8 @@
 #define WRONG_MAX	64
 #define AT_ONCE_NS	1000000
 
-/**
- * struct watched - an endpoint among them
- * @ep: the endpoint
- * @state: of my side when its descriptor was known to be @ep
- * @seen: the peer's count of events when it was last looked at closely
- * @at: its index
- * @fd: its number
- * @wrong: how often in turn the kernel was wrong
- * @found: of what was asked for, IN if there is a message
- * @dead: the peer is
- * @armed: its backend knows that we sleep
- */
-struct watched {
-	struct fos_ep *ep;
-	uint64_t state;
-	uint64_t seen;
-	nfds_t at;
-	int fd;
-	unsigned int wrong;
-	short found;
-	bool dead;
-	bool armed;
-};
-
-/**
- * struct poll - one call
- * @fds: the caller's
- * @kernel: the same, for the kernel to fill in
- * @eps: those that are endpoints
- * @nfds, @neps: how many
- * @asks: there is something that only the kernel knows
- * @late: the deadline has passed
- * @deadline_ns: or FOS_DEADLINE_NONE
- * @ask_ns: how long it takes to ask it; learnt from asking
- * @budget_ns: of the polling
- * @began: when that did, ns; 0: nothing is learnt from this wait
- */
-struct poll {
-	struct pollfd *fds;
-	struct pollfd *kernel;
-	struct watched *eps;
-	nfds_t nfds;
-	unsigned int neps;
-	bool asks;
-	bool late;
-	uint64_t deadline_ns;
-	uint64_t ask_ns;
-	uint64_t budget_ns;
-	uint64_t began;
-};
-
-/* The policy of each thread: what it waits for is not one endpoint's. */
-static __thread struct fos_spin policy;
+/* Who makes copies without us changes what a number is: so often it is asked. */
+#define CALLS_PER_CHECK	32
 
 /* ---- looking ---------------------------------------------------------- */
 
@@ -221,6 +170,7 @@ static int report(struct poll *q)
 static void settle(struct poll *q, bool at_once)
 {
 	struct watched *w;
+	uint64_t replies;
 	short said;
 
 	look(q);
@@ -230,9 +180,11 @@ static void settle(struct poll *q, bool at_once)
 			w->wrong = 0;
 		if (!said || w->found)
 			continue;
-		/* A reply is none of ours, but has been rung for. */
-		if (w->ep->backend->drain && (fos__post_is_ready(w->ep) ||
+		/* A reply is none of ours, but has been rung for, too. */
+		replies = fos_ring_replies_sum(&w->ep->ring);
+		if (w->ep->backend->drain && (replies != w->replies ||
 					      w->wrong++ < WRONG_MAX)) {
+			w->replies = replies;
 			w->ep->backend->drain(w->ep, w->fd);
 			fos__cq_look_again(w->ep);
 			look_at(q, w);
@@ -258,77 +210,7 @@ static int collect(struct poll *q)
 	return ret < 0 ? ret : report(q);
 }
 
-/* ---- what is learnt --------------------------------------------------- */
-
-/* Set up with the first endpoint that this thread polls for. */
-static struct fos_spin *my_policy(const struct poll *q)
-{
-	const struct fos_ep *ep = q->eps[0].ep;
-	struct fos_caps caps = { .wake_ns = ep->spin.least_ns };
-
-	if (fos_unlikely(!policy.least_ns)) {
-		if (!caps.wake_ns)
-			ep->backend->probe(&caps);
-		fos_spin_unpack(&policy, fos_spin_pack(FOS_SPIN_DEFAULT, 0, 0),
-				caps.wake_ns);
-	}
-	return &policy;
-}
-
-/* What the sender of the first message says of itself. */
-static uint64_t hint_of(struct fos_ep *ep)
-{
-	struct fos_found f;
-	struct fos_scan s;
-
-	fos_ring_scan_begin(&ep->ring, &s, FOS_SEEN_ALL);
-	return fos_ring_scan(&ep->ring, &s, ~0U, &f) == 1 ? f.hint : 0;
-}
-
-/* The wait is over: @slept, or while we polled. */
-static void learn(const struct poll *q, bool slept)
-{
-	struct fos_spin_wait wait = { .budget_ns = q->budget_ns };
-	uint64_t now, posted_at, hint = 0;
-	struct watched *w = q->eps;
-
-	if (!q->began)
-		return;
-	now = fos__now_ns();
-	posted_at = now;
-	while (w < q->eps + q->neps && !w->found)
-		w++;
-	if (w < q->eps + q->neps)
-		hint = hint_of(w->ep);
-	if (slept)
-		posted_at = fos__posted_at(&policy, q->began, hint, now);
-	wait.ns = posted_at - q->began;
-	wait.woke_ns = slept && hint ? now - posted_at : 0;
-	wait.late_ns = fos_spin_late_ns(hint);
-	fos_spin_note(&policy, &wait);
-	/* To be told to him who woke us. */
-	if (w < q->eps + q->neps)
-		__atomic_store_n(&w->ep->late_ns, now - posted_at,
-				 __ATOMIC_RELAXED);
-}
-
 /* ---- polling ---------------------------------------------------------- */
-
-/* Those who would poll; of their peers one on my CPU counts, else any that runs. */
-static struct fos_spin_sample sample(const struct poll *q, bool me)
-{
-	const uint32_t my_cpu = fos__my_cpu();
-	uint32_t peer_cpu = 0, cpu;
-	struct watched *w;
-
-	for (w = q->eps; w < q->eps + q->neps; w++) {
-		cpu = fos_ring_peer_cpu(&w->ep->ring);
-		if (cpu && w->ep->spin.mode != FOS_SPIN_BLOCK &&
-		    peer_cpu != my_cpu)
-			peer_cpu = cpu;
-	}
-	return fos__sample(my_cpu, peer_cpu, me);
-}
 
 /* What the kernel alone knows: it is asked as long as we look. */
 static int ask_between(struct poll *q, uint64_t *asked_at, uint64_t now)
@@ -358,7 +240,7 @@ static unsigned int glance_on(const struct poll *q, bool *news)
 }
 
 /* What there is, 0: time to sleep. */
-static int poll_until(struct poll *q, uint64_t until)
+static int poll_until(struct poll *q, struct fos_spin *spin, uint64_t until)
 {
 	uint64_t now = q->began, before, asked_at = 0;
 	struct fos_spin_sample s;
@@ -367,8 +249,8 @@ static int poll_until(struct poll *q, uint64_t until)
 	int ret;
 
 	while (q->neps && now < until) {
-		s = sample(q, true);
-		if (!fos_spin_may_poll(&policy, &s)) {
+		s = fos__poll_sample(q, true);
+		if (!fos_spin_may_poll(spin, &s)) {
 			q->began = 0;
 			return 0;
 		}
@@ -383,8 +265,8 @@ static int poll_until(struct poll *q, uint64_t until)
 			if (ret)
 				return ret;
 		}
-		if (fos__was_away(&policy, looks, now - before)) {
-			fos_spin_robbed(&policy);
+		if (fos__was_away(spin, looks, now - before)) {
+			fos_spin_robbed(spin);
 			q->began = 0;
 			return 0;
 		}
@@ -392,40 +274,26 @@ static int poll_until(struct poll *q, uint64_t until)
 	return 0;
 }
 
-/* Of several shares the least is kept. */
-static uint32_t share_of(const struct poll *q)
-{
-	uint32_t share = 0;
-	unsigned int i;
-
-	for (i = 0; i < q->neps; i++)
-		if (q->eps[i].ep->spin.share &&
-		    (!share || q->eps[i].ep->spin.share < share))
-			share = q->eps[i].ep->spin.share;
-	return share;
-}
-
 /* The same, from the decision on. */
 static int poll_first(struct poll *q)
 {
-	struct fos_spin *spin = my_policy(q);
-	struct fos_spin_sample s = sample(q, false);
+	struct fos_spin *spin = fos__poll_policy(q);
+	struct fos_spin_sample s = fos__poll_sample(q, false);
 	int ret;
 
 	if (!fos_spin_may_poll(spin, &s))
 		return 0;
-	spin->share = share_of(q);
 	s.now_ns = fos__now_ns();
 	q->budget_ns = fos_spin_decide(spin, &s);
 	q->began = s.now_ns;
 	if (!q->budget_ns)
 		return 0;
 	__atomic_fetch_add(&fos__pollers, 1, __ATOMIC_RELAXED);
-	ret = poll_until(q, fos__earlier(q->began + q->budget_ns,
-					 q->deadline_ns));
+	ret = poll_until(q, spin, fos__earlier(q->began + q->budget_ns,
+					       q->deadline_ns));
 	__atomic_fetch_sub(&fos__pollers, 1, __ATOMIC_RELAXED);
 	if (ret > 0)
-		learn(q, false);
+		fos__poll_learn(q, false);
 	return ret;
 }
 
@@ -468,6 +336,7 @@ static bool arm(struct poll *q)
 		if (wanted(q, w) && w->ep->backend->arm) {
 			w->armed = true;
 			again |= w->ep->backend->arm(w->ep, w->fd);
+			fos__cq_look_again(w->ep);
 		}
 	return again;
 }
@@ -490,7 +359,7 @@ static int sleep_armed(struct poll *q)
 	settle(q, now - before < AT_ONCE_NS);
 	ret = report(q);
 	if (ret > 0)
-		learn(q, true);
+		fos__poll_learn(q, true);
 	return ret;
 }
 
@@ -541,6 +410,8 @@ static int make_room(struct poll *q)
 /* Which of them are endpoints?  What cannot be attached is for poll(2). */
 static void sort_out(struct poll *q)
 {
+	static __thread unsigned int calls;
+	const bool ask = !(++calls % CALLS_PER_CHECK);
 	struct watched w = { 0 };
 	struct pollfd *k;
 	nfds_t i;
@@ -555,7 +426,7 @@ static void sort_out(struct poll *q)
 			continue;
 		w.at = i;
 		w.fd = k->fd;
-		if (!fos__ep_try(w.fd, &w.ep, &w.state)) {
+		if (!fos__ep_try(w.fd, ask, &w.ep, &w.state)) {
 			q->eps[q->neps++] = w;
 			q->asks |= k->events & ~IN;
 		} else {

@@ -73,6 +73,8 @@ struct posix_page {
  * @pidfd: of the peer's process, or -1
  * @met: the peer's hello is mapped
  * @debt: bytes that were sent but had not come when they were to be drained
+ * @took_news: the byte is gone that would have told the queue
+ * @missed: the queue has been told otherwise
  * @waits: sleeps so far
  * @pollers: threads of mine that sleep in fos_poll()
  * @lock: protects @sleepers
@@ -86,6 +88,8 @@ struct fos_posix {
 	int pidfd;
 	bool met;
 	uint32_t debt;
+	bool took_news;
+	bool missed;
 	uint32_t waits;
 	uint32_t pollers;
 	pthread_mutex_t lock;
@@ -220,6 +224,7 @@ void fos__posix_cq_destroy(struct fos_cq *cq);
 int fos__posix_cq_join(struct fos_cq *cq, const struct fos_cq_place *p,
 		       uint64_t name);
 void fos__posix_cq_part(struct fos_cq *cq, const struct fos_cq_place *p);
+void fos__posix_cq_wake(struct fos_cq *cq);
 unsigned int fos__posix_cq_news(struct fos_cq *cq, struct fos_cq_news *news,
 				unsigned int max);
 bool fos__posix_cq_peek(const struct fos_cq *cq, uint64_t tail);

@@ -71,6 +71,14 @@ void fos__posix_cq_part(struct fos_cq *cq, const struct fos_cq_place *p)
 		fos__posix_set_queued(p->who.ep, false);
 }
 
+void fos__posix_cq_wake(struct fos_cq *cq)
+{
+	const uint64_t one = 1;
+
+	if (!__atomic_exchange_n(&cq->missed, true, __ATOMIC_SEQ_CST))
+		syscall(SYS_write, cq->wake_fd, &one, sizeof(one));
+}
+
 /* The tickets first: of what is left there after, the eventfd is to tell. */
 static unsigned int news_of_tickets(struct fos_cq *cq, struct fos_cq_news *news,
 				    unsigned int max)

@@ -263,8 +263,10 @@ static bool drain(struct fos_ep *ep, int fd)
 		       __atomic_compare_exchange_n(&mine->rung, &rung, 1, false,
 						   __ATOMIC_SEQ_CST,
 						   __ATOMIC_RELAXED);
-		if (!kept)
+		if (!kept) {
 			__atomic_fetch_add(&ep->posix.debt, 1, __ATOMIC_RELAXED);
+			__atomic_store_n(&ep->posix.took_news, true, __ATOMIC_RELAXED);
+		}
 	}
 	if (fos_unlikely(LOAD(&ep->posix.debt)))
 		take_bytes(ep, fd);

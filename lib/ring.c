@@ -212,11 +212,11 @@ int fos_ring_withdraw(struct fos_ring *r, uint64_t seq, uint64_t *word)
 	return -EPROTO;
 }
 
+/* Relaxed: whoever waits for another sum looks at the words again. */
 uint64_t fos_ring_claims_sum(const struct fos_ring *r)
 {
 	uint64_t sum = 0;
 
-	/* Relaxed: whoever waits for another sum looks at the words again. */
 	for (uint32_t slot = 0; slot < r->m.depth; slot++)
 		sum += LOAD(&r->m.peer_claims[slot]) +
 		       LOAD(&r->m.peer_released[slot]) +
@@ -363,6 +363,7 @@ int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
 {
 	const struct fos_entry *e;
 	const uint64_t *claim;
+	uint64_t head;
 	bool ok;
 
 	/*
@@ -370,8 +371,11 @@ int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
 	 * a peer who writes faster than we read does not keep us.
 	 */
 	for (; s->steps < STEPS_PER_SLOT * r->m.depth; s->pos++) {
+		head = LOAD(&r->head);
 		s->steps++;
-		if (s->pos >= LOAD(&r->head) + r->m.depth)
+		if (s->pos < head)
+			s->pos = head;
+		if (s->pos >= head + r->m.depth)
 			return 0;
 		e = &r->m.peer_entries[slot_of(r, s->pos)];
 		claim = &r->m.my_claims[slot_of(r, s->pos)];
@@ -403,16 +407,18 @@ int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
 	return 0;
 }
 
-/* Not from the head on, which may lag: the peer has used slots again then. */
 bool fos_ring_is_empty(const struct fos_ring *r)
 {
-	const bool idle = fos_ring_is_idle(r, fos_ring_seen(r));
+	uint64_t pos = LOAD(&r->head), seq, word;
+	const uint64_t end = pos + r->m.depth;
 
-	for (uint32_t slot = 0; !idle && slot < r->m.depth; slot++) {
-		const uint64_t word = LOAD(&r->m.my_claims[slot]);
-		const uint64_t seq = FOS_CLAIM_SEQ(word) + r->m.depth;
-
-		if (LOAD(&r->m.peer_entries[slot].seq) == seq &&
+	/* Mostly all is old.  The head may lag, and slots have been used again. */
+	for (; pos < end; pos++) {
+		seq = LOAD(&r->m.peer_entries[slot_of(r, pos)].seq);
+		if (seq < pos)
+			continue;
+		word = LOAD(&r->m.my_claims[slot_of(r, pos)]);
+		if (seq == FOS_CLAIM_SEQ(word) + r->m.depth &&
 		    (word & FOS_CLAIM_FATE) != FOS_CLAIM_TAKEN)
 			return false;
 	}
@@ -580,21 +586,4 @@ uint64_t fos_ring_replies_sum(const struct fos_ring *r)
 	for (uint32_t slot = 0; slot < r->m.depth; slot++)
 		sum += LOAD(&r->m.peer_replies[slot].seq);
 	return sum;
-}
-
-/* ---- waiting ---------------------------------------------------------- */
-
-bool fos_ring_wait_over(const struct fos_ring *r, uint32_t want, uint64_t arg)
-{
-	if (want & FOS_WANT_REPLY)
-		return fos_ring_is_answered(r, arg);
-	if (want & FOS_WANT_TAKE)
-		return fos_ring_fate(r, arg) != FOS_FATE_NONE;
-	if (want & FOS_WANT_ROOM)
-		return fos_ring_is_free(r, arg);
-	if (want & FOS_WANT_CLAIMS)
-		return fos_ring_claims_sum(r) != arg;
-	if (want & FOS_WANT_REPLIES)
-		return fos_ring_replies_sum(r) != arg;
-	return fos_ring_seen(r) != arg;
 }

@@ -229,7 +229,7 @@ uint64_t fos_ring_seen(const struct fos_ring *r);
 /* Is everything decided that was counted in @seen? */
 bool fos_ring_is_idle(const struct fos_ring *r, uint64_t seen);
 
-/* Is nothing of any kind counted and undecided?  Looks at every slot, if it must. */
+/* Is nothing of any kind published and undecided?  Looks at every slot. */
 bool fos_ring_is_empty(const struct fos_ring *r);
 
 /* A count that makes the walk go through the whole ring. */
@@ -340,7 +340,21 @@ uint64_t fos_ring_replies_sum(const struct fos_ring *r);
  * @arg: the token; the entry; the sum of claims or of replies or the count of
  *	events that was loaded before the ring was examined
  */
-bool fos_ring_wait_over(const struct fos_ring *r, uint32_t want, uint64_t arg);
+static inline bool fos_ring_wait_over(const struct fos_ring *r, uint32_t want,
+				      uint64_t arg)
+{
+	if (want & FOS_WANT_REPLY)
+		return fos_ring_is_answered(r, arg);
+	if (want & FOS_WANT_TAKE)
+		return fos_ring_fate(r, arg) != FOS_FATE_NONE;
+	if (want & FOS_WANT_ROOM)
+		return fos_ring_is_free(r, arg);
+	if (want & FOS_WANT_CLAIMS)
+		return fos_ring_claims_sum(r) != arg;
+	if (want & FOS_WANT_REPLIES)
+		return fos_ring_replies_sum(r) != arg;
+	return fos_ring_seen(r) != arg;
+}
 
 /* ---- hints and death -------------------------------------------------- */
 

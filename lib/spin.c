@@ -260,8 +260,8 @@ static void count(struct fos_spin *s, const struct fos_spin_wait *w)
 	s->counts.missed += w->budget_ns && w->ns > w->budget_ns;
 	s->counts.polled_ns += polled;
 	/* The rest of what was given for it. */
-	s->granted += s->charged - at_most(s->charged, polled);
-	s->charged = 0;
+	if (s->shared)
+		s->granted += w->budget_ns - polled;
 }
 
 /* Is he to find us polling, though that was in vain before? */
@@ -303,6 +303,7 @@ void fos_spin_note(struct fos_spin *s, const struct fos_spin_wait *wait)
 	if (!s->scored)
 		score(s, &s->wait);
 	s->wait = *wait;
+	s->shared = s->share;
 	s->scored = false;
 	end(s);
 }
@@ -372,11 +373,9 @@ static uint64_t learn(struct fos_spin *s, const struct fos_spin_sample *sample)
 	if (!s->scored)
 		score(s, &s->wait);
 	ns = learnt(s);
-	s->charged = 0;
 	if (s->share) {
 		most = granted(s, sample->now_ns);
 		ns = at_most(ns, most);
-		s->charged = ns;
 		s->granted -= ns;
 	}
 	end(s);

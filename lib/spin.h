@@ -106,7 +106,7 @@ struct fos_spin_wait {
  * @past: of the expert
  * @granted_at: when the share was last added to @granted, ns
  * @granted: what may be polled, ns
- * @charged: what was taken of it for the wait that is to be scored, ns
+ * @shared: for the wait that is to be scored something was taken of it
  * @counts: since the endpoint was attached
  */
 struct fos_spin {
@@ -117,6 +117,7 @@ struct fos_spin {
 	uint32_t share;
 	bool busy;
 	bool scored;
+	bool shared;
 	struct fos_spin_wait wait;
 	uint32_t leader;
 	uint64_t late_ns;
@@ -129,7 +130,6 @@ struct fos_spin {
 	struct fos_spin_past past;
 	uint64_t granted_at;
 	int64_t granted;
-	uint64_t charged;
 	struct fos_spin_stats counts;
 };
 

@@ -161,4 +161,81 @@ TEST_F_TIMEOUT(cq, who_polls_does_not_take_the_news_of_replies, 150)
 	fos_close(fd[0]);
 }
 
+/* ---- who takes the byte that told of a reply --------------------------- */
+
+/* One that is answered, and told of nowhere yet. */
+static int answered(int here, int there)
+{
+	return !request_one(here) || answer_one(there);
+}
+
+TEST_F(cq, who_begins_to_poll_does_not_take_it_either)
+{
+	struct fos_cq_event ev[PLACES];
+	struct pollfd p = { .fd = self->here[0], .events = POLLIN };
+	const struct timespec past = { 0 };
+	char byte;
+
+	ASSERT_EQ(0, fos_cq_add(self->cq, self->here[0], 7));
+	EXPECT_EQ(0, only(self->cq));
+	/* He who waits in a call is no poller any more. */
+	ASSERT_EQ(1, post_one(self->there[0]));
+	ASSERT_EQ(1, RESULT(fos_recv(self->here[0], &byte, 1, 0)));
+	EXPECT_LE(0, only(self->cq));
+	ASSERT_EQ(0, answered(self->here[0], self->there[0]));
+	EXPECT_EQ(0, RESULT(fos_poll(&p, 1, &past)));
+	EXPECT_EQ(1, wait_ms(self->cq, ev, 1, PLACES, HANG_MS));
+	EXPECT_EQ(FOS_CQ_REPLY, ev[0].events);
+}
+
+TEST_F(cq, who_has_room_for_one_leaves_the_others_to_others)
+{
+	struct fos_cq_event ev[PLACES];
+	int i;
+
+	ASSERT_EQ(0, add_all(self->cq, self->here));
+	EXPECT_EQ(0, only(self->cq));
+	for (i = 0; i < CLIENTS; i++) {
+		ASSERT_EQ(0, answered(self->here[i], self->there[i]));
+		EXPECT_EQ(-EAGAIN, take_one(self->here[i]));
+	}
+	EXPECT_EQ(1, wait_ms(self->cq, ev, 1, 1, HANG_MS));
+	EXPECT_EQ(POLLIN, wait_poll(self->cq, POLLIN));
+}
+
+TEST_F(cq, what_was_told_of_is_not_new_after_a_receive)
+{
+	struct pollfd p = { .fd = self->cq, .events = POLLIN };
+	struct fos_cq_event ev[PLACES];
+
+	ASSERT_EQ(0, fos_cq_add(self->cq, self->here[0], 7));
+	EXPECT_EQ(0, only(self->cq));
+	ASSERT_EQ(0, answered(self->here[0], self->there[0]));
+	EXPECT_EQ(1, wait_ms(self->cq, ev, 1, PLACES, HANG_MS));
+	EXPECT_EQ(-EAGAIN, take_one(self->here[0]));
+	EXPECT_EQ(7, only(self->cq));
+	EXPECT_EQ(-EAGAIN, take_one(self->here[0]));
+	EXPECT_EQ(0, poll(&p, 1, 0));
+}
+
+static long wait_for_one(struct async *a, const struct timespec *deadline)
+{
+	struct fos_cq_event ev[1];
+
+	return RESULT(fos_cq_wait(a->fd, ev, 1, 1, deadline));
+}
+
+TEST_F(cq, who_comes_with_a_reply_wakes_who_sleeps_there)
+{
+	struct async a = {
+		.fn = wait_for_one, .fd = self->cq, .deadline_ms = HANG_MS,
+	};
+
+	ASSERT_EQ(0, answered(self->here[0], self->there[0]));
+	start(&a);
+	ASSERT_TRUE(asleep(&a));
+	ASSERT_EQ(0, fos_cq_add(self->cq, self->here[0], 7));
+	EXPECT_EQ(1, finish(&a));
+}
+
 TEST_HARNESS_MAIN

@@ -394,4 +394,25 @@ TEST_F(poll, a_peer_that_rings_for_nothing_keeps_nobody)
 	EXPECT_EQ(POLLIN, p.revents);
 }
 
+/* Nor if there is a reply as well, which is not his to tell of. */
+TEST_F(poll, beside_a_reply_it_keeps_nobody_either)
+{
+	struct pollfd p = in(self->fd[1]);
+	struct async a = a_poll(&p, 1);
+	uint64_t token, theirs = 0;
+	char buf[8];
+
+	if (on_the_module())
+		SKIP(return, "about sockets");
+	ASSERT_EQ(0, fos_post(self->fd[1], "hi", 2, &token, 0, NULL));
+	ASSERT_EQ(2, RESULT(fos_reply_recv(self->fd[0], &theirs, NULL, 0, buf,
+					   sizeof(buf), NULL)));
+	ASSERT_EQ(0, fos_reply(self->fd[0], theirs, "ho", 2));
+	EXPECT_EQ(0, look(self->fd[1], POLLIN));
+	ASSERT_EQ(1, send(self->fd[0], "x", 1, 0));
+	start(&a);
+	EXPECT_EQ(1, finish(&a));
+	EXPECT_EQ(POLLIN, p.revents);
+}
+
 TEST_HARNESS_MAIN

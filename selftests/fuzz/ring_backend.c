@@ -292,7 +292,7 @@ int fos__cq_spin(int fd, struct fos_spin_stats *stats)
 	return -EBADF;
 }
 
-void fos__cq_look_again(struct fos_ep *ep)
+void fos__cq_tell_again(struct fos_ep *ep)
 {
 	(void)ep;
 }
