@@ -51,6 +51,12 @@ static inline long look(int fd, short events)
 	return ret < 0 ? ret : p.revents;
 }
 
+/* Has each end come, and been seen by the other?  Nothing but messages is news then. */
+static inline bool have_met(const int fd[2])
+{
+	return !look(fd[0], POLLIN) && !look(fd[1], POLLIN) && !look(fd[0], POLLIN);
+}
+
 static inline long do_poll(struct async *a, const struct timespec *deadline)
 {
 	return RESULT(fos_poll(a->in, a->cap, deadline));
