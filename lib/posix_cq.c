@@ -71,12 +71,25 @@ void fos__posix_cq_part(struct fos_cq *cq, const struct fos_cq_place *p)
 		fos__posix_set_queued(p->who.ep, false);
 }
 
-void fos__posix_cq_wake(struct fos_cq *cq)
+/* Its own news: who waits looks, and who looks silences it. */
+static void signal_own(const struct fos_cq *cq)
 {
 	const uint64_t one = 1;
 
+	syscall(SYS_write, cq->wake_fd, &one, sizeof(one));
+}
+
+static void silence(const struct fos_cq *cq)
+{
+	uint64_t count;
+
+	syscall(SYS_read, cq->wake_fd, &count, sizeof(count));
+}
+
+void fos__posix_cq_wake(struct fos_cq *cq)
+{
 	if (!__atomic_exchange_n(&cq->missed, true, __ATOMIC_SEQ_CST))
-		syscall(SYS_write, cq->wake_fd, &one, sizeof(one));
+		signal_own(cq);
 }
 
 /* The tickets first: of what is left there after, the eventfd is to tell. */
@@ -84,12 +97,11 @@ static unsigned int news_of_tickets(struct fos_cq *cq, struct fos_cq_news *news,
 				    unsigned int max)
 {
 	unsigned int n;
-	uint64_t count;
 
 	for (n = 0; n < max && cq->ndone; n++)
 		news[n] = cq->done[--cq->ndone];
 	if (n && !cq->ndone)
-		syscall(SYS_read, cq->wake_fd, &count, sizeof(count));
+		silence(cq);
 	return n;
 }
 
@@ -99,7 +111,6 @@ unsigned int fos__posix_cq_news(struct fos_cq *cq, struct fos_cq_news *news,
 	unsigned int n = news_of_tickets(cq, news, max);
 	struct epoll_event ev[64];
 	long i, got = 0;
-	uint64_t count;
 
 	if (n < max)
 		got = syscall(SYS_epoll_pwait, cq->fd, ev,
@@ -108,7 +119,7 @@ unsigned int fos__posix_cq_news(struct fos_cq *cq, struct fos_cq_news *news,
 		if (ev[i].data.u64 != WAKE)
 			news[n++] = (struct fos_cq_news) { ev[i].data.u64, 0 };
 		else
-			syscall(SYS_read, cq->wake_fd, &count, sizeof(count));
+			silence(cq);
 	return n;
 }
 
@@ -163,13 +174,12 @@ int fos__posix_cq_submit(struct fos_cq *cq, uint64_t name, int rfd,
 			 uint64_t within_ns, uint64_t *ticket)
 {
 	const int ret = fos__posix_region_submit(rfd, ranges, n, within_ns, ticket);
-	const uint64_t one = 1;
 
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&cq->lock);
 	cq->done[cq->ndone++] = (struct fos_cq_news) { name, 0 };
 	pthread_mutex_unlock(&cq->lock);
-	syscall(SYS_write, cq->wake_fd, &one, sizeof(one));
+	signal_own(cq);
 	return 0;
 }

@@ -73,4 +73,16 @@ static inline long take_8(int fd, void *to)
 	return RESULT(fos_recv(fd, to, 8, FOS_NONBLOCK));
 }
 
+/* Sends as soon as somebody is there who would take it. */
+static inline long send_to_a_taker(int fd)
+{
+	const uint64_t end = now_ns() + HANG_MS * 1000000ULL;
+	long ret;
+
+	do {
+		ret = RESULT(fos_send(fd, "hi", 2, FOS_NONBLOCK));
+	} while (ret == -EAGAIN && now_ns() < end);
+	return ret;
+}
+
 #endif
