@@ -305,12 +305,25 @@ static void disarm(struct fos_posix *p)
 		__atomic_store_n(armed, 1, __ATOMIC_SEQ_CST);
 }
 
+/*
+ * Nobody is told by a byte, and nobody could be left asleep behind a message: who
+ * goes to sleep after this sees that no thread of mine is there, for one who was
+ * there has left before it looks.
+ */
+static bool is_quiet(const struct fos_ep *ep)
+{
+	return !LOAD(&ep->posix.mine->rung) && !LOAD(&ep->posix.debt) &&
+	       !fos_ring_peer_sleeps(&ep->ring);
+}
+
 bool fos__posix_received(struct fos_ep *ep, int fd, bool waits, bool nothing)
 {
 	bool again = nothing && before_poll(ep, fd);
 
 	if (waits)
 		disarm(&ep->posix);
+	if (!nothing && is_quiet(ep))
+		return again;
 	if (nothing || fos_ring_is_empty(&ep->ring))
 		again |= drain(ep, fd);
 	else if (!LOAD(&ep->posix.mine->rung))

@@ -93,6 +93,50 @@ TEST_F(poll, a_nonblocking_send_finds_it_after_a_receiver_has_left)
 	EXPECT_EQ(1, finish(&a));
 }
 
+/* Takes two requests, the second only when it is told of; exit status. */
+static int serve_two(int fd)
+{
+	uint64_t token = 0, other = 0;
+	char buf[8];
+
+	return serve_once(fd, &token, NULL, 0, buf, 8) != 2 ||
+	       wait_poll(fd, POLLIN) != POLLIN ||
+	       serve_once(fd, &other, NULL, 0, buf, 8) != 2 ||
+	       fos_reply(fd, token, "ho", 2) || fos_reply(fd, other, "ho", 2);
+}
+
+/* Both are for one who is there, who takes one of them and leaves. */
+TEST_F(poll, what_a_receiver_left_behind_is_readable)
+{
+	char buf[2][8];
+	struct async a[2];
+	pid_t pid = spawn();
+	int i;
+
+	if (!pid) {
+		fos_close(self->fd[0]);
+		_exit(fos_recv(self->fd[1], buf[0], 8, 0) != 3 ||
+		      serve_two(self->fd[1]));
+	}
+	fos_close(self->fd[1]);
+	ASSERT_EQ(3, RESULT(fos_send(self->fd[0], "hey", 3, 0)));
+	nap_us(20000);
+	ASSERT_TRUE(variant->spin != FOS_SPIN_BLOCK || wait_asleep(pid));
+	kill(pid, SIGSTOP);
+	for (i = 0; i < 2; i++) {
+		a[i] = (struct async) {
+			.fn = do_call, .fd = self->fd[0], .out = "hi", .out_len = 2,
+			.in = buf[i], .cap = 8,
+		};
+		start(&a[i]);
+		ASSERT_TRUE(variant->spin != FOS_SPIN_BLOCK || asleep(&a[i]));
+	}
+	kill(pid, SIGCONT);
+	EXPECT_EQ(0, reap(pid));
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(2, finish(&a[i]));
+}
+
 /* Of each a packet comes, without the module, that is for the library. */
 TEST_F(poll, many_peers_that_come_are_no_messages)
 {
