@@ -142,5 +142,5 @@ hybrid() {	# SERIES
 	have jq || skip "no jq"
 	costs 6.1 poll_queues=1
 	within fastos 1 0.85 uring-poll 2000
-	within fastos 1 1.2 iopoll 2000
+	within fastos 1 1.15 iopoll 2000
 }
