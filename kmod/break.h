@@ -21,6 +21,7 @@
 #define FOS_BREAK_uringearly	13	/* a command ends before its ticket is applied */
 #define FOS_BREAK_deaf		14	/* what stands for many wakes those who want one */
 #define FOS_BREAK_circle	15	/* a queue's pollers signal what it hears of */
+#define FOS_BREAK_hasty		16	/* who is canceled is told before it is undone */
 /* Not broken, but with time between PTEs and shootdown, for whoever races. */
 #define FOS_BREAK_slowflush	9
 

@@ -346,7 +346,7 @@ static int fos_chan_uring_cmd(struct io_uring_cmd *cmd,
 	struct fos_command c;
 	u32 advice;
 
-	fos_command_get(&c, cmd, issue_flags);
+	fos_command_get(&c, cmd);
 	if (c.op != FOS_URING_CHAN_BELL)
 		return -ENOTTY;
 	advice = c.arg[0];

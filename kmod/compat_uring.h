@@ -54,22 +54,4 @@ static void name##_in_task(struct io_uring_cmd *cmd,			\
 static void name(struct io_uring_cmd *cmd, unsigned int issue_flags)
 #endif
 
-/* 6.7: a ring that goes, or a task that does, asks its commands to end. */
-static inline void fos_uring_mark(struct io_uring_cmd *cmd,
-				  unsigned int issue_flags)
-{
-#ifdef FOS_HAVE_URING_CANCEL
-	io_uring_cmd_mark_cancelable(cmd, issue_flags);
-#endif
-}
-
-static inline bool fos_uring_must_end(unsigned int issue_flags)
-{
-#ifdef FOS_HAVE_URING_CANCEL
-	return issue_flags & IO_URING_F_CANCEL;
-#else
-	return false;
-#endif
-}
-
 #endif

@@ -104,11 +104,7 @@ static int fos_region_uring_cmd(struct io_uring_cmd *cmd,
 {
 	struct fos_command c;
 
-	fos_command_get(&c, cmd, issue_flags);
-	if (c.must_end) {
-		fos_tlb_hurry(c.file);
-		return 0;
-	}
+	fos_command_get(&c, cmd);
 	if (c.arg[1])
 		return -EINVAL;
 	if (!(fos_file_rights(c.file) & FOS_RIGHT_OWN))

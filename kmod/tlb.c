@@ -196,7 +196,7 @@ static long fos_tlb_submit(struct file *file, unsigned int cmd,
 	ret = fos_args_put(&a, sizeof(a), cmd, uargs);
 	if (!c)
 		return ret;
-	fos_command_held(c);
+	fos_command_held(c, ret);
 	return -EIOCBQUEUED;
 }
 

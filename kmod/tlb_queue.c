@@ -102,7 +102,9 @@ static void fos_tlb_finish(struct fos_tlb_queue *q, struct fos_tlb_op *op,
 	list_del_init(&op->node);
 	if (!op->in_background)
 		return;
-	if (op->result && !op->canceled)
+	if (op->canceled)
+		op->result = -ECANCELED;
+	if (op->result)
 		fos_tlb_tell(q, op->ticket, op->result);
 	list_add_tail(&op->node, told);
 }
@@ -307,19 +309,6 @@ u64 fos_tlb_apply_later(struct file *file, struct fos_tlb_op *op,
 	return ticket;
 }
 
-/**
- * fos_tlb_hurry() - apply what waits, as soon as the worker can
- * @file: of the region
- */
-void fos_tlb_hurry(struct file *file)
-{
-	struct fos_tlb_queue *q = &fos_owned_of(file)->queue;
-
-	guard(mutex)(&q->lock);
-	if (q->waiting)
-		fos_tlb_expect(file, q, 0);
-}
-
 /* With the queue's lock. */
 static bool fos_tlb_has_applied_all(const struct fos_tlb_queue *q)
 {
@@ -461,12 +450,11 @@ static bool fos_tlb_undo(struct fos_owned *o, struct fos_tlb_op *op)
 	return all;
 }
 
-/* 0; 1: it is yet to be applied that it is not. */
+/* 0; 1: it is yet to be applied that it is not, and to be told. */
 static int fos_tlb_take_back(struct fos_owned *o, u64 ticket)
 {
 	struct fos_tlb_queue *q = &o->queue;
 	struct fos_tlb_op *op;
-	int ret = 1;
 
 	if (!ticket || ticket > q->last)
 		return -EINVAL;
@@ -474,20 +462,21 @@ static int fos_tlb_take_back(struct fos_owned *o, u64 ticket)
 	if (!op)
 		return -EALREADY;
 	op->canceled = true;
+	if (FOS_BROKEN(hasty))
+		fos_tlb_answer(op, -ECANCELED);
+	if (!fos_tlb_undo(o, op))
+		return 1;
+	list_del(&op->node);
+	q->waiting--;
+	q->bytes -= op->bytes;
 	fos_tlb_tell(q, ticket, -ECANCELED);
 	fos_tlb_answer(op, -ECANCELED);
-	if (fos_tlb_undo(o, op)) {
-		list_del(&op->node);
-		q->waiting--;
-		q->bytes -= op->bytes;
-		fos_tlb_op_free(op);
-		ret = 0;
-	}
+	fos_tlb_op_free(op);
 	if (q->notify)
 		fos_eventfd_signal(q->notify);
 	/* Perhaps nothing waits any more. */
 	fos_tlb_wake(q);
-	return ret;
+	return 0;
 }
 
 /**

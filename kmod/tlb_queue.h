@@ -33,7 +33,6 @@ void fos_tlb_queue_init(struct fos_tlb_queue *q);
 int fos_tlb_apply_now(struct fos_owned *o, struct fos_tlb_op *op);
 u64 fos_tlb_apply_later(struct file *file, struct fos_tlb_op *op,
 			u64 within_ns);
-void fos_tlb_hurry(struct file *file);
 bool fos_tlb_is_idle(struct fos_owned *o);
 int fos_tlb_scan_pages(struct fos_owned *o, struct fos_tlb_op *op, u32 max,
 		       pgoff_t *idx, pgoff_t end);

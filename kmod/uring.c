@@ -7,10 +7,12 @@
 /**
  * struct fos_held - of a command that is held, in its io_uring_cmd.pdu
  * @parties: who has to part: who ends it, and who issues it
+ * @err: of who issues it, in telling the caller
  * @res: how it ended
  */
 struct fos_held {
 	atomic_t parties;
+	s32 err;
 	s32 res;
 };
 
@@ -26,25 +28,17 @@ static struct fos_held *fos_held(struct io_uring_cmd *cmd)
  * fos_command_get() - read a command, once: user space can still write it
  * @c: where to
  * @cmd: io_uring's
- * @issue_flags: io_uring's
  */
-void fos_command_get(struct fos_command *c, struct io_uring_cmd *cmd,
-		     unsigned int issue_flags)
+void fos_command_get(struct fos_command *c, struct io_uring_cmd *cmd)
 {
 	const u64 *payload = fos_uring_payload(cmd);
 
 	*c = (struct fos_command) {
 		.cmd = cmd,
-		.issue_flags = issue_flags,
 		.file = cmd->file,
 		.op = cmd->cmd_op,
-		.must_end = fos_uring_must_end(issue_flags),
+		.arg = { READ_ONCE(payload[0]), READ_ONCE(payload[1]) },
 	};
-	/* A command that is held has none any more. */
-	if (c->must_end)
-		return;
-	c->arg[0] = READ_ONCE(payload[0]);
-	c->arg[1] = READ_ONCE(payload[1]);
 }
 
 /**
@@ -54,12 +48,11 @@ void fos_command_get(struct fos_command *c, struct io_uring_cmd *cmd,
 void fos_command_hold(const struct fos_command *c)
 {
 	atomic_set(&fos_held(c->cmd)->parties, 2);
-	fos_uring_mark(c->cmd, c->issue_flags);
 }
 
 FOS_URING_TASK_WORK(fos_command_ended)
 {
-	fos_uring_done(cmd, fos_held(cmd)->res, issue_flags);
+	fos_uring_done(cmd, fos_held(cmd)->err ?: fos_held(cmd)->res, issue_flags);
 }
 
 /* Its completion says that we are done with what the caller lent us, too. */
@@ -72,9 +65,11 @@ static void fos_command_part(struct io_uring_cmd *cmd)
 /**
  * fos_command_held() - who issues it has done with what the caller lent
  * @c: was held; perhaps it has ended meanwhile
+ * @err: 0 or -errno of telling the caller, which the command then ends with
  */
-void fos_command_held(const struct fos_command *c)
+void fos_command_held(const struct fos_command *c, int err)
 {
+	fos_held(c->cmd)->err = err;
 	fos_command_part(c->cmd);
 }
 

@@ -196,6 +196,90 @@ TEST_F(ring, a_command_cancels_another)
 	EXPECT_EQ(0, store_at(self->base));
 }
 
+#define LONG_PAGES	(256UL << 10)
+
+/* struct canceler - a thread that takes a ticket back */
+struct canceler {
+	int fd;
+	uint64_t ticket;
+	int ret;
+};
+
+static void *take_back(void *arg)
+{
+	struct canceler *c = arg;
+
+	c->ret = cancel(c->fd, c->ticket);
+	return NULL;
+}
+
+/*
+ * A batch on a long region is canceled by another thread: can its last page be
+ * written when the completion says so?
+ */
+static int is_writable_after(struct io_uring *ring, const struct kind *k, int fd,
+			     char *base, uint32_t rights)
+{
+	const struct fos_tlb_range r = range_of(0, LONG_PAGES, rights);
+	struct fos_tlb_submit a = batch(&r, 1, LATE);
+	struct canceler c = { .fd = fd };
+	char *last = base + (LONG_PAGES - 1) * PAGE;
+	pthread_t thread;
+	int res, signal;
+
+	res = submit_one(ring, ring_ioctl(ring, fd, FOS_IOC_TLB_SUBMIT, &a), k->flags);
+	c.ticket = ticket_of(&a);
+	if (res || !c.ticket)
+		return NOT_TAKEN;
+	/* What gives rights has given them by now. */
+	if (rights == RIGHTS_RW && store_at(last))
+		return NOT_TAKEN;
+	pthread_create(&thread, NULL, take_back, &c);
+	res = completed(ring, NULL);
+	signal = store_at(last);
+	pthread_join(thread, NULL);
+	return res == -ECANCELED && !c.ret ? signal : NEVER;
+}
+
+TEST_F(ring, what_was_canceled_is_as_before_when_it_completes)
+{
+	const int fd = make_region(LONG_PAGES * PAGE);
+	const long n = rounds(10);
+	char *base;
+	long i;
+
+	ASSERT_LE(0, fd);
+	base = map_region(fd, LONG_PAGES * PAGE, RW);
+	ASSERT_NE(MAP_FAILED, base);
+	for (i = 0; i < n; i++) {
+		ASSERT_EQ(0, protect(fd, 0, LONG_PAGES, RIGHTS_RW));
+		ASSERT_EQ(0, is_writable_after(&self->ring, self->kind, fd, base,
+					       RIGHTS_RO));
+		ASSERT_EQ(0, protect(fd, 0, LONG_PAGES, RIGHTS_RO));
+		ASSERT_EQ(SIGSEGV, is_writable_after(&self->ring, self->kind, fd,
+						     base, RIGHTS_RW));
+	}
+	unmap_region(base, LONG_PAGES * PAGE);
+	close(fd);
+}
+
+/* As by ioctl: its ticket is lost, not the batch. */
+TEST_F(ring, a_ticket_that_cannot_be_told_is_efault)
+{
+	const struct fos_tlb_range r = range_of(0, 1, RIGHTS_RO);
+	struct fos_tlb_submit *a = mmap(NULL, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS,
+					-1, 0);
+
+	ASSERT_NE(MAP_FAILED, a);
+	*a = batch(&r, 1, 0);
+	ASSERT_EQ(0, mprotect(a, PAGE, PROT_READ));
+	EXPECT_EQ(-EFAULT, ask(&self->ring, ring_ioctl(&self->ring, self->fd,
+						       FOS_IOC_TLB_SUBMIT, a),
+			       self->kind->flags));
+	EXPECT_EQ(SIGSEGV, store_at(self->base));
+	munmap(a, PAGE);
+}
+
 /* Then nobody writes there any more, either. */
 TEST_F(ring, the_ticket_is_there_when_it_completes)
 {

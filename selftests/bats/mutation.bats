@@ -42,5 +42,6 @@ noticed() {
 @test "a queue that is told once of each endpoint is noticed" { noticed 'cqlost was noticed'; }
 @test "a sleep by what was closed on the way is noticed" { noticed 'late was noticed'; }
 @test "a command that ends before its batch is applied is noticed" { noticed 'uringearly was noticed'; }
+@test "a batch that is canceled before it is undone is noticed" { noticed 'hasty was noticed'; }
 @test "an entry that stands for many, and wakes few, is noticed" { noticed 'deaf was noticed'; }
 @test "a queue whose pollers signal what it hears of is noticed" { noticed 'circle was noticed'; }

@@ -7,7 +7,8 @@
  * IORING_OP_URING_CMD on a descriptor of ours: @cmd_op says what, @cmd is one of these
  * structs.  Any other @cmd_op: ENOTTY.  Registered files can be used.  Offered where
  * FOS_FEAT_URING is.  On Linux 6.12 a command behind a link that does not complete at
- * once is read from whatever is in its place by then.
+ * once, or in a chain with IOSQE_IO_DRAIN, is read from whatever is in its place by
+ * then.
  */
 
 /**
@@ -21,8 +22,8 @@
  * fence has; or at once, with an error of the ioctl.  Ranges and struct have to stay
  * until then.  The ticket is written when the command was submitted (0 before, if you
  * set it so), for CANCEL and FENCE; IORING_OP_ASYNC_CANCEL does not find it.  What is
- * held of a ring that goes, or a task that exits, is applied at once where
- * io_uring says so (since 6.7), or by its @within_ns.
+ * held of a ring that goes is applied by its @within_ns, as it would have been.  On a
+ * ring with IORING_SETUP_IOPOLL: EOPNOTSUPP before 7.3.
  */
 struct fos_uring_ioctl {
 	__u64 args;
