@@ -125,6 +125,11 @@ static void end(struct fos_spin *s)
 	__atomic_store_n(&s->busy, false, __ATOMIC_RELEASE);
 }
 
+static bool is_scored(const struct fos_spin *s)
+{
+	return __atomic_load_n(&s->scored, __ATOMIC_ACQUIRE);
+}
+
 static uint64_t at_most(uint64_t ns, uint64_t most)
 {
 	return ns < most ? ns : most;
@@ -260,7 +265,7 @@ static void count(struct fos_spin *s, const struct fos_spin_wait *w)
 	s->counts.missed += w->budget_ns && w->ns > w->budget_ns;
 	s->counts.polled_ns += polled;
 	/* The rest of what was given for it. */
-	if (s->shared)
+	if (LOAD(&s->shared))
 		s->granted += w->budget_ns - polled;
 }
 
@@ -293,18 +298,47 @@ static void score(struct fos_spin *s, const struct fos_spin_wait *w)
 	s->last_ns = ns;
 	/* Gain 1/8: follows a change within a dozen waits. */
 	s->mean_ns += (int64_t)(ns - s->mean_ns) / 8;
-	s->scored = true;
 }
 
+static void keep(struct fos_spin *s, const struct fos_spin_wait *wait, bool shared)
+{
+	STORE(&s->shared, shared);
+	STORE(&s->wait.ns, wait->ns);
+	STORE(&s->wait.woke_ns, wait->woke_ns);
+	STORE(&s->wait.late_ns, wait->late_ns);
+	STORE(&s->wait.budget_ns, wait->budget_ns);
+	__atomic_store_n(&s->scored, false, __ATOMIC_RELEASE);
+}
+
+static void score_last(struct fos_spin *s)
+{
+	const struct fos_spin_wait wait = {
+		.ns = LOAD(&s->wait.ns),
+		.woke_ns = LOAD(&s->wait.woke_ns),
+		.late_ns = LOAD(&s->wait.late_ns),
+		.budget_ns = LOAD(&s->wait.budget_ns),
+	};
+
+	if (is_scored(s))
+		return;
+	score(s, &wait);
+	__atomic_store_n(&s->scored, true, __ATOMIC_RELEASE);
+}
+
+/*
+ * Who has just been answered is not to wait for a lock.  Two threads at a time may so
+ * make one wait of two: then one of them is not learnt from.
+ */
 void fos_spin_note(struct fos_spin *s, const struct fos_spin_wait *wait)
 {
+	if (is_scored(s) && !s->share) {
+		keep(s, wait, false);
+		return;
+	}
 	if (!begin(s))
 		return;
-	if (!s->scored)
-		score(s, &s->wait);
-	s->wait = *wait;
-	s->shared = s->share;
-	s->scored = false;
+	score_last(s);
+	keep(s, wait, s->share);
 	end(s);
 }
 
@@ -320,8 +354,7 @@ void fos_spin_count(struct fos_spin *s, struct fos_spin_stats *stats)
 {
 	while (!begin(s))
 		__builtin_ia32_pause();
-	if (!s->scored)
-		score(s, &s->wait);
+	score_last(s);
 	*stats = s->counts;
 	end(s);
 	stats->spin = s->mode;
@@ -370,8 +403,7 @@ static uint64_t learn(struct fos_spin *s, const struct fos_spin_sample *sample)
 	/* Two threads at a time learn nothing from each other. */
 	if (!begin(s))
 		return s->share ? 0 : fos_spin_wake_ns(s);
-	if (!s->scored)
-		score(s, &s->wait);
+	score_last(s);
 	ns = learnt(s);
 	if (s->share) {
 		most = granted(s, sample->now_ns);

@@ -42,6 +42,13 @@
 
 #define FOS_SPIN_FOREVER	UINT64_MAX
 
+/*
+ * B of who waits for a peer, in wake-ups: how long one takes, its CPU time, and the
+ * peer's time, who waits for him meanwhile.  By fosbench live: with one it was 1.27
+ * times the best way that never changes where services are mixed, with two 1.14.
+ */
+#define FOS_SPIN_PEER	3ULL
+
 /* B is at most so many times what it was measured to be where nobody disturbed. */
 #define FOS_SPIN_DEARER		8
 

@@ -93,7 +93,7 @@ keeps() {
 		for one who goes on to sleep it is polled|s/PATIENCE && !tries_again(s)/PATIENCE \&\& 0/
 		it is not tried again|s/s->asleep % TRY_AGAIN < TRIES/0/
 		a share is not used up|s/s->granted -= ns/(void)0/
-		what was not taken of a share is given back|s/if (s->shared)/if (s->share)/
+		what was not taken of a share is given back|s/if (LOAD(&s->shared))/if (s->share)/
 		sleeps cost what they did at first|s/^\tprice(s, w->woke_ns);//
 		what they cost once is not forgotten|s/(more >> FORGET.*/0;/
 	END
