@@ -170,7 +170,8 @@ static void ep_set_up(struct fos_ep *ep, const struct fos_core_query *q)
 	fos_ring_init(&ep->ring, &ep->map.mem);
 	fos_area_init(&ep->area, q->area_bytes, 3 * q->depth);
 	fos_lend_init(&ep->lend);
-	fos_spin_unpack(&ep->spin, q->cookie, FOS_SPIN_PEER * q->wake_ns);
+	fos_spin_unpack(&ep->spin, q->cookie, q->wake_ns);
+	fos_spin_for_peer(&ep->spin);
 	fos__calls_init(&ep->calls, q->depth);
 	fos__owed_init(&ep->owed);
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #define NEWS	64
+#define LOOKS	16	/* at an endpoint, while others take what comes */
 
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct fos_cq *queues;
@@ -44,7 +45,7 @@ void fos__cq_tell_again(struct fos_ep *ep)
 	struct fos_cq *cq;
 
 	if (!__atomic_exchange_n(&ep->posix.took_news, false, __ATOMIC_RELAXED) ||
-	    !fos__post_is_ready(ep))
+	    !of || (!fos__post_is_ready(ep) && fos_ring_is_empty(&ep->ring)))
 		return;
 	pthread_rwlock_rdlock(&lock);
 	for (cq = queues; cq && cq != of; cq = cq->next)
@@ -198,10 +199,22 @@ static uint32_t ready_events(struct fos_ep *ep)
 	       (dead ? POLLHUP : 0);
 }
 
+/* As a receive that finds nothing, for others may have taken the byte; true: again. */
+static bool receives(struct fos_ep *ep, int fd)
+{
+	const bool again = ep->backend->received(ep, fd, false, true);
+
+	/* Before the look that follows, for what comes after is not seen by that. */
+	__atomic_exchange_n(&ep->posix.took_news, false, __ATOMIC_SEQ_CST);
+	return again;
+}
+
 /* The events of an endpoint; 0: none, and there will be news when there are. */
 static uint32_t look_at(struct fos_cq *cq, struct fos_cq_place *p)
 {
 	struct fos_ep *ep = p->who.ep;
+	bool again = ep->backend->received;
+	unsigned int looks = 0;
 	uint32_t events;
 
 	if (!fos__ep_again(&p->who)) {
@@ -209,12 +222,13 @@ static uint32_t look_at(struct fos_cq *cq, struct fos_cq_place *p)
 		return 0;
 	}
 	events = ready_events(ep);
-	/* Whatever that says: another thread may have taken the byte before. */
-	if (!events && ep->backend->received) {
-		ep->backend->received(ep, p->who.fd, false, true);
-		__atomic_store_n(&ep->posix.took_news, false, __ATOMIC_RELAXED);
+	while (!events && again && looks++ < LOOKS) {
+		again = receives(ep, p->who.fd);
 		events = ready_events(ep);
 	}
+	/* It comes and others take it: let the program find out. */
+	if (!events && again)
+		events = POLLIN;
 	fos__ep_put(ep);
 	return events;
 }

@@ -6,6 +6,9 @@
 #include "msg_fds.h"
 #include "out.h"
 
+/* Of a receive that does not wait. */
+#define LOOKS_NOW	4
+
 /* Without descriptors though it announces some it is none. */
 static FOS_APART bool has_room(const struct in *in, const struct fos_found *f)
 {
@@ -282,16 +285,23 @@ static inline bool received(struct op *op, bool waits, bool nothing)
 	return again;
 }
 
-/* Once more, if something came while the backend did its part. */
+/*
+ * Once more, if something came while the backend did its part, which it does after
+ * each; but a peer who sends what others of mine take does not keep us.
+ */
 static ssize_t receive_now(struct op *op, struct in *in)
 {
-	const uint64_t seen = fos_ring_seen(op->r);
-	ssize_t ret = take_anywhere(op, in);
+	unsigned int looks = 0;
+	uint64_t seen;
+	ssize_t ret;
 	bool again;
 
-	again = received(op, false, ret == -EAGAIN);
-	if (ret == -EAGAIN && (again || seen != fos_ring_seen(op->r)))
+	do {
+		seen = fos_ring_seen(op->r);
 		ret = take_anywhere(op, in);
+		again = received(op, false, ret == -EAGAIN) ||
+			seen != fos_ring_seen(op->r);
+	} while (ret == -EAGAIN && again && ++looks < LOOKS_NOW);
 	return ret;
 }
 

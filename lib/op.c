@@ -185,9 +185,18 @@ static bool op_time_looks(struct op *op, uint64_t took_ns)
 	return true;
 }
 
+static void op_attend(struct op *op, const struct polling *p)
+{
+	if (op->ep->backend->attend)
+		op->ep->backend->attend(op->ep, op->fd, p->want, p->arg);
+}
+
 /* Beyond the first looks; @now is after those.  False: time to sleep. */
 static bool op_look_on(struct op *op, struct polling *p, uint64_t now)
 {
+	const uint64_t wake_ns = fos_spin_wake_ns(&op->ep->spin);
+	/* A peer who only poll()s is told as early as if sleeping cost one wake-up. */
+	uint64_t attend_at = wake_ns ? p->began + wake_ns : FOS_DEADLINE_NONE;
 	uint64_t until = FOS_DEADLINE_NONE, before;
 	unsigned int i, checks = 0;
 	struct fos_spin_sample s;
@@ -206,8 +215,10 @@ static bool op_look_on(struct op *op, struct polling *p, uint64_t now)
 			op_sleeps(op, p);
 			return false;
 		}
-		if (!(++checks % CHECKS_PER_ATTEND) && op->ep->backend->attend)
-			op->ep->backend->attend(op->ep, op->fd, p->want, p->arg);
+		if (!(++checks % CHECKS_PER_ATTEND) || now >= attend_at) {
+			attend_at = FOS_DEADLINE_NONE;
+			op_attend(op, p);
+		}
 		s = op_sample(op, true);
 		if (!fos_spin_may_poll(&op->ep->spin, &s))
 			return false;

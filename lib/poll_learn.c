@@ -22,16 +22,14 @@ static uint32_t share_of(const struct poll *q)
 struct fos_spin *fos__poll_policy(const struct poll *q)
 {
 	const struct fos_ep *ep = q->eps[0].ep;
-	uint64_t wake_ns = ep->spin.least_ns;
-	struct fos_caps caps;
+	struct fos_caps caps = { .wake_ns = ep->spin.least_ns / ep->spin.times };
 
 	if (fos_unlikely(!policy.least_ns)) {
-		if (!wake_ns) {
+		if (!caps.wake_ns)
 			ep->backend->probe(&caps);
-			wake_ns = FOS_SPIN_PEER * caps.wake_ns;
-		}
 		fos_spin_unpack(&policy, fos_spin_pack(FOS_SPIN_DEFAULT, 0, 0),
-				wake_ns);
+				caps.wake_ns);
+		fos_spin_for_peer(&policy);
 	}
 	policy.share = share_of(q);
 	return &policy;

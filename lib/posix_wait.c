@@ -13,6 +13,7 @@
 
 #define LOAD(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
 #define LOAD_ACQ(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define LOAD_SC(p)	__atomic_load_n((p), __ATOMIC_SEQ_CST)
 
 /* So often it is asked whether a descriptor is still what it was. */
 #define WAITS_PER_CHECK	32
@@ -175,7 +176,8 @@ void fos__posix_call_pollers(struct fos_ep *ep, int fd)
 	if (!LOAD_ACQ(&ep->posix.met) || LOAD(&peers->rung) ||
 	    __atomic_exchange_n(&peers->rung, 1, __ATOMIC_SEQ_CST))
 		return;
-	if (!send_byte(ep, fd))
+	/* Mine may have been closed meanwhile, and he may have noted that it comes. */
+	if (!send_byte(ep, fd) && !send_byte(ep, fos__ep_other_fd(ep, fd)))
 		__atomic_store_n(&peers->rung, 0, __ATOMIC_SEQ_CST);
 }
 
@@ -263,12 +265,13 @@ static bool drain(struct fos_ep *ep, int fd)
 		       __atomic_compare_exchange_n(&mine->rung, &rung, 1, false,
 						   __ATOMIC_SEQ_CST,
 						   __ATOMIC_RELAXED);
-		if (!kept) {
+		if (!kept)
 			__atomic_fetch_add(&ep->posix.debt, 1, __ATOMIC_RELAXED);
-			__atomic_store_n(&ep->posix.took_news, true, __ATOMIC_RELAXED);
-		}
+		/* Kept or not, a queue that looked meanwhile is not told by it. */
+		__atomic_store_n(&ep->posix.took_news, true, __ATOMIC_RELAXED);
 	}
-	if (fos_unlikely(LOAD(&ep->posix.debt)))
+	/* Not the one that was kept. */
+	if (fos_unlikely(LOAD(&ep->posix.debt)) && !kept)
 		take_bytes(ep, fd);
 	return kept;
 }
@@ -306,14 +309,13 @@ static void disarm(struct fos_posix *p)
 }
 
 /*
- * Nobody is told by a byte, and nobody could be left asleep behind a message: who
- * goes to sleep after this sees that no thread of mine is there, for one who was
- * there has left before it looks.
+ * No byte lies there, and nobody is left asleep: who goes to sleep after this sees
+ * that no thread of mine is there, for who was has left before it looks.
  */
 static bool is_quiet(const struct fos_ep *ep)
 {
 	return !LOAD(&ep->posix.mine->rung) && !LOAD(&ep->posix.debt) &&
-	       !fos_ring_peer_sleeps(&ep->ring);
+	       !LOAD_SC(ep->ring.m.peer_wants);
 }
 
 bool fos__posix_received(struct fos_ep *ep, int fd, bool waits, bool nothing)

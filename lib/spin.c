@@ -58,6 +58,7 @@ void fos_spin_unpack(struct fos_spin *s, uint64_t word, uint64_t wake_ns)
 	*s = (struct fos_spin) {
 		.mode = fos_spin_is_default(word) ? FOS_SPIN_DEFAULT :
 						    word >> MODE_SHIFT,
+		.times = 1,
 		.budget_ns = word & NS_MASK,
 		.wake_ns = wake_ns,
 		.least_ns = wake_ns,
@@ -68,6 +69,15 @@ void fos_spin_unpack(struct fos_spin *s, uint64_t word, uint64_t wake_ns)
 	};
 	if (s->mode == FOS_SPIN_DEFAULT && (word & NS_MASK) < 100)
 		s->share = word & NS_MASK;
+}
+
+void fos_spin_for_peer(struct fos_spin *s)
+{
+	s->times = FOS_SPIN_PEER;
+	s->wake_ns *= s->times;
+	s->least_ns *= s->times;
+	s->past_ns *= s->times;
+	s->credit *= s->times;
 }
 
 bool fos_spin_is_timed(const struct fos_spin *s)
@@ -222,6 +232,7 @@ static void price(struct fos_spin *s, uint64_t woke_ns)
 	const uint64_t more = s->wake_ns - s->least_ns;
 	uint64_t ns = s->wake_ns;
 
+	/* Not times s->times: where others are after the CPU, pollers are robbed of it. */
 	woke_ns = at_most(woke_ns, FOS_SPIN_DEARER * s->least_ns);
 	if (woke_ns)
 		ns += (int64_t)(woke_ns - ns) >> DEARER_SHIFT;
@@ -281,7 +292,7 @@ static uint64_t late_of(struct fos_spin *s, const struct fos_spin_wait *w)
 	s->asleep = w->late_ns ? s->asleep + 1 : 0;
 	if (s->asleep >= PATIENCE && !tries_again(s))
 		return 0;
-	return w->late_ns <= 2 * s->wake_ns ? w->late_ns : 0;
+	return w->late_ns <= 2 * fos_spin_wake_ns(s) ? w->late_ns : 0;
 }
 
 static void score(struct fos_spin *s, const struct fos_spin_wait *w)
@@ -312,15 +323,16 @@ static void keep(struct fos_spin *s, const struct fos_spin_wait *wait, bool shar
 
 static void score_last(struct fos_spin *s)
 {
-	const struct fos_spin_wait wait = {
+	struct fos_spin_wait wait;
+
+	if (is_scored(s))
+		return;
+	wait = (struct fos_spin_wait) {
 		.ns = LOAD(&s->wait.ns),
 		.woke_ns = LOAD(&s->wait.woke_ns),
 		.late_ns = LOAD(&s->wait.late_ns),
 		.budget_ns = LOAD(&s->wait.budget_ns),
 	};
-
-	if (is_scored(s))
-		return;
 	score(s, &wait);
 	__atomic_store_n(&s->scored, true, __ATOMIC_RELEASE);
 }
@@ -390,7 +402,7 @@ static uint64_t learnt(const struct fos_spin *s)
 	if (!ns && s->late_ns && tries_again(s))
 		ns = s->wake_ns;
 	if (ns && s->late_ns) {
-		ns += at_most(s->late_ns, 2 * s->wake_ns);
+		ns += at_most(s->late_ns, 2 * fos_spin_wake_ns(s));
 		risk = ns;
 	}
 	return s->credit < (int64_t)risk ? s->wake_ns : ns;
@@ -402,7 +414,7 @@ static uint64_t learn(struct fos_spin *s, const struct fos_spin_sample *sample)
 
 	/* Two threads at a time learn nothing from each other. */
 	if (!begin(s))
-		return s->share ? 0 : fos_spin_wake_ns(s);
+		return s->share ? 0 : LOAD(&s->wake_ns);
 	score_last(s);
 	ns = learnt(s);
 	if (s->share) {

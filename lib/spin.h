@@ -47,7 +47,7 @@
  * peer's time, who waits for him meanwhile.  By fosbench live: with one it was 1.27
  * times the best way that never changes where services are mixed, with two 1.14.
  */
-#define FOS_SPIN_PEER	3ULL
+#define FOS_SPIN_PEER	3
 
 /* B is at most so many times what it was measured to be where nobody disturbed. */
 #define FOS_SPIN_DEARER		8
@@ -95,6 +95,7 @@ struct fos_spin_wait {
 /**
  * struct fos_spin - what is decided once, and what is learnt
  * @mode: FOS_SPIN_BLOCK, _ALWAYS, _FIXED or _DEFAULT
+ * @times: B is so many wake-ups
  * @budget_ns: of FOS_SPIN_FIXED
  * @wake_ns: B
  * @least_ns: ... and what it was at first
@@ -118,6 +119,7 @@ struct fos_spin_wait {
  */
 struct fos_spin {
 	uint32_t mode;
+	uint32_t times;
 	uint64_t budget_ns;
 	uint64_t wake_ns;
 	uint64_t least_ns;
@@ -162,10 +164,13 @@ uint64_t fos_spin_pack(uint32_t mode, uint64_t spin_ns, uint32_t share);
 bool fos_spin_is_default(uint64_t word);
 void fos_spin_unpack(struct fos_spin *s, uint64_t word, uint64_t wake_ns);
 
-/* B, while others learn. */
+/* Who waits for a peer: then B is FOS_SPIN_PEER wake-ups.  Before the first wait. */
+void fos_spin_for_peer(struct fos_spin *s);
+
+/* How long a wake-up takes by now, while others learn. */
 static inline uint64_t fos_spin_wake_ns(const struct fos_spin *s)
 {
-	return __atomic_load_n(&s->wake_ns, __ATOMIC_RELAXED);
+	return __atomic_load_n(&s->wake_ns, __ATOMIC_RELAXED) / s->times;
 }
 
 /* Does the mode learn from waits? */

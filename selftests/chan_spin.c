@@ -2,6 +2,8 @@
 /*
  * How a side waits: each mode on one CPU and on two, what it costs in traps
  * and sleeps, and the attributes that choose it.
+ *
+ * patches: code
  */
 #include <sys/resource.h>
 #include <sys/stat.h>

@@ -2,6 +2,8 @@
 /*
  * What fastos says of itself (query, fdinfo, counters, tracepoints), who may
  * use it, and how much of it.
+ *
+ * patches: code
  */
 #include <grp.h>
 #include <sys/mount.h>
