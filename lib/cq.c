@@ -205,7 +205,7 @@ static bool receives(struct fos_ep *ep, int fd)
 	const bool again = ep->backend->received(ep, fd, false, true);
 
 	/* Before the look that follows, for what comes after is not seen by that. */
-	__atomic_exchange_n(&ep->posix.took_news, false, __ATOMIC_SEQ_CST);
+	(void)__atomic_exchange_n(&ep->posix.took_news, false, __ATOMIC_SEQ_CST);
 	return again;
 }
 
