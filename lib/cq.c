@@ -213,15 +213,16 @@ static bool receives(struct fos_ep *ep, int fd)
 static uint32_t look_at(struct fos_cq *cq, struct fos_cq_place *p)
 {
 	struct fos_ep *ep = p->who.ep;
-	bool again = ep->backend->received;
 	unsigned int looks = 0;
 	uint32_t events;
+	bool again;
 
 	if (!fos__ep_again(&p->who)) {
 		fos__place_free(cq, p);
 		return 0;
 	}
 	events = ready_events(ep);
+	again = ep->backend->received;
 	while (!events && again && looks++ < LOOKS) {
 		again = receives(ep, p->who.fd);
 		events = ready_events(ep);

@@ -185,12 +185,6 @@ static bool op_time_looks(struct op *op, uint64_t took_ns)
 	return true;
 }
 
-static void op_attend(struct op *op, const struct polling *p)
-{
-	if (op->ep->backend->attend)
-		op->ep->backend->attend(op->ep, op->fd, p->want, p->arg);
-}
-
 /* Beyond the first looks; @now is after those.  False: time to sleep. */
 static bool op_look_on(struct op *op, struct polling *p, uint64_t now)
 {
@@ -217,7 +211,7 @@ static bool op_look_on(struct op *op, struct polling *p, uint64_t now)
 		}
 		if (!(++checks % CHECKS_PER_ATTEND) || now >= attend_at) {
 			attend_at = FOS_DEADLINE_NONE;
-			op_attend(op, p);
+			op_attend(op, p->want, p->arg);
 		}
 		s = op_sample(op, true);
 		if (!fos_spin_may_poll(&op->ep->spin, &s))

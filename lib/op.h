@@ -75,6 +75,16 @@ static inline bool op_is_timed(const struct op *op)
 	       !__atomic_load_n(&op->ep->beside, __ATOMIC_RELAXED);
 }
 
+/*
+ * The backend's part beside waiting for that: without the module a peer may have come,
+ * or gone, or only poll(), and it was not noticed yet.
+ */
+static inline void op_attend(struct op *op, uint32_t want, uint64_t arg)
+{
+	if (op->ep->backend->attend)
+		op->ep->backend->attend(op->ep, op->fd, want, arg);
+}
+
 /* What was waited for was found; with the peer's hint, or 0. */
 void op_learn(struct op *op, uint64_t hint);
 

@@ -13,7 +13,6 @@
 
 #define LOAD(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
 #define LOAD_ACQ(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define LOAD_SC(p)	__atomic_load_n((p), __ATOMIC_SEQ_CST)
 
 /* So often it is asked whether a descriptor is still what it was. */
 #define WAITS_PER_CHECK	32
@@ -315,7 +314,7 @@ static void disarm(struct fos_posix *p)
 static bool is_quiet(const struct fos_ep *ep)
 {
 	return !LOAD(&ep->posix.mine->rung) && !LOAD(&ep->posix.debt) &&
-	       !LOAD_SC(ep->ring.m.peer_wants);
+	       !fos_ring_peer_sleeps(&ep->ring);
 }
 
 bool fos__posix_received(struct fos_ep *ep, int fd, bool waits, bool nothing)
@@ -325,7 +324,7 @@ bool fos__posix_received(struct fos_ep *ep, int fd, bool waits, bool nothing)
 	if (waits)
 		disarm(&ep->posix);
 	if (!nothing && is_quiet(ep))
-		return again;
+		return false;
 	if (nothing || fos_ring_is_empty(&ep->ring))
 		again |= drain(ep, fd);
 	else if (!LOAD(&ep->posix.mine->rung))

@@ -125,13 +125,6 @@ static void look(struct op *op, struct search *s)
 		look_at_all(op, s, true);
 }
 
-/* Without the module a peer may have come, or gone, and it was not noticed yet. */
-static void attend(struct op *op)
-{
-	if (op->ep->backend->attend)
-		op->ep->backend->attend(op->ep, op->fd, FOS_WANT_REPLIES, 0);
-}
-
 /* -EAGAIN: all that are outstanding have yet to be answered. */
 static int find(struct op *op, struct search *s, uint64_t *sum, int flags)
 {
@@ -139,7 +132,7 @@ static int find(struct op *op, struct search *s, uint64_t *sum, int flags)
 	if (!s->found && s->left) {
 		/* What we shall wait on, and then one more look. */
 		if (flags & FOS_NONBLOCK)
-			attend(op);
+			op_attend(op, FOS_WANT_REPLIES, 0);
 		else if (!s->token)
 			*sum = fos_ring_replies_sum(op->r);
 		look(op, s);

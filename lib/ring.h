@@ -373,10 +373,10 @@ static inline uint32_t fos_ring_peer_cpu(const struct fos_ring *r)
 	return FOS_RING_LOAD(&r->m.peer_line->cpu);
 }
 
-/* Does he sleep, or poll() in the kernel?  A look before the one that counts. */
+/* Does he sleep, or poll() in the kernel?  In one order with what I exchanged before. */
 static inline bool fos_ring_peer_sleeps(const struct fos_ring *r)
 {
-	return FOS_RING_LOAD(r->m.peer_wants);
+	return __atomic_load_n(r->m.peer_wants, __ATOMIC_SEQ_CST);
 }
 
 static inline bool fos_ring_peer_dead(const struct fos_ring *r)
