@@ -130,7 +130,8 @@ void fos__owed_add(struct fos_owed *o, uint64_t token)
 	uint64_t *slot = owed_slot(o, token);
 	uint64_t old;
 
-	for (;;) {
+	/* Mostly what was owed there has been answered. */
+	while (!cas(slot, 0, token)) {
 		old = LOAD_ACQ(slot);
 		/* A later request was taken by a faster thread: ours is stale. */
 		if (fos_unlikely(!(old & WRITING) && old >= token))

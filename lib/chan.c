@@ -171,7 +171,7 @@ static int answer(struct op *op, struct out *out)
 	int ret = try_answer(op, out);
 
 	/* EBADF: another descriptor may do. */
-	if (fos_unlikely(ret == -ENOBUFS || ret == -EBADF))
+	if (fos_unlikely(ret) && (ret == -ENOBUFS || ret == -EBADF))
 		fos__owed_keep(owed, out->token);
 	else
 		fos__owed_end(owed, out->token);
@@ -231,7 +231,7 @@ static int reply_first(struct op *op, uint64_t *token, struct out *out)
 {
 	int ret = chan_reply(op, out);
 
-	if (ret != -EMSGSIZE && ret != -ENOBUFS)
+	if (!ret || (ret != -EMSGSIZE && ret != -ENOBUFS))
 		*token = 0;
 	return ret;
 }
@@ -241,6 +241,10 @@ ssize_t chan_reply_recv(struct op *op, uint64_t *token, struct out *rsp,
 {
 	ssize_t ret;
 
+	if (in_is_there(op)) {
+		ret = *token ? reply_first(op, token, rsp) : 0;
+		return ret ? ret : in_receive_there(op, in);
+	}
 	/* Before the reply: whoever got it finds us waiting for his next one. */
 	in_enter(op, in);
 	ret = *token ? reply_first(op, token, rsp) : 0;
@@ -365,8 +369,7 @@ static ssize_t call(struct op *op, struct out *out, struct in *rsp)
 		out->token = FOS_TOKEN(out->seq, slot);
 		out_publish(op, out);
 		ret = call_wait(op, out, rsp);
-		if (op_polls(op))
-			op_tell_cpu(op);
+		op_picked_up(op);
 	}
 	fos__call_end(&op->ep->calls, slot);
 	return ret;

@@ -262,12 +262,14 @@ static void sweep_dead(void)
 
 static struct fd_slot *slot_of(int fd)
 {
+	const unsigned int nr = fd;
 	struct fd_slot *chunk;
 
-	if (fd < 0 || fd >= CHUNK * CHUNKS)
+	/* Those below 0 are beyond, too. */
+	if (nr >= CHUNK * CHUNKS)
 		return NULL;
-	chunk = LOAD(&table[fd / CHUNK]);
-	return chunk ? &chunk[fd % CHUNK] : NULL;
+	chunk = LOAD(&table[nr / CHUNK]);
+	return chunk ? &chunk[nr % CHUNK] : NULL;
 }
 
 static struct fd_slot *slot_make(int fd)

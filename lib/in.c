@@ -211,8 +211,7 @@ static ssize_t take_next(struct op *op, struct in *in, uint64_t seen)
 		if (!ret)
 			continue;
 		op_found(op, f.hint);
-		if (op_polls(op))
-			op_tell_cpu(op);
+		op_picked_up(op);
 		return f.len;
 	}
 	return -EAGAIN;
@@ -361,6 +360,13 @@ ssize_t in_receive(struct op *op, struct in *in, int flags)
 	}
 	in_enter(op, in);
 	return in_leave(op, in, receive_wait(op, in));
+}
+
+ssize_t in_receive_there(struct op *op, struct in *in)
+{
+	const ssize_t ret = take_next(op, in, 0);
+
+	return ret == -EAGAIN ? in_receive(op, in, 0) : ret;
 }
 
 /* What comes with a reply, before it is released. */

@@ -33,6 +33,18 @@ struct in {
 ssize_t in_receive(struct op *op, struct in *in, int flags);
 
 /*
+ * One is there: nobody needs to be told that somebody waits for it.  But without the
+ * module who is about to sleep is to see that he need not wake a poller.
+ */
+static inline bool in_is_there(const struct op *op)
+{
+	return !op->ep->backend->received && fos_ring_peek(op->r);
+}
+
+/* Take that one; or wait, if another thread was faster. */
+ssize_t in_receive_there(struct op *op, struct in *in);
+
+/*
  * The same in three steps, to do something else once the peer can see that
  * somebody waits for him.  in_leave() returns @ret; if that was in vain, perhaps
  * the length of a message after all.

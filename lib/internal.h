@@ -43,7 +43,13 @@ static inline void fos__copy(void *to, const void *from, size_t n)
 	typedef struct { uint64_t w[2]; } __attribute__((packed)) u128;
 	typedef struct { uint64_t w; } __attribute__((packed)) u64;
 
-	if (n > 64 || n < 8) {
+	if (n - 8 <= 8) {
+		u64 a = *(const u64 *)from;
+		u64 b = *(const u64 *)((const char *)from + n - 8);
+
+		*(u64 *)to = a;
+		*(u64 *)((char *)to + n - 8) = b;
+	} else if (n > 64 || n < 8) {
 		if (n)
 			memcpy(to, from, n);
 	} else if (n > 32) {
@@ -52,18 +58,12 @@ static inline void fos__copy(void *to, const void *from, size_t n)
 
 		*(u256 *)to = a;
 		*(u256 *)((char *)to + n - 32) = b;
-	} else if (n >= 16) {
+	} else {
 		u128 a = *(const u128 *)from;
 		u128 b = *(const u128 *)((const char *)from + n - 16);
 
 		*(u128 *)to = a;
 		*(u128 *)((char *)to + n - 16) = b;
-	} else {
-		u64 a = *(const u64 *)from;
-		u64 b = *(const u64 *)((const char *)from + n - 8);
-
-		*(u64 *)to = a;
-		*(u64 *)((char *)to + n - 8) = b;
 	}
 }
 

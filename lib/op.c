@@ -47,7 +47,7 @@ int fos__deadline(const struct timespec *ts, uint64_t *ns)
 	return 0;
 }
 
-int op_begin(struct op *op, int fd, const struct timespec *deadline)
+int op_begin_owing(struct op *op, int fd, const struct timespec *deadline)
 {
 	int ret;
 
@@ -60,20 +60,29 @@ int op_begin(struct op *op, int fd, const struct timespec *deadline)
 	op->r = &op->ep->ring;
 	op->fd = fd;
 	op->bell = 0;
-	if (fos_unlikely(__atomic_load_n(&op->ep->owed_bell, __ATOMIC_RELAXED)))
-		op->bell = __atomic_exchange_n(&op->ep->owed_bell, 0,
-					       __ATOMIC_RELAXED);
 	op->waits = 0;
 	op->waited = false;
 	op->delivered = false;
+	op->told = false;
 	return 0;
+}
+
+int op_begin(struct op *op, int fd, const struct timespec *deadline)
+{
+	const int ret = op_begin_owing(op, fd, deadline);
+
+	if (!ret)
+		op_take_owed(op);
+	return ret;
 }
 
 void op_owe(struct op *op)
 {
-	if (op->bell)
-		__atomic_fetch_or(&op->ep->owed_bell, op->bell,
-				  __ATOMIC_RELAXED);
+	uint32_t *owed = &op->ep->owed_bell;
+
+	/* In one order with its exchange: who takes it rings after I published. */
+	if (op->bell & ~__atomic_load_n(owed, __ATOMIC_SEQ_CST))
+		__atomic_fetch_or(owed, op->bell, __ATOMIC_SEQ_CST);
 	op->bell = 0;
 }
 
@@ -105,10 +114,12 @@ void op_ring(struct op *op)
 
 ssize_t op_end(struct op *op, ssize_t ret)
 {
-	if (fos_unlikely(fos__bells) && op->bell)
-		fos__bells_hold(op->ep, op->fd, op->bell);
-	else
-		op_ring(op);
+	if (op->bell) {
+		if (fos_unlikely(fos__bells))
+			fos__bells_hold(op->ep, op->fd, op->bell);
+		else
+			op_ring(op);
+	}
 	fos__ep_put(op->ep);
 	return fos__ret(ret);
 }
@@ -341,12 +352,14 @@ int op_wait(struct op *op, uint32_t want, uint64_t arg)
 		return -ETIMEDOUT;
 	if (op_polls(op)) {
 		op_tell_cpu(op);
+		op->told = true;
 		if (op_poll(op, want, arg)) {
 			if (!(want & WANT_POSTED))
 				op_found(op, 0);
 			return 0;
 		}
 	}
+	op->told = false;
 	bell = op->bell;
 	op->bell = 0;
 	ret = op->ep->backend->bell_wait(op->ep, op->fd, bell, want, arg,

@@ -17,10 +17,12 @@
  * @fd: the descriptor that the caller used
  * @bell: what the peer must be rung for, FOS_WANT_*
  * @waits: how often it has waited
+ * @waited: the last time is to be learnt from
  * @delivered: the request was taken though the call fails
+ * @told: the peer knows my CPU, for I have polled there
  * @state: of my side when @fd was last known to be @ep
  * @deadline_ns: absolute CLOCK_MONOTONIC or FOS_DEADLINE_NONE
- * @wait: the last one, if @waited, which is to be learnt from
+ * @wait: that, if @waited
  * @slept_from: when it began, if it slept
  */
 struct op {
@@ -29,15 +31,18 @@ struct op {
 	int fd;
 	uint32_t bell;
 	uint32_t waits;
+	bool waited;
 	bool delivered;
+	bool told;
 	uint64_t state;
 	uint64_t deadline_ns;
-	bool waited;
 	struct fos_spin_wait wait;
 	uint64_t slept_from;
 };
 
 int op_begin(struct op *op, int fd, const struct timespec *deadline);
+/* The same, but what former calls owe stays owed, until op_take_owed(). */
+int op_begin_owing(struct op *op, int fd, const struct timespec *deadline);
 /* Ring what is owed, leave; the public result. */
 ssize_t op_end(struct op *op, ssize_t ret);
 
@@ -110,6 +115,14 @@ static inline uint64_t op_hint(struct op *op)
 void op_ring(struct op *op);
 void op_owe(struct op *op);
 
+static inline void op_take_owed(struct op *op)
+{
+	uint32_t *owed = &op->ep->owed_bell;
+
+	if (fos_unlikely(__atomic_load_n(owed, __ATOMIC_RELAXED)))
+		op->bell |= __atomic_exchange_n(owed, 0, __ATOMIC_SEQ_CST);
+}
+
 /**
  * op_wait() - ring what is owed and wait
  * @want: FOS_WANT_REPLY, _TAKE, _ROOM, _CLAIMS, _REPLIES, or some of _PUBLISHED
@@ -126,7 +139,13 @@ int op_wait(struct op *op, uint32_t want, uint64_t arg);
  */
 int op_withdraw(struct op *op, uint64_t seq);
 
-/* A message was picked up: the peer, who may poll, is told where. */
 void op_tell_cpu(struct op *op);
+
+/* A message was picked up: the peer, who may poll, is told where. */
+static inline void op_picked_up(struct op *op)
+{
+	if (op_polls(op) && !op->told)
+		op_tell_cpu(op);
+}
 
 #endif

@@ -87,9 +87,8 @@ int out_place(struct op *op, struct out *out, struct room *room)
 {
 	int ret;
 
-	if (out->len <= out_inline_max(out))
+	if (!(out->meta & FOS_META_AREA))
 		return is_reply(out) ? 0 : place_slot(op, out, room);
-	out->meta |= FOS_META_AREA;
 	pthread_mutex_lock(&op->ep->area_lock);
 	ret = place_block(op, out, room);
 	pthread_mutex_unlock(&op->ep->area_lock);
@@ -132,6 +131,7 @@ static FOS_COLD int out_wait_room(struct op *op, struct out *out,
 {
 	int ret;
 
+	op_take_owed(op);
 	do {
 		if (fos_ring_peer_dead(op->r))
 			return -EPIPE;

@@ -53,18 +53,24 @@ struct room {
 /* How long may it be to need no block? */
 static inline size_t out_inline_max(const struct out *out)
 {
+	if (!fos_unlikely(out->meta & FOS_META_LENT))
+		return FOS_INLINE_BYTES;
 	return FOS_INLINE_BYTES - fos_lents(out->meta) * sizeof(struct fos_lent);
 }
 
-/* Is it short enough for this channel? */
-static inline bool out_fits(const struct op *op, const struct out *out)
+/* Is it short enough for this channel?  And does it need a block? */
+static inline bool out_fits(const struct op *op, struct out *out)
 {
-	return out->len <= out_inline_max(out) ||
-	       (out->len <= FOS_MSG_MAX && out->len <= op->r->m.area_bytes);
+	if (out->len <= out_inline_max(out))
+		return true;
+	if (out->len > FOS_MSG_MAX || out->len > op->r->m.area_bytes)
+		return false;
+	out->meta |= FOS_META_AREA;
+	return true;
 }
 
 /*
- * Take a position, and a block if the message needs one; both or neither, for
+ * Take a position, and a block if out_fits() said so; both or neither, for
  * a position must be published.  -EAGAIN: @room says what to wait for.
  */
 int out_place(struct op *op, struct out *out, struct room *room);

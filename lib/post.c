@@ -50,8 +50,11 @@ ssize_t post_send(struct op *op, struct out *out, int flags)
 	int ret = out->meta & FOS_META_CALL ? post_call(op, out, flags) :
 					      post_msg(op, out, flags);
 
-	if (fos_unlikely(ret))
+	if (fos_unlikely(ret)) {
+		/* Perhaps until he has been told of those before. */
+		op_take_owed(op);
 		return ret;
+	}
 	chan_published(op);
 	if (flags & FOS_MORE)
 		op_owe(op);
@@ -164,27 +167,29 @@ static FOS_APART int find_wait(struct op *op, uint64_t *token, int flags)
 
 ssize_t post_collect(struct op *op, struct in *in, uint64_t *token, int flags)
 {
-	const uint64_t wanted = *token;
+	uint64_t which = *token;
+	bool there;
 	ssize_t ret;
 
 	chan_begin_call();
-	if (FOS_TOKEN_SLOT(wanted) >= op->r->m.depth)
-		ret = -ENOMSG;
-	else if (wanted && fos_ring_has_reply(op->r, wanted) &&
-		 take(&op->ep->calls, wanted))
-		ret = 0;
-	else
+	if (FOS_TOKEN_SLOT(which) >= op->r->m.depth)
+		return -ENOMSG;
+	there = which && fos_ring_has_reply(op->r, which) &&
+		take(&op->ep->calls, which);
+	if (!there) {
 		ret = find_wait(op, token, flags);
-	if (fos_unlikely(ret))
-		return ret;
-	if (fos_ring_has_reply(op->r, *token))
-		ret = in_reply(op, *token, in);
+		if (ret)
+			return ret;
+		which = *token;
+		there = fos_ring_has_reply(op->r, which);
+	}
+	if (there)
+		ret = in_reply(op, which, in);
 	else
-		ret = chan_give_up(op, *token, in, fos_ring_peer_dead(op->r) ?
+		ret = chan_give_up(op, which, in, fos_ring_peer_dead(op->r) ?
 				   -EPIPE : -EPROTO);
-	fos__call_end(&op->ep->calls, FOS_TOKEN_SLOT(*token));
-	if (op_polls(op))
-		op_tell_cpu(op);
+	fos__call_end(&op->ep->calls, FOS_TOKEN_SLOT(which));
+	op_picked_up(op);
 	return chan_end_call(op, ret);
 }
 
@@ -222,11 +227,13 @@ FOS_HOT FOS_API int fos_post(int fd, const void *req, size_t n, uint64_t *token,
 	struct op op;
 	ssize_t ret;
 
-	if ((flags & ~(FOS_NONBLOCK | FOS_MORE)) || (!req && n) || !token)
+	if ((flags & ~(FOS_NONBLOCK | FOS_MORE)) || !token || (!req && n))
 		return fos__ret(-EINVAL);
-	ret = op_begin(&op, fd, deadline);
+	ret = op_begin_owing(&op, fd, deadline);
 	if (ret)
 		return fos__ret(ret);
+	if (!(flags & FOS_MORE))
+		op_take_owed(&op);
 	ret = chan_send(&op, &out, FOS_POST | flags);
 	if (ret >= 0)
 		*token = out.token;
@@ -241,7 +248,7 @@ FOS_HOT FOS_API ssize_t fos_collect(int fd, uint64_t *token, void *rsp,
 	struct op op;
 	int ret;
 
-	if ((flags & ~FOS_NONBLOCK) || (!rsp && cap) || !token)
+	if ((flags & ~FOS_NONBLOCK) || !token || (!rsp && cap))
 		return fos__ret(-EINVAL);
 	ret = op_begin(&op, fd, deadline);
 	if (ret)

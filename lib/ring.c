@@ -122,7 +122,9 @@ struct fos_entry *fos_ring_entry(struct fos_ring *r, uint64_t seq)
 uint32_t fos_ring_publish(struct fos_ring *r, struct fos_entry *e,
 			  uint64_t seq)
 {
-	uint32_t done = FOS_WANT_MSG << KIND(e->meta);
+	/* Now: once it is published the slot may soon be another thread's. */
+	const uint32_t kind = FOS_WANT_MSG << KIND(e->meta);
+	uint32_t wants;
 
 	HANDED_OUT(e);
 	/* The entry before its seq: pairs with the acquire in the scan. */
@@ -132,13 +134,16 @@ uint32_t fos_ring_publish(struct fos_ring *r, struct fos_entry *e,
 	 * pairs with the kernel's between need_wakeup and events.
 	 */
 	__atomic_fetch_add(&r->m.my_line->events, 1, __ATOMIC_SEQ_CST);
+	wants = peer_wants(r);
+	if (!wants)
+		return 0;
 	/*
 	 * Other threads have taken later positions: a receiver may have passed
 	 * over their messages because of the gap that was here.
 	 */
 	if (LOAD(&r->tail) != seq + 1)
-		done = FOS_WANT_PUBLISHED;
-	return peer_wants(r) & done;
+		return wants & FOS_WANT_PUBLISHED;
+	return wants & kind;
 }
 
 void fos_ring_await(struct fos_ring *r, uint64_t seq)
@@ -303,10 +308,10 @@ static void jump_head(struct fos_ring *r)
  */
 static bool is_open(struct fos_ring *r, uint64_t seq, uint64_t word)
 {
-	const uint64_t before = FOS_CLAIM(seq - r->m.depth, 0);
+	const uint64_t ahead = word - FOS_CLAIM(seq - r->m.depth, 0);
 
-	if ((word & ~FOS_CLAIM_FATE) == before)
-		return word != before;
+	if (ahead <= FOS_CLAIM_FATE)
+		return ahead != FOS_CLAIM_TAKEN;
 	if (word - FOS_CLAIM(seq, 0) <= FOS_CLAIM_FATE)
 		move_head(r, seq);
 	else if (ahead_of(word, seq) > 0)
@@ -324,6 +329,8 @@ static bool copy_header(const struct fos_ring *r, const struct fos_entry *e,
 	f->meta = LOAD(&e->meta);
 	f->hint = LOAD(&e->hint);
 	f->body = e->body;
+	if (!(f->meta & (FOS_META_LENT | FOS_META_AREA)))
+		return f->len <= FOS_INLINE_BYTES;
 	if ((f->meta & FOS_META_LENT) && !fos_lend_copy(r, f))
 		return false;
 	if (!(f->meta & FOS_META_AREA))
@@ -375,7 +382,7 @@ int fos_ring_scan(struct fos_ring *r, struct fos_scan *s, unsigned int kinds,
 		s->steps++;
 		if (s->pos < head)
 			s->pos = head;
-		if (s->pos >= head + r->m.depth)
+		else if (s->pos != head && s->pos - head >= r->m.depth)
 			return 0;
 		e = &r->m.peer_entries[slot_of(r, s->pos)];
 		claim = &r->m.my_claims[slot_of(r, s->pos)];
@@ -430,7 +437,7 @@ bool fos_ring_claim(struct fos_ring *r, const struct fos_scan *s, uint64_t seq,
 {
 	uint64_t *claim = &r->m.my_claims[slot_of(r, seq)];
 	uint64_t word = s->word;
-	uint32_t done = FOS_WANT_TAKE | FOS_WANT_CLAIMS;
+	uint32_t wants;
 
 	/* Sequentially consistent: the fence before reading need_wakeup. */
 	if (!__atomic_compare_exchange_n(claim, &word, FOS_CLAIM(seq, fate),
@@ -438,9 +445,11 @@ bool fos_ring_claim(struct fos_ring *r, const struct fos_scan *s, uint64_t seq,
 					 __ATOMIC_RELAXED))
 		return false;
 	move_head(r, seq);
-	if (fate != FOS_CLAIM_TAKEN)
-		done |= FOS_WANT_ROOM;
-	*bell |= peer_wants(r) & done;
+	wants = peer_wants(r);
+	if (wants)
+		*bell |= wants & (fate == FOS_CLAIM_TAKEN ?
+				  FOS_WANT_TAKE | FOS_WANT_CLAIMS :
+				  FOS_WANT_TAKE | FOS_WANT_CLAIMS | FOS_WANT_ROOM);
 	return true;
 }
 
@@ -504,7 +513,7 @@ bool fos_ring_read_reply(const struct fos_ring *r, uint64_t token,
 			 struct fos_found *f)
 {
 	return copy_header(r, &r->m.peer_replies[reply_slot(r, token)], f) &&
-	       KIND(f->meta) == FOS_META_REPLY && !(f->meta & ~FOS_META_ALL);
+	       (f->meta & (FOS_META_KIND | ~FOS_META_ALL)) == FOS_META_REPLY;
 }
 
 static void set_released(struct fos_ring *r, uint64_t token, uint64_t how,
@@ -573,7 +582,10 @@ uint32_t fos_ring_reply(struct fos_ring *r, struct fos_entry *e,
 	HANDED_OUT(e);
 	/* Also the full fence before reading need_wakeup. */
 	__atomic_exchange_n(&e->seq, token, __ATOMIC_SEQ_CST);
-	wants = peer_wants(r) & (FOS_BELL_REPLY(token) | FOS_WANT_REPLIES);
+	wants = peer_wants(r);
+	if (!wants)
+		return 0;
+	wants &= FOS_BELL_REPLY(token) | FOS_WANT_REPLIES;
 	/* Else another reply is awaited. */
 	return (wants & FOS_BELL_REPLY(token)) == FOS_BELL_REPLY(token) ? wants :
 	       wants & FOS_WANT_REPLIES;
