@@ -235,9 +235,11 @@ FOS_HOT FOS_API int fos_post(int fd, const void *req, size_t n, uint64_t *token,
 	if (!(flags & FOS_MORE))
 		op_take_owed(&op);
 	ret = chan_send(&op, &out, FOS_POST | flags);
-	if (ret >= 0)
+	if (ret >= 0) {
 		*token = out.token;
-	return op_end(&op, ret < 0 ? ret : 0);
+		ret = 0;
+	}
+	return op_end(&op, ret);
 }
 
 FOS_HOT FOS_API ssize_t fos_collect(int fd, uint64_t *token, void *rsp,

@@ -447,9 +447,8 @@ bool fos_ring_claim(struct fos_ring *r, const struct fos_scan *s, uint64_t seq,
 	move_head(r, seq);
 	wants = peer_wants(r);
 	if (wants)
-		*bell |= wants & (fate == FOS_CLAIM_TAKEN ?
-				  FOS_WANT_TAKE | FOS_WANT_CLAIMS :
-				  FOS_WANT_TAKE | FOS_WANT_CLAIMS | FOS_WANT_ROOM);
+		*bell |= wants & (FOS_WANT_TAKE | FOS_WANT_CLAIMS |
+				  (fate == FOS_CLAIM_TAKEN ? 0 : FOS_WANT_ROOM));
 	return true;
 }
 
