@@ -459,7 +459,7 @@ TEST_F_TIMEOUT(zap, nobody_sees_bytes_of_others, 400)
 	for (i = 0; i < OWNERS; i++) {
 		pid[i] = spawn();
 		if (!pid[i])
-			_exit(churn(i, rounds(200000)));
+			_exit(churn(i, rounds(500000)));
 	}
 	for (i = 0; i < OWNERS; i++)
 		EXPECT_EQ(0, reap(pid[i]));
