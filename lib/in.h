@@ -33,8 +33,9 @@ struct in {
 ssize_t in_receive(struct op *op, struct in *in, int flags);
 
 /*
- * One is there: nobody needs to be told that somebody waits for it.  But without the
- * module who is about to sleep is to see that he need not wake a poller.
+ * One is there, unless it was withdrawn or another thread is at it: nobody needs to be
+ * told that somebody waits for it.  But without the module who is about to sleep is to
+ * see that he need not wake a poller.
  */
 static inline bool in_is_there(const struct op *op)
 {

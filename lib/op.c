@@ -225,6 +225,7 @@ static bool op_look_on(struct op *op, struct polling *p, uint64_t now)
 			op_attend(op, p->want, p->arg);
 		}
 		s = op_sample(op, true);
+		fos_ring_set_cpu(op->r, s.my_cpu - 1);
 		if (!fos_spin_may_poll(&op->ep->spin, &s))
 			return false;
 		i = op_look(op, p, POLLS_PER_CHECK);

@@ -50,11 +50,8 @@ ssize_t post_send(struct op *op, struct out *out, int flags)
 	int ret = out->meta & FOS_META_CALL ? post_call(op, out, flags) :
 					      post_msg(op, out, flags);
 
-	if (fos_unlikely(ret)) {
-		/* Perhaps until he has been told of those before. */
-		op_take_owed(op);
+	if (fos_unlikely(ret))
 		return ret;
-	}
 	chan_published(op);
 	if (flags & FOS_MORE)
 		op_owe(op);
@@ -238,6 +235,9 @@ FOS_HOT FOS_API int fos_post(int fd, const void *req, size_t n, uint64_t *token,
 	if (ret >= 0) {
 		*token = out.token;
 		ret = 0;
+	} else {
+		/* Perhaps until the peer has been told of those before. */
+		op_take_owed(&op);
 	}
 	return op_end(&op, ret);
 }

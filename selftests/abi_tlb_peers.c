@@ -369,6 +369,66 @@ TEST_F_TIMEOUT(peers, allocations_that_fail_are_told, 300)
 	EXPECT_EQ(live, objects_left(live));
 }
 
+static int pages_of_zero(const char *base)
+{
+	int i, zero = 0;
+
+	for (i = 0; i < PAGES; i++)
+		zero += !base[i * PAGE];
+	return zero;
+}
+
+/* Their content goes as a whole, or not at all. */
+TEST_F_TIMEOUT(peers, allocations_that_fail_drop_no_content, 300)
+{
+	bool failed = true;
+	int ret, n, zero;
+
+	if (!fail_nth(0))
+		SKIP(return, "no fault injection in this kernel");
+	fail_all_kinds();
+	for (n = 1; failed; n++) {
+		memset(self->base, 7, BYTES);
+		fail_nth(n);
+		ret = protect_scattered(self->fd, 0, 1, PAGES,
+					RIGHTS_RW | FOS_TLB_DISCARD, NULL);
+		failed = has_failed();
+		zero = pages_of_zero(self->base);
+		EXPECT_TRUE(!ret || (failed && (ret == -ENOMEM || ret == -EFAULT)));
+		EXPECT_TRUE(ret == -EFAULT ? zero % PAGES == 0 :
+					     zero == (ret ? 0 : PAGES))
+			TH_LOG("allocation %d: %d, %d pages", n, ret, zero);
+	}
+	printf("# %d allocations\n", n - 2);
+}
+
+/* What was written is told by this scan or by the next, unless that is said to be lost. */
+TEST_F_TIMEOUT(peers, allocations_that_fail_hide_no_written_page, 300)
+{
+	struct fos_tlb_range r[PAGES];
+	bool failed = true;
+	int ret, n;
+
+	if (!fail_nth(0))
+		SKIP(return, "no fault injection in this kernel");
+	fail_all_kinds();
+	ASSERT_EQ(0, protect(self->fd, 0, PAGES, FOS_RIGHT_READ | FOS_TLB_TRACK));
+	for (n = 1; failed; n++) {
+		ASSERT_EQ(0, store_at(self->base + 3 * PAGE));
+		ASSERT_EQ(0, store_at(self->base + 5 * PAGE));
+		fail_nth(n);
+		ret = scan(self->fd, 0, PAGES, r, PAGES, NULL, NULL);
+		failed = has_failed();
+		if (failed && ret == -ENOMEM)
+			ret = scan(self->fd, 0, PAGES, r, PAGES, NULL, NULL);
+		EXPECT_TRUE(ret == 2 || (failed && ret == -EFAULT))
+			TH_LOG("allocation %d: %d", n, ret);
+		if (ret == 2)
+			EXPECT_EQ(0, scan(self->fd, 0, PAGES, r, PAGES, NULL, NULL));
+	}
+	printf("# %d allocations\n", n - 2);
+}
+
 /* ---- who pays --------------------------------------------------------- */
 
 static long group_value(const char *file)
