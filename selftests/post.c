@@ -261,6 +261,34 @@ TEST_F(post, more_wakes_nobody_and_the_next_call_does)
 	EXPECT_EQ('a', got[0]);
 }
 
+static long do_serve(struct async *a, const struct timespec *deadline UNUSED)
+{
+	uint64_t token = 0;
+
+	return RESULT(serve_once(a->fd, &token, NULL, 0, a->in, a->cap));
+}
+
+/* Nobody may call again after an error. */
+TEST_F(post, what_is_owed_is_rung_by_one_that_fails)
+{
+	static char big[FOS_MSG_MAX + 1];
+	char got[8];
+	struct async r = { .fn = do_serve, .fd = self->fd[1], .in = got,
+			   .cap = sizeof(got) };
+	uint64_t token;
+
+	EXPECT_EQ(1, fos_send(self->fd[0], "x", 1, FOS_POST));
+	EXPECT_EQ(1, fos_recv(self->fd[1], got, 8, 0));
+	EXPECT_EQ(1, fos_send(self->fd[1], "x", 1, FOS_POST));
+	EXPECT_EQ(1, fos_recv(self->fd[0], got, 8, 0));
+	start(&r);
+	ASSERT_TRUE(variant->spin != FOS_SPIN_BLOCK || asleep(&r));
+	EXPECT_LT(0, post_with(self->fd[0], 7, FOS_MORE));
+	EXPECT_EQ(-EMSGSIZE, RESULT(fos_post(self->fd[0], big, sizeof(big), &token,
+					     FOS_MORE, NULL)));
+	EXPECT_EQ(8, finish(&r));
+}
+
 /* ---- beside calls that wait ------------------------------------------- */
 
 /* All places are posted calls', whose bell is owed: a call rings it, and waits. */
