@@ -229,15 +229,13 @@ FOS_HOT FOS_API int fos_post(int fd, const void *req, size_t n, uint64_t *token,
 	ret = op_begin_owing(&op, fd, deadline);
 	if (ret)
 		return fos__ret(ret);
-	if (!(flags & FOS_MORE))
-		op_take_owed(&op);
 	ret = chan_send(&op, &out, FOS_POST | flags);
+	/* An error may last until the peer has been told of those before. */
+	if (ret < 0 || !(flags & FOS_MORE))
+		op_take_owed(&op);
 	if (ret >= 0) {
 		*token = out.token;
 		ret = 0;
-	} else {
-		/* Perhaps until the peer has been told of those before. */
-		op_take_owed(&op);
 	}
 	return op_end(&op, ret);
 }

@@ -237,6 +237,17 @@ TEST_F(post, a_full_ring_is_waited_for)
 	EXPECT_EQ(4, finish(&s));
 }
 
+/* A message each way.  Without the module, that both come wakes everybody. */
+static bool meet(const int fd[2])
+{
+	char got[8];
+
+	return fos_send(fd[0], "x", 1, FOS_POST) == 1 &&
+	       fos_recv(fd[1], got, 8, 0) == 1 &&
+	       fos_send(fd[1], "x", 1, FOS_POST) == 1 &&
+	       fos_recv(fd[0], got, 8, 0) == 1;
+}
+
 /* The bell is owed, and whatever is called next pays. */
 TEST_F(post, more_wakes_nobody_and_the_next_call_does)
 {
@@ -246,11 +257,7 @@ TEST_F(post, more_wakes_nobody_and_the_next_call_does)
 
 	if (variant->spin != FOS_SPIN_BLOCK)
 		SKIP(return, "about one who sleeps");
-	/* Both meet, without the module: that wakes everybody. */
-	EXPECT_EQ(1, fos_send(self->fd[0], "x", 1, FOS_POST));
-	EXPECT_EQ(1, fos_recv(self->fd[1], got, 8, 0));
-	EXPECT_EQ(1, fos_send(self->fd[1], "x", 1, FOS_POST));
-	EXPECT_EQ(1, fos_recv(self->fd[0], got, 8, 0));
+	EXPECT_TRUE(meet(self->fd));
 	start(&r);
 	ASSERT_TRUE(asleep(&r));
 	EXPECT_EQ(1, fos_send(self->fd[0], "a", 1, FOS_POST | FOS_MORE));
@@ -277,10 +284,7 @@ TEST_F(post, what_is_owed_is_rung_by_one_that_fails)
 			   .cap = sizeof(got) };
 	uint64_t token;
 
-	EXPECT_EQ(1, fos_send(self->fd[0], "x", 1, FOS_POST));
-	EXPECT_EQ(1, fos_recv(self->fd[1], got, 8, 0));
-	EXPECT_EQ(1, fos_send(self->fd[1], "x", 1, FOS_POST));
-	EXPECT_EQ(1, fos_recv(self->fd[0], got, 8, 0));
+	EXPECT_TRUE(meet(self->fd));
 	start(&r);
 	ASSERT_TRUE(variant->spin != FOS_SPIN_BLOCK || asleep(&r));
 	EXPECT_LT(0, post_with(self->fd[0], 7, FOS_MORE));
