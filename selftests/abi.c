@@ -483,7 +483,7 @@ TEST_F(abi, results_that_cannot_be_written_are_efault_and_leave_nothing)
 {
 	union args *a = mmap(NULL, sizeof(*a), PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	long live = objects_live();
+	long live = objects_settled();
 	int fds = count_fds();
 	const struct spec *s;
 
@@ -503,7 +503,7 @@ TEST_F(abi, results_that_cannot_be_written_are_efault_and_leave_nothing)
 
 TEST_F(abi, create_without_free_descriptors_is_emfile_and_leaves_nothing)
 {
-	long live = objects_live();
+	long live = objects_settled();
 	int fds = count_fds();
 	struct rlimit old, less;
 	int room;

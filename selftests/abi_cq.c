@@ -111,7 +111,7 @@ TEST_F(cq, its_reader_writes_the_head_page_only)
 
 TEST_F(cq, nothing_is_left_of_it)
 {
-	long live = objects_live();
+	long live = objects_settled();
 	struct rawq q;
 
 	ASSERT_EQ(0, rawq_make(&q, 64));

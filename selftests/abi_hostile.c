@@ -432,7 +432,7 @@ TEST_F_TIMEOUT(hostile, random_arguments_get_documented_errors_only, 240)
 
 	ASSERT_NE(MAP_FAILED, base);
 	memset(base, 1, 4 * PAGE);
-	live = objects_live();
+	live = objects_settled();
 	for (i = 0; i < n; i++) {
 		which = rnd_below(&seed, ARRAY_SIZE(cmds) + 1);
 		if (which < (int)ARRAY_SIZE(cmds))

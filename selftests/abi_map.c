@@ -379,7 +379,7 @@ TEST_F(map, pages_are_allocated_as_they_are_touched)
 	long before, created;
 	struct raw r[2];
 
-	before = objects_live();
+	before = objects_settled();
 	ASSERT_EQ(0, raw_pair(r, DEPTH, FOS_CHAN_AREA_MAX));
 	created = objects_live();
 	/* A channel and the pages that the kernel uses, far from 2 x 64 MiB. */
@@ -465,7 +465,7 @@ TEST_F(map, a_child_that_kept_the_mapping_cannot_use_it)
 /* The last reference to the inode may be a watch's. */
 TEST_F(map, a_watch_that_outlives_the_channel_hangs_nobody)
 {
-	long before = objects_live();
+	long before = objects_settled();
 	char path[64];
 	int in, fd[2], ret;
 	pid_t pid;

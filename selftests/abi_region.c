@@ -402,7 +402,7 @@ TEST_F(region, ranges_that_are_not_memory_are_efault)
 
 TEST(regions_leave_nothing_behind)
 {
-	long live = objects_live();
+	long live = objects_settled();
 	int i, fd;
 	char *p;
 

@@ -218,7 +218,7 @@ TEST_F_TIMEOUT(chaos, everything_at_once, 3600)
 	uint64_t seed = rnd_seed("chaos"), step, w;
 	struct chaos *c = shared(sizeof(*c));
 	pid_t pid[WORKERS] = { 0 };
-	long live = objects_live();
+	long live = objects_settled();
 	long n = rounds(OPERATIONS);
 	int fd = make_region(BYTES), status;
 	char *p = map_region(fd, BYTES, RW);

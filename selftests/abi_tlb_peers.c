@@ -341,7 +341,7 @@ static bool is_all_or_none(char *base, int ret)
 TEST_F_TIMEOUT(peers, allocations_that_fail_are_told, 300)
 {
 	int fd = make_region(BYTES), ret, n;
-	long live = objects_live();
+	long live = objects_settled();
 	enum step step;
 	bool failed;
 

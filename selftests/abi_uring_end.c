@@ -93,22 +93,6 @@ static int kill_one(const struct kind *k, int region, uint64_t *seed)
 	return ret;
 }
 
-/* Rings of earlier tests go in the background, and what they hold with them. */
-static long objects_settled(void)
-{
-	const uint64_t end = in_ms(HANG_MS);
-	long live, n = 0;
-
-	for (live = objects_live(); n < 150 && now_ns() < end; n++) {
-		nap_us(10000);
-		if (objects_live() != live) {
-			live = objects_live();
-			n = 0;
-		}
-	}
-	return live;
-}
-
 TEST_F_TIMEOUT(ring, who_is_killed_with_commands_in_flight_is_seen_to_die, 500)
 {
 	uint64_t seed = rnd_seed("killed"), ticket;

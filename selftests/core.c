@@ -223,7 +223,7 @@ TEST(counters_count)
 
 TEST(live_objects_are_counted)
 {
-	long before = objects_live();
+	long before = objects_settled();
 	int fd[2];
 
 	ASSERT_LE(0, before);

@@ -184,12 +184,34 @@ static inline long objects_live(void)
 }
 
 /*
- * The same when what the last processes held has been given back: a file is
- * released a moment after its close() or exit.
+ * The same, to be compared with later: a worker who is to come within a second
+ * keeps the regions of earlier tests until then, as does a ring that goes.
  */
+static inline long objects_settled(void)
+{
+	const uint64_t end = now_ns() + HANG_MS * 1000000ULL;
+	long live, now;
+	char text[256];
+	int n = 0;
+
+	for (live = objects_live(); n < 150 && now_ns() < end; n++) {
+		if (read_text(DEBUGFS "objects", text, sizeof(text)) < 0 ||
+		    value_in(text, "regions") <= 0)
+			return objects_live();
+		nap_us(10000);
+		now = objects_live();
+		if (now != live)
+			n = 0;
+		live = now;
+	}
+	return live;
+}
+
+/* And later: a file is released a moment after its close() or exit. */
 static inline long objects_left(long expected)
 {
-	uint64_t end = now_ns() + HANG_MS * 1000000ULL;
+	/* Before the harness ends the test: the number tells more than that. */
+	const uint64_t end = now_ns() + 20 * 1000000000ULL;
 	long live;
 
 	while ((live = objects_live()) != expected && now_ns() < end)

@@ -212,7 +212,7 @@ TEST_F(life, a_thread_that_ends_takes_nothing_with_it)
 
 TEST_F(life, a_process_that_ends_leaves_nothing)
 {
-	long before = objects_live();
+	long before = objects_settled();
 	int fds[2], i;
 	pid_t pid;
 

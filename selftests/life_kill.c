@@ -196,7 +196,7 @@ TEST_F_TIMEOUT(kill, whoever_is_killed_the_other_learns_it_and_nothing_stays,
 {
 	long n = rounds(env_number("FOS_KILLS", KILLS)), i;
 	uint64_t seed = rnd_seed("kills");
-	long before = objects_live();
+	long before = objects_settled();
 	struct round r;
 
 	for (i = 0; i < n; i++) {
@@ -211,7 +211,7 @@ TEST_F_TIMEOUT(kill, whoever_is_killed_the_other_learns_it_and_nothing_stays,
 TEST_F_TIMEOUT(kill, a_side_that_is_killed_asleep_is_noticed_at_once, 300)
 {
 	uint64_t seed = rnd_seed("asleep");
-	long before = objects_live();
+	long before = objects_settled();
 	char in[64];
 	int fd[2], i;
 	pid_t pid;

@@ -252,7 +252,7 @@ TEST_F_TIMEOUT(many, a_thousand_clients_call_and_die, 580)
 	if (!may_open(3 * n + 100))
 		SKIP(return, "RLIMIT_NOFILE is too low");
 	ASSERT_TRUE(warm_up(&self->at, s));
-	objects = objects_live();
+	objects = objects_settled();
 	fds = count_open();
 	mappings = count_mappings();
 	for (i = 0; i < n; i++) {
