@@ -381,9 +381,12 @@ static json_t *print_dearer(uint64_t wake_ns)
 
 	wait_dearer(wake_ns, &d);
 	printf("Waits of 2 B, while a sleep costs 5 B, and then B again: of the last "
-	       "%d of %d each\nfastos sleeps in %u, and in %u.\n\n", DEARER_END,
+	       "%d of %d each\nfastos sleeps in %u, and in %u.\n", DEARER_END,
 	       DEARER_WAITS, d.dear, d.cheap);
-	return json_pack("{s:i, s:i}", "dear", d.dear, "cheap", d.cheap);
+	printf("Waits of 5/6 B for a peer, while others are after the CPU, and then "
+	       "alone: in %u, and in %u.\n\n", d.crowded, d.alone);
+	return json_pack("{s:i, s:i, s:i, s:i}", "dear", d.dear, "cheap", d.cheap,
+			 "crowded", d.crowded, "alone", d.alone);
 }
 
 static json_t *trace_json(const struct wait_trace *t,

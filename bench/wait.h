@@ -156,13 +156,17 @@ void wait_pair(const struct wait_policy *p, const struct wait_kind *kind,
 #define DEARER_END	1000
 
 /**
- * struct wait_dearer - waits of 2 B: of the last 1,000, how many fastos sleeps
- * @dear: while a sleep costs 5 B
+ * struct wait_dearer - of the last 1,000 waits, how many fastos sleeps
+ * @dear: of 2 B, while a sleep costs 5 B
  * @cheap: when it costs B again
+ * @crowded: for a peer, of 5/6 B, while others are after the CPU
+ * @alone: when nobody else is
  */
 struct wait_dearer {
 	unsigned int dear;
 	unsigned int cheap;
+	unsigned int crowded;
+	unsigned int alone;
 };
 
 void wait_dearer(uint64_t wake_ns, struct wait_dearer *d);

@@ -236,18 +236,18 @@ uint64_t wait_until(const struct wait_policy *p, struct wait_state *s,
 	return seen.ns;
 }
 
-/* So many waits of 2 B, a sleep costs so much: of the last ones, how many slept? */
-static unsigned int sleeps_at(struct fos_spin *s, uint64_t wake_ns,
-			      uint64_t woke_ns)
+/* Waits that are so long, and a sleep costs so much: of the last, how many slept? */
+static unsigned int sleeps_at(struct fos_spin *s, uint64_t ns, uint64_t woke_ns,
+			      bool crowded)
 {
 	const struct fos_spin_sample sample = {
-		.my_cpu = 1, .peer_cpu = 2, .online_cpus = 2,
+		.my_cpu = 1, .peer_cpu = 2, .online_cpus = 2, .crowded = crowded,
 	};
 	unsigned int slept = 0;
 
 	for (int i = 0; i < DEARER_WAITS; i++) {
 		struct fos_spin_wait wait = {
-			.ns = 2 * wake_ns,
+			.ns = ns,
 			.budget_ns = fos_spin_decide(s, &sample),
 		};
 
@@ -265,8 +265,12 @@ void wait_dearer(uint64_t wake_ns, struct wait_dearer *d)
 	struct fos_spin s;
 
 	fos_spin_unpack(&s, fos_spin_pack(FOS_SPIN_DEFAULT, 0, 0), wake_ns);
-	d->dear = sleeps_at(&s, wake_ns, 5 * wake_ns);
-	d->cheap = sleeps_at(&s, wake_ns, wake_ns);
+	d->dear = sleeps_at(&s, 2 * wake_ns, 5 * wake_ns, false);
+	d->cheap = sleeps_at(&s, 2 * wake_ns, wake_ns, false);
+	fos_spin_unpack(&s, fos_spin_pack(FOS_SPIN_DEFAULT, 0, 0), wake_ns);
+	fos_spin_for_peer(&s);
+	d->crowded = sleeps_at(&s, 5 * FOS_SPIN_PEER * wake_ns / 6, wake_ns, true);
+	d->alone = sleeps_at(&s, 5 * FOS_SPIN_PEER * wake_ns / 6, wake_ns, false);
 }
 
 double wait_share(unsigned int percent, uint64_t wake_ns)

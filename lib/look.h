@@ -16,6 +16,21 @@ extern uint32_t fos__look_ns;
 /* Threads of this process that poll for longer than a few looks. */
 extern uint32_t fos__pollers;
 
+/* Others are after this thread's CPU, too; until when that is believed. */
+extern __thread bool fos__crowded __attribute__((tls_model("initial-exec")));
+extern __thread uint64_t fos__look_around_at
+	__attribute__((tls_model("initial-exec")));
+
+/* Is it so? */
+void fos__look_around(uint64_t now);
+
+/* To be called now and then by who polls, and by who might. */
+static inline void fos__look_around_by(uint64_t now)
+{
+	if (fos_unlikely(now >= fos__look_around_at))
+		fos__look_around(now);
+}
+
 static inline uint64_t fos__earlier(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -66,6 +81,7 @@ static inline struct fos_spin_sample fos__sample(uint32_t my_cpu,
 		.peer_cpu = peer_cpu,
 		.online_cpus = fos__online_cpus(),
 		.pollers = __atomic_load_n(&fos__pollers, __ATOMIC_RELAXED) - me,
+		.crowded = fos__crowded,
 	};
 }
 

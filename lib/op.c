@@ -247,6 +247,7 @@ static __attribute__((noinline)) bool op_poll_on(struct op *op,
 	const uint64_t now = fos__now_ns();
 	bool over;
 
+	fos__look_around_by(now);
 	p->began = now - fos__time_of_looks(looks);
 	__atomic_fetch_add(&fos__pollers, 1, __ATOMIC_RELAXED);
 	over = op_look_on(op, p, now);
@@ -294,6 +295,7 @@ static __attribute__((noinline)) bool op_poll(struct op *op, uint32_t want,
 	}
 	if (fos_spin_is_timed(spin)) {
 		p.began = fos__now_ns();
+		fos__look_around_by(p.began);
 		op_sleeps(op, &p);
 	}
 	return false;

@@ -35,6 +35,13 @@
 #define TRY_AGAIN	128
 #define TRIES		4
 
+/*
+ * Waits that hardly are any, with no other between, tell nothing new: of those beyond
+ * the first so many, one of so many is learnt from.
+ */
+#define BRIEF		8
+#define BRIEF_SHIFT	6
+
 #define LOAD(p)		__atomic_load_n((p), __ATOMIC_RELAXED)
 #define STORE(p, x)	__atomic_store_n((p), (x), __ATOMIC_RELAXED)
 
@@ -71,13 +78,20 @@ void fos_spin_unpack(struct fos_spin *s, uint64_t word, uint64_t wake_ns)
 		s->share = word & NS_MASK;
 }
 
+static void set_times(struct fos_spin *s, uint32_t times)
+{
+	const uint32_t old = s->times;
+
+	STORE(&s->wake_ns, s->wake_ns * times / old);
+	s->least_ns = s->least_ns * times / old;
+	s->past_ns = s->past_ns * times / old;
+	s->credit = s->credit * times / old;
+	STORE(&s->times, times);
+}
+
 void fos_spin_for_peer(struct fos_spin *s)
 {
-	s->times = FOS_SPIN_PEER;
-	s->wake_ns *= s->times;
-	s->least_ns *= s->times;
-	s->past_ns *= s->times;
-	s->credit *= s->times;
+	set_times(s, FOS_SPIN_PEER);
 }
 
 bool fos_spin_is_timed(const struct fos_spin *s)
@@ -267,10 +281,19 @@ static void charge_us(struct fos_spin *s, const struct fos_spin_wait *w)
 	s->credit = credit > 0 ? credit : 0;
 }
 
+/* Those that were not learnt from. */
+static void count_brief(struct fos_spin *s)
+{
+	s->counts.found += __atomic_exchange_n(&s->unlearnt, 0, __ATOMIC_RELAXED);
+	s->counts.polled_ns += __atomic_exchange_n(&s->unlearnt_ns, 0,
+						   __ATOMIC_RELAXED);
+}
+
 static void count(struct fos_spin *s, const struct fos_spin_wait *w)
 {
 	const uint64_t polled = at_most(w->ns, w->budget_ns);
 
+	count_brief(s);
 	s->counts.slept += !w->budget_ns;
 	s->counts.found += w->budget_ns && w->ns <= w->budget_ns;
 	s->counts.missed += w->budget_ns && w->ns > w->budget_ns;
@@ -337,12 +360,38 @@ static void score_last(struct fos_spin *s)
 	__atomic_store_n(&s->scored, true, __ATOMIC_RELEASE);
 }
 
+static bool is_brief(const struct fos_spin *s, const struct fos_spin_wait *w)
+{
+	return !s->share && w->ns <= w->budget_ns && !w->late_ns &&
+	       w->ns <= LOAD(&s->wake_ns) >> BRIEF_SHIFT;
+}
+
+/* False: it is to be learnt from. */
+static bool is_another_brief_one(struct fos_spin *s, const struct fos_spin_wait *w)
+{
+	const uint32_t brief = LOAD(&s->brief) + 1;
+
+	if (!is_brief(s, w)) {
+		STORE(&s->brief, 0);
+		return false;
+	}
+	STORE(&s->brief, brief);
+	if (brief <= BRIEF || !(brief % BRIEF))
+		return false;
+	STORE(&s->brief_budget_ns, w->budget_ns);
+	STORE(&s->unlearnt, LOAD(&s->unlearnt) + 1);
+	STORE(&s->unlearnt_ns, LOAD(&s->unlearnt_ns) + w->ns);
+	return true;
+}
+
 /*
  * Who has just been answered is not to wait for a lock.  Two threads at a time may so
  * make one wait of two: then one of them is not learnt from.
  */
 void fos_spin_note(struct fos_spin *s, const struct fos_spin_wait *wait)
 {
+	if (is_another_brief_one(s, wait))
+		return;
 	if (is_scored(s) && !s->share) {
 		keep(s, wait, false);
 		return;
@@ -367,6 +416,7 @@ void fos_spin_count(struct fos_spin *s, struct fos_spin_stats *stats)
 	while (!begin(s))
 		__builtin_ia32_pause();
 	score_last(s);
+	count_brief(s);
 	*stats = s->counts;
 	end(s);
 	stats->spin = s->mode;
@@ -408,14 +458,26 @@ static uint64_t learnt(const struct fos_spin *s)
 	return s->credit < (int64_t)risk ? s->wake_ns : ns;
 }
 
+static void heed_others(struct fos_spin *s, bool crowded)
+{
+	const uint32_t times = crowded ? FOS_SPIN_CROWDED : FOS_SPIN_PEER;
+
+	if (s->times != times)
+		set_times(s, times);
+}
+
 static uint64_t learn(struct fos_spin *s, const struct fos_spin_sample *sample)
 {
 	uint64_t ns, most;
 
+	if (!s->share && LOAD(&s->brief) > BRIEF && LOAD(&s->brief) % BRIEF)
+		return LOAD(&s->brief_budget_ns);
 	/* Two threads at a time learn nothing from each other. */
 	if (!begin(s))
 		return s->share ? 0 : LOAD(&s->wake_ns);
 	score_last(s);
+	if (s->times > 1)
+		heed_others(s, sample->crowded);
 	ns = learnt(s);
 	if (s->share) {
 		most = granted(s, sample->now_ns);

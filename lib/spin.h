@@ -49,6 +49,12 @@
  */
 #define FOS_SPIN_PEER	3
 
+/*
+ * ... and where others are after the CPU: who polls lets them wait and then waits for
+ * them, so a wait that is polled for takes twice as long.
+ */
+#define FOS_SPIN_CROWDED	2
+
 /* B is at most so many times what it was measured to be where nobody disturbed. */
 #define FOS_SPIN_DEARER		8
 
@@ -103,6 +109,10 @@ struct fos_spin_wait {
  * @busy: a thread is at what follows; another one's wait is not scored then
  * @scored: @wait has been
  * @wait: the last one
+ * @brief: so many waits that hardly were any, with no other between
+ * @brief_budget_ns: of the last of them
+ * @unlearnt: so many are not counted yet
+ * @unlearnt_ns: ... and were so long
  * @leader: the cheapest expert
  * @late_ns: of the last wait, if it is not part of it
  * @asleep: for so many waits the peer has slept
@@ -128,6 +138,10 @@ struct fos_spin {
 	bool scored;
 	bool shared;
 	struct fos_spin_wait wait;
+	uint32_t brief;
+	uint32_t unlearnt;
+	uint64_t brief_budget_ns;
+	uint64_t unlearnt_ns;
 	uint32_t leader;
 	uint64_t late_ns;
 	uint32_t asleep;
@@ -148,6 +162,7 @@ struct fos_spin {
  * @peer_cpu: plus one; 0: not known
  * @online_cpus: of this machine
  * @pollers: threads of this process that poll already
+ * @crowded: others are after my CPU
  * @now_ns: the clock, if there is a share
  */
 struct fos_spin_sample {
@@ -155,6 +170,7 @@ struct fos_spin_sample {
 	uint32_t peer_cpu;
 	uint32_t online_cpus;
 	uint32_t pollers;
+	bool crowded;
 	uint64_t now_ns;
 };
 
@@ -170,7 +186,8 @@ void fos_spin_for_peer(struct fos_spin *s);
 /* How long a wake-up takes by now, while others learn. */
 static inline uint64_t fos_spin_wake_ns(const struct fos_spin *s)
 {
-	return __atomic_load_n(&s->wake_ns, __ATOMIC_RELAXED) / s->times;
+	return __atomic_load_n(&s->wake_ns, __ATOMIC_RELAXED) /
+	       __atomic_load_n(&s->times, __ATOMIC_RELAXED);
 }
 
 /* Does the mode learn from waits? */
