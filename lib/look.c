@@ -54,7 +54,8 @@ void fos__look_around(uint64_t now)
 	static __thread struct used then;
 	const struct used used = used_by(now);
 
-	fos__crowded = used.slept == then.slept && used.robbed != then.robbed &&
+	fos__crowded = then.at && used.slept == then.slept &&
+		       used.robbed != then.robbed &&
 		       4 * (used.ns - then.ns) < 3 * (used.at - then.at);
 	fos__look_around_at = now + (fos__crowded ? CROWDED_NS : AROUND_NS);
 	then = used;
