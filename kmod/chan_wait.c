@@ -119,22 +119,27 @@ static void fos_waiter_queue(struct fos_ep *ep, struct fos_waiter *w)
 		hlist_add_head(&w->node, &ep->waiters);
 }
 
-/* Returns the thread, which @w may have left by now. */
-static struct task_struct *fos_waiter_wake(struct fos_waiter *w)
+/* Returns the thread, which is to be woken and may have left @w by now. */
+static struct task_struct *fos_waiter_take(struct fos_waiter *w)
 {
 	struct task_struct *task = w->task;
 
 	hlist_del(&w->node);
-	/*
-	 * It does not take our lock to see this, lest it meets us there.  Its
-	 * task_struct stays: who holds a spinlock is a reader of RCU.  Should it
-	 * be gone from here already, the wake-up is spurious, as any may be.
-	 */
+	/* It does not take our lock to see this, lest it meets us there. */
 	smp_store_release(&w->woken, true);
-	if (!FOS_BROKEN(nowake))
-		wake_up_process(task);
 	fos_count(chan_wakes);
 	return task;
+}
+
+/*
+ * It stays: who may not be preempted is a reader of RCU.  Should it have come back by
+ * itself, the wake-up is spurious, as any may be.  True: on this CPU.
+ */
+static bool fos_waiter_wake(struct task_struct *task)
+{
+	if (!FOS_BROKEN(nowake))
+		wake_up_process(task);
+	return task_cpu(task) == raw_smp_processor_id();
 }
 
 static __poll_t fos_poll_key(u32 what)
@@ -196,7 +201,7 @@ static void fos_ep_tell_cq(struct fos_ep *ep, u32 what)
  */
 bool fos_ep_bell(struct fos_ep *ep, u32 what)
 {
-	struct task_struct *task;
+	struct task_struct *task = NULL;
 	struct hlist_node *next;
 	struct fos_waiter *w;
 	u32 left = what, one;
@@ -205,6 +210,8 @@ bool fos_ep_bell(struct fos_ep *ep, u32 what)
 
 	fos_count(chan_bells);
 	trace_chan_bell(ep->chan->region.obj.id, ep->side, what);
+	/* For fos_waiter_wake(). */
+	preempt_disable();
 	spin_lock(&ep->lock);
 	hlist_for_each_entry_safe(w, next, &ep->waiters, node) {
 		if (!(w->want & left) || !fos_wait_over(ep, w))
@@ -212,8 +219,9 @@ bool fos_ep_bell(struct fos_ep *ep, u32 what)
 		one = w->want & left & FOS_WANT_ONE;
 		/* It will take one message: of what else, others are told. */
 		left &= ~(one & -one);
-		task = fos_waiter_wake(w);
-		here |= task_cpu(task) == raw_smp_processor_id();
+		if (task)
+			here |= fos_waiter_wake(task);
+		task = fos_waiter_take(w);
 		if (!left)
 			break;
 	}
@@ -221,6 +229,13 @@ bool fos_ep_bell(struct fos_ep *ep, u32 what)
 	fos_ep_tell_cq(ep, what);
 	fos_ep_update_wants(ep);
 	spin_unlock(&ep->lock);
+	/*
+	 * Most often the only one, and without the lock: another CPU that is sent an
+	 * interrupt can be here before that was sent, where there is a hypervisor.
+	 */
+	if (task)
+		here |= fos_waiter_wake(task);
+	preempt_enable();
 	if (key) {
 		fos_count(chan_poll_wakes);
 		wake_up_poll(&ep->pollq, key);
@@ -239,7 +254,7 @@ void fos_ep_wake_sleepers(struct fos_ep *ep)
 
 	spin_lock(&ep->lock);
 	hlist_for_each_entry_safe(w, next, &ep->waiters, node)
-		fos_waiter_wake(w);
+		fos_waiter_wake(fos_waiter_take(w));
 	fos_ep_update_wants(ep);
 	spin_unlock(&ep->lock);
 }
