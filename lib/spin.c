@@ -246,8 +246,12 @@ static void price(struct fos_spin *s, uint64_t woke_ns)
 	const uint64_t more = s->wake_ns - s->least_ns;
 	uint64_t ns = s->wake_ns;
 
-	/* Not times s->times: where others are after the CPU, pollers are robbed of it. */
-	woke_ns = at_most(woke_ns, FOS_SPIN_DEARER * s->least_ns);
+	/*
+	 * Not times s->times: where others are after the CPU, pollers are robbed of it.
+	 * And a single one, as where all CPU time is used up, is nothing to go by.
+	 */
+	woke_ns = at_most(woke_ns, at_most(FOS_SPIN_DEARER * s->least_ns,
+					   FOS_SPIN_OUTLIER * s->wake_ns));
 	if (woke_ns)
 		ns += (int64_t)(woke_ns - ns) >> DEARER_SHIFT;
 	else

@@ -58,6 +58,9 @@
 /* B is at most so many times what it was measured to be where nobody disturbed. */
 #define FOS_SPIN_DEARER		8
 
+/* ... and one sleep at most so many times what the last ones did. */
+#define FOS_SPIN_OUTLIER	2
+
 /*
  * Thresholds of "past": none, then from B / 64 to 2 B, three an octave, and on to
  * the largest B.
