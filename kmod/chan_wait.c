@@ -210,7 +210,7 @@ bool fos_ep_bell(struct fos_ep *ep, u32 what)
 
 	fos_count(chan_bells);
 	trace_chan_bell(ep->chan->region.obj.id, ep->side, what);
-	/* For fos_waiter_wake(). */
+	/* fos_waiter_wake() is to be a reader of RCU. */
 	preempt_disable();
 	spin_lock(&ep->lock);
 	hlist_for_each_entry_safe(w, next, &ep->waiters, node) {
