@@ -288,6 +288,8 @@ static void charge_us(struct fos_spin *s, const struct fos_spin_wait *w)
 /* Those that were not learnt from. */
 static void count_brief(struct fos_spin *s)
 {
+	if (!LOAD(&s->unlearnt))
+		return;
 	s->counts.found += __atomic_exchange_n(&s->unlearnt, 0, __ATOMIC_RELAXED);
 	s->counts.polled_ns += __atomic_exchange_n(&s->unlearnt_ns, 0,
 						   __ATOMIC_RELAXED);
@@ -366,19 +368,17 @@ static void score_last(struct fos_spin *s)
 
 static bool is_brief(const struct fos_spin *s, const struct fos_spin_wait *w)
 {
-	return !s->share && w->ns <= w->budget_ns && !w->late_ns &&
-	       w->ns <= LOAD(&s->wake_ns) >> BRIEF_SHIFT;
+	return w->ns <= LOAD(&s->wake_ns) >> BRIEF_SHIFT &&
+	       w->ns <= w->budget_ns && !w->late_ns && !s->share;
 }
 
 /* False: it is to be learnt from. */
 static bool is_another_brief_one(struct fos_spin *s, const struct fos_spin_wait *w)
 {
-	const uint32_t brief = LOAD(&s->brief) + 1;
+	uint32_t brief = 0;
 
-	if (!is_brief(s, w)) {
-		STORE(&s->brief, 0);
-		return false;
-	}
+	if (is_brief(s, w))
+		brief = LOAD(&s->brief) + 1;
 	STORE(&s->brief, brief);
 	if (brief <= BRIEF || !(brief % BRIEF))
 		return false;

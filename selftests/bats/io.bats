@@ -127,7 +127,7 @@ within() {
 hybrid() {	# SERIES
 	have jq || skip "no jq"
 	costs "$1" "poll_queues=0 no_sched=1"
-	within fastos 1 1.15 uring-poll 2000
+	within fastos 1 1.2 uring-poll 2000
 	within fastos-fixed 1 1.1 uring-poll 2000
 	within fastos 1 1 pread 2000
 	within fastos 2 1.2 pread 10000
@@ -142,5 +142,5 @@ hybrid() {	# SERIES
 	have jq || skip "no jq"
 	costs 6.1 poll_queues=1
 	within fastos 1 0.85 uring-poll 2000
-	within fastos 1 1.15 iopoll 2000
+	within fastos 1 1.2 iopoll 2000
 }

@@ -100,7 +100,7 @@ keeps() {
 		what they cost once is not forgotten|s/(more >> FORGET.*/0;/
 		others are not heeded|s/crowded ? FOS_SPIN_CROWDED/0 ? FOS_SPIN_CROWDED/
 		they are heeded for ever|s/crowded ? FOS_SPIN_CROWDED/1 ? FOS_SPIN_CROWDED/
-		brief waits with others between are not learnt from|s/STORE(&s->brief, 0);/;/
+		brief waits with others between are not learnt from|s/uint32_t brief = 0;/uint32_t brief = LOAD(\&s->brief);/
 	END
 	[[ $n == 16 ]]
 }
