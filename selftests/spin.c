@@ -42,27 +42,6 @@ static int serve_at_leisure(int fd, const uint32_t *nap)
 	return errno != EPIPE;
 }
 
-static void work(uint64_t ns)
-{
-	const uint64_t end = now_ns() + ns;
-
-	while (now_ns() < end)
-		;
-}
-
-/* Five sixths of what who waits for a peer polls for. */
-static int serve_with_work(int fd)
-{
-	struct fos_spin_stats s = { 0 };
-	uint64_t token = 0, x = 0;
-
-	while (fos_reply_recv(fd, &token, &x, 8, &x, 8, NULL) == 8) {
-		fos_spin_stats(fd, &s, sizeof(s));
-		work(s.wake_ns * 5 / 2);
-	}
-	return errno != EPIPE;
-}
-
 /* A server on the nth CPU; this process on the first. */
 static pid_t serve_on(int fd[2], const uint32_t *nap, unsigned int nth,
 		      const struct fos_chan_attr *attr)
@@ -148,43 +127,6 @@ TEST_F_TIMEOUT(learn, beside_the_peer_nothing_is_polled, 150)
 	EXPECT_EQ(0, failed_calls(self->fd[0], CALLS));
 	s = since(self->fd[0], &s);
 	EXPECT_EQ(0, s.found + s.missed + s.slept + s.polled_ns);
-}
-
-/* Who polls lets others have the CPU, and then waits for them. */
-TEST_F_TIMEOUT(learn, beside_others_it_is_polled_for_less, 150)
-{
-	const uint64_t end = now_ns() + HANG_MS * 1000000ULL;
-	struct fos_spin_stats was = { 0 }, s;
-	uint64_t wake_ns;
-	int slept = 0;
-	pid_t hog;
-
-	if (usable_cpus() < 2)
-		SKIP(return, "one CPU");
-	ASSERT_EQ(0, fos_channel(self->fd, NULL));
-	self->server = spawn();
-	if (!self->server) {
-		fos_close(self->fd[0]);
-		_exit(pin_to(1) ? 98 : serve_with_work(self->fd[1]));
-	}
-	fos_close(self->fd[1]);
-	ASSERT_EQ(0, pin_to(0));
-	wake_ns = since(self->fd[0], &was).wake_ns;
-	hog = spawn();
-	if (!hog)
-		for (;;)
-			;
-	do {
-		EXPECT_EQ(0, failed_calls(self->fd[0], 10 * CALLS));
-		s = since(self->fd[0], &was);
-		slept += s.slept > CALLS;
-	} while (slept < 3 && s.wake_ns < 4 * wake_ns && now_ns() < end);
-	kill(hog, SIGKILL);
-	EXPECT_EQ(REAP_SIGNAL(SIGKILL), reap(hog));
-	/* A scheduler that leaves the CPU to the hog until the next tick. */
-	if (s.wake_ns >= 4 * wake_ns)
-		SKIP(return, "to sleep beside others is dearer still");
-	EXPECT_EQ(3, slept);
 }
 
 /*
