@@ -372,6 +372,12 @@ static bool is_brief(const struct fos_spin *s, const struct fos_spin_wait *w)
 	       w->ns <= w->budget_ns && !w->late_ns && !s->share;
 }
 
+/* After so many of them, is there nothing to learn? */
+static bool is_known(uint32_t brief)
+{
+	return brief > BRIEF && brief % BRIEF;
+}
+
 /* False: it is to be learnt from. */
 static bool is_another_brief_one(struct fos_spin *s, const struct fos_spin_wait *w)
 {
@@ -380,7 +386,7 @@ static bool is_another_brief_one(struct fos_spin *s, const struct fos_spin_wait 
 	if (is_brief(s, w))
 		brief = LOAD(&s->brief) + 1;
 	STORE(&s->brief, brief);
-	if (brief <= BRIEF || !(brief % BRIEF))
+	if (!is_known(brief))
 		return false;
 	STORE(&s->brief_budget_ns, w->budget_ns);
 	STORE(&s->unlearnt, LOAD(&s->unlearnt) + 1);
@@ -474,7 +480,7 @@ static uint64_t learn(struct fos_spin *s, const struct fos_spin_sample *sample)
 {
 	uint64_t ns, most;
 
-	if (!s->share && LOAD(&s->brief) > BRIEF && LOAD(&s->brief) % BRIEF)
+	if (!s->share && is_known(LOAD(&s->brief)))
 		return LOAD(&s->brief_budget_ns);
 	/* Two threads at a time learn nothing from each other. */
 	if (!begin(s))
