@@ -154,12 +154,20 @@ check_built = $(filter-out $(shell selftests/vm/debug-kernel --there || \
 .PHONY: check-build
 check-build: lib bench selftests examples vm-module
 
-.PHONY: check
-check: ## all tests, on the host and in guests; the last line is the result
+# The tools, and everything that is tested.
+.PHONY: check-ready
+check-ready:
 	$(Q)rm -f '$(BUILD)/check/summary'
 	$(Q)tools/deps
 	+$(Q)$(MAKE) check-build KERNELS='$(check_built)' || { echo '0 passed, 1 failed, 0 skipped'; exit 1; }
-	$(Q)selftests/run --kernels '$(check_kernels)' $(SUITES)
+
+.PHONY: check
+check: check-ready ## all tests, on the host and in guests; the last line is the result
+	$(Q)selftests/run --host --native --guest --kernels '$(check_kernels)' $(SUITES)
+
+.PHONY: gates
+gates: check-ready ## faults made on purpose, model, fuzzing, sanitizers (20 min)
+	$(Q)selftests/run --gates $(SUITES)
 
 .PHONY: soak
 soak: lib selftests examples vm-module ## the long form of tests, model and fuzzing; hours

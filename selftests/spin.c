@@ -77,21 +77,25 @@ static struct fos_spin_stats since(int fd, struct fos_spin_stats *was)
 	return diff;
 }
 
+/* What is long is told by the price of a wake-up, which on a busy machine is some ms. */
 TEST_F_TIMEOUT(learn, what_takes_long_is_not_polled_for, 150)
 {
-	struct fos_spin_stats s = { 0 };
+	struct fos_spin_stats was = { 0 }, s;
 
 	if (usable_cpus() < 2)
 		SKIP(return, "one CPU");
-	*self->nap = 20000;
+	*self->nap = 10000;
 	self->server = serve_on(self->fd, self->nap, 1, NULL);
 	ASSERT_LT(0, self->server);
-	EXPECT_EQ(0, failed_calls(self->fd[0], CALLS / 2));
-	s = since(self->fd[0], &s);
-	EXPECT_EQ(FOS_SPIN_DEFAULT, s.spin);
-	EXPECT_LT(0, s.wake_ns);
-	EXPECT_LE(CALLS / 2 - 10, s.slept);
-	EXPECT_GE(CALLS / 2, s.slept + s.missed + s.found);
+	do {
+		*self->nap *= 2;
+		EXPECT_EQ(0, failed_calls(self->fd[0], CALLS / 4));
+		s = since(self->fd[0], &was);
+		EXPECT_EQ(FOS_SPIN_DEFAULT, s.spin);
+		EXPECT_LT(0, s.wake_ns);
+		EXPECT_GE(CALLS / 4, s.slept + s.missed + s.found);
+	} while (s.slept < CALLS / 4 - 5 && *self->nap < 320000);
+	EXPECT_LE(CALLS / 4 - 5, s.slept);
 }
 
 /*

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # Hostile peers that libFuzzer makes up; and that it would find what is broken.
+# gate
 # budget: 900 s
 
 load helper

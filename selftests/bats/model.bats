@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # All executions of lib/ring.c in small configurations; and that the model would
 # see what is broken.
+# gate
 # budget: 900 s
 
 load helper

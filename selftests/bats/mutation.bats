@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # selftests/mutation: the tests notice when a safeguard is taken out.
+# gate
 # budget: 1200 s
 
 load helper

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-only
 # selftests/mutation_lib: the tests notice faults of the library.
+# gate
 # budget: 600 s
 
 load helper

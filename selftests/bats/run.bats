@@ -139,6 +139,85 @@ run_core() {
 	[[ $output == *'status 125, the kernel complained'* ]]
 }
 
+@test "who shares a guest is judged by his own lines" {
+	guest <<-'END'
+		each: fos-abi_map
+		1..1
+		ok 1 map.a
+		# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
+		each: 0 3 fos-abi_map
+		each: fos-abi_poll
+		1..2
+		ok 1 poll.a
+		not ok 2 poll.b
+		# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:0 error:0
+		each: 1 2 fos-abi_poll
+		each: fos-abi_wait
+		1..1
+		ok 1 wait.a
+		# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
+		each: 7 0 fos-abi_wait
+	END
+	run -1 selftests/run --guest abi_map abi_poll abi_wait
+	echo "$output"
+	[[ ${lines[-1]} == '3 passed, 2 failed, 0 skipped' ]]
+	[[ $output == *'# 6.1 abi_map: 1 passed, 0 failed, 0 skipped (3 s)'* ]]
+	[[ $output == *'6.1 abi_poll: poll.b'*'6.1 abi_wait: ended with status 7'* ]]
+	[[ $(wc -l <"$FOS_VM.args") -eq 1 ]]
+}
+
+@test "where a shared guest dies, nothing after it is green" {
+	guest 125 <<-'END'
+		each: fos-abi_map
+		1..1
+		ok 1 map.a
+		# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
+		each: 0 3 fos-abi_map
+		each: fos-abi_poll
+		1..1
+		ok 1 poll.a
+		# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
+		vm: RED: the kernel panicked
+	END
+	run -1 selftests/run --guest abi_map abi_poll abi_wait
+	echo "$output"
+	[[ ${lines[-1]} == '2 passed, 2 failed, 0 skipped' ]]
+	[[ $output == *'# 6.1 abi_map: 1 passed, 0 failed'* ]]
+	[[ $output == *'6.1 abi_poll: ended with status 125, the kernel panicked'* ]]
+	[[ $output == *'6.1 abi_wait: no plan'* ]]
+}
+
+@test "what a shared guest leaves behind is red" {
+	guest 125 <<-'END'
+		each: fos-abi_map
+		1..1
+		ok 1 map.a
+		# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
+		each: 0 3 fos-abi_map
+		each: fos-abi_poll
+		1..1
+		ok 1 poll.a
+		# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
+		each: 0 3 fos-abi_poll
+		vm: RED: 1 leak
+	END
+	run -1 selftests/run --guest abi_map abi_poll
+	echo "$output"
+	[[ ${lines[-1]} == '2 passed, 1 failed, 0 skipped' ]]
+	[[ $output == *'6.1 abi_poll: ended with status 125, 1 leak'* ]]
+}
+
+@test "gates are run where they are wanted" {
+	mkdir "$BATS_TEST_TMPDIR/bats"
+	printf '# gate\n@test "a" { :; }\n' >"$BATS_TEST_TMPDIR/bats/x.bats"
+	printf '@test "b" { :; }\n' >"$BATS_TEST_TMPDIR/bats/y.bats"
+	export FOS_BATS_DIR=$BATS_TEST_TMPDIR/bats
+	run -0 selftests/run --host
+	[[ $output == *'host y: 1 passed'* && $output != *' x: '* ]]
+	run -0 selftests/run --gates x
+	[[ $output == *'gate x: 1 passed'* && $output != *' y: '* ]]
+}
+
 @test "the first kernel has all rounds, the others a fifth, said aloud" {
 	guest <<-'END'
 		1..1

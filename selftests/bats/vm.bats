@@ -4,6 +4,7 @@
 #
 # The guest runner itself: a good run is green, and a module that misbehaves
 # turns it red, with a word on why.
+# gate
 # budget: 1500 s
 
 load helper
@@ -62,6 +63,21 @@ red() {	# REGEX
 	[[ $status -eq 3 && ! $err ]]
 	[[ $output == $'from the host\n1\nto stderr\nit\'s\na  $b' ]]
 	head -c 99999 "$(command -v busybox)" | cmp - "$BATS_TEST_TMPDIR/out/data"
+}
+
+@test "each program finds a module that was loaded anew, or who keeps it is told" {
+	printf '#!/bin/sh\nls -di /sys/module/fastos\n' >"$BATS_TEST_TMPDIR/one"
+	cp "$BATS_TEST_TMPDIR/one" "$BATS_TEST_TMPDIR/two"
+	printf '#!/bin/sh\nsleep 99 </dev/fastos &\n' >"$BATS_TEST_TMPDIR/keeper"
+	chmod +x "$BATS_TEST_TMPDIR"/{one,two,keeper}
+	vm run --add selftests/vm/each --add "$BATS_TEST_TMPDIR/one" \
+		--add "$BATS_TEST_TMPDIR/two" --add "$BATS_TEST_TMPDIR/keeper" \
+		-- each one two keeper
+	[[ $status -eq 0 && ! $err ]]
+	[[ $output =~ $'\neach: 0 '[0-9]+$' one\n' ]]
+	[[ $output == *'vm: RED: rmmod failed: fastos is in use'$'\neach: 125 '* ]]
+	[[ $(grep -c '/sys/module/fastos$' <<<"$output") -eq 2 ]]
+	[[ $(grep '/sys/module/fastos$' <<<"$output" | uniq | wc -l) -eq 2 ]]
 }
 
 @test "two guests side by side" {
