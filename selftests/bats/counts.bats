@@ -49,6 +49,22 @@ checked() {
 	[[ $output == *'RED fastos-block 8: instructions 7000 -> 6888, -1.6 %'* ]]
 }
 
+@test "without the module, under lazy preemption, 10 % decide" {
+	local k n
+
+	for k in 6.1.0-1 7.3.1; do
+		for n in 7000 7690 7710; do
+			figures "$k" 7000 9000 | jq --argjson n "$n" \
+				'.fastos += {"fastos-posix-block 8": [$n, 400, 200, 0]}' >"$k-$n.json"
+		done
+		counts accept --reason 'another' "$k-7000.json"
+	done
+	run -1 counts check 6.1.0-1-7690.json
+	[[ $output == *'RED fastos-posix-block 8: instructions 7000 -> 7690, +9.9 %'* ]]
+	run -0 counts check 7.3.1-7690.json
+	run -1 counts check 7.3.1-7710.json
+}
+
 @test "another trap is red" {
 	checked 1 6.1.0-1-amd64 7000 9000 300
 	[[ $output == *'traps 200 -> 300, +50.0 %'* ]]
