@@ -94,6 +94,7 @@ initramfs() {
 		>"$root/etc/passwd"
 	printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
 	cp "$here/init" "$root/init"
+	cp "$here/unload" "$root/vm/unload"
 	cp "$(guest_helper)" "$root/vm/guest"
 	for f in "${modules[@]}"; do
 		[[ -f $f ]] || die "no module $f (see selftests/vm/build-module)"
