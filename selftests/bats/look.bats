@@ -12,66 +12,62 @@ setup() {
 		#include <sys/resource.h>
 		#include "look.h"
 
+		/*
+		 * So many ms went by, of which the thread ran so many, slept and was
+		 * robbed so often; or it is not told.  Then what it believes, and how
+		 * often it has asked.
+		 */
+		static const struct {
+			const char *what;
+			unsigned int ms, ran;
+			int slept, robbed;
+			bool refused, crowded;
+			int asked;
+		} steps[] = {
+			{ "nothing to compare with", 1000, 500, 0, 9, .asked = 1 },
+			{ "too early", 7, 1, 0, 5, .asked = 1 },
+			{ "three quarters of the time were mine", 1, 5, 0, 1, .asked = 2 },
+			{ "not robbed", 8, 5, 0, 0, .asked = 3 },
+			{ "slept", 8, 5, 1, 1, .asked = 4 },
+			{ "robbed of three of eight ms", 8, 5, 0, 1, 0, true, 5 },
+			{ "that is believed for 128 ms", 127, 127, 0, 0, 0, true, 5 },
+			{ "all of the time was mine", 1, 1, 0, 1, .asked = 6 },
+			{ "robbed again", 8, 4, 0, 1, 0, true, 7 },
+			{ "not told", 128, 0, 0, 0, true, false, 8 },
+			{ "never told", 8, 0, 0, 0, true, false, 9 },
+			{ 0 }
+		}, *now;
+
 		static struct rusage used;
-		static bool refused;
-		static uint64_t now_ms = 1000;
 		static int asked;
 
 		int getrusage(__rusage_who_t who, struct rusage *r)
 		{
 			asked++;
-			if (refused || who != RUSAGE_THREAD)
+			if (now->refused || who != RUSAGE_THREAD)
 				return -1;
 			*r = used;
 			return 0;
 		}
 
-		/* So many ms went by, of which I ran so many, slept and was robbed so often. */
-		static void pass(unsigned int ms, unsigned int ran, int slept, int robbed)
-		{
-			now_ms += ms;
-			used.ru_utime.tv_usec += ran / 2 * 1000;
-			used.ru_stime.tv_usec += (ran - ran / 2) * 1000;
-			used.ru_nvcsw += slept;
-			used.ru_nivcsw += robbed;
-			fos__look_around_by(now_ms * 1000000);
-		}
-
-		static int wrong;
-
-		static void expect(const char *what, bool crowded, int times)
-		{
-			if (fos__crowded == crowded && asked == times)
-				return;
-			printf("%s: crowded %d, asked %d times\n", what, fos__crowded, asked);
-			wrong = 1;
-		}
-
 		int main(void)
 		{
-			pass(0, 500, 0, 9);
-			expect("nothing to compare with", false, 1);
-			pass(7, 1, 0, 5);
-			expect("too early", false, 1);
-			pass(1, 5, 0, 1);
-			expect("three quarters of the time were mine", false, 2);
-			pass(8, 5, 0, 0);
-			expect("not robbed", false, 3);
-			pass(8, 5, 1, 1);
-			expect("slept", false, 4);
-			pass(8, 5, 0, 1);
-			expect("robbed of three of eight ms", true, 5);
-			pass(127, 127, 0, 0);
-			expect("that is believed for 128 ms", true, 5);
-			pass(1, 1, 0, 1);
-			expect("all of the time was mine", false, 6);
-			pass(8, 4, 0, 1);
-			expect("robbed again", true, 7);
-			refused = true;
-			pass(128, 0, 0, 0);
-			expect("not told", false, 8);
-			pass(8, 0, 0, 0);
-			expect("never told", false, 9);
+			uint64_t ms = 0;
+			int wrong = 0;
+
+			for (now = steps; now->what; now++) {
+				ms += now->ms;
+				used.ru_utime.tv_usec += now->ran / 2 * 1000;
+				used.ru_stime.tv_usec += (now->ran - now->ran / 2) * 1000;
+				used.ru_nvcsw += now->slept;
+				used.ru_nivcsw += now->robbed;
+				fos__look_around_by(ms * 1000000);
+				if (fos__crowded == now->crowded && asked == now->asked)
+					continue;
+				printf("%s: crowded %d, asked %d times\n", now->what,
+				       fos__crowded, asked);
+				wrong = 1;
+			}
 			return wrong;
 		}
 	END

@@ -139,25 +139,26 @@ run_core() {
 	[[ $output == *'status 125, the kernel complained'* ]]
 }
 
+# What vm/each shows of a program; without a STATUS it has not ended.
+each() {	# PROGRAM [STATUS]
+	printf 'each: fos-%s\n1..1\nok 1 %s.a\n# Totals: %s\n' "$1" "$1" \
+		'pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0'
+	[[ ! ${2:-} ]] || echo "each: $2 3 fos-$1"
+}
+
 @test "who shares a guest is judged by his own lines" {
-	guest <<-'END'
-		each: fos-abi_map
-		1..1
-		ok 1 map.a
-		# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
-		each: 0 3 fos-abi_map
-		each: fos-abi_poll
-		1..2
-		ok 1 poll.a
-		not ok 2 poll.b
-		# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:0 error:0
-		each: 1 2 fos-abi_poll
-		each: fos-abi_wait
-		1..1
-		ok 1 wait.a
-		# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
-		each: 7 0 fos-abi_wait
-	END
+	{
+		each abi_map 0
+		cat <<-'END'
+			each: fos-abi_poll
+			1..2
+			ok 1 poll.a
+			not ok 2 poll.b
+			# Totals: pass:1 fail:1 xfail:0 xpass:0 skip:0 error:0
+			each: 1 2 fos-abi_poll
+		END
+		each abi_wait 7
+	} | guest
 	run -1 selftests/run --guest abi_map abi_poll abi_wait
 	echo "$output"
 	[[ ${lines[-1]} == '3 passed, 2 failed, 0 skipped' ]]
@@ -167,18 +168,11 @@ run_core() {
 }
 
 @test "where a shared guest dies, nothing after it is green" {
-	guest 125 <<-'END'
-		each: fos-abi_map
-		1..1
-		ok 1 map.a
-		# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
-		each: 0 3 fos-abi_map
-		each: fos-abi_poll
-		1..1
-		ok 1 poll.a
-		# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
-		vm: RED: the kernel panicked
-	END
+	{
+		each abi_map 0
+		each abi_poll
+		echo 'vm: RED: the kernel panicked'
+	} | guest 125
 	run -1 selftests/run --guest abi_map abi_poll abi_wait
 	echo "$output"
 	[[ ${lines[-1]} == '2 passed, 2 failed, 0 skipped' ]]
@@ -188,19 +182,11 @@ run_core() {
 }
 
 @test "what a shared guest leaves behind is red" {
-	guest 125 <<-'END'
-		each: fos-abi_map
-		1..1
-		ok 1 map.a
-		# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
-		each: 0 3 fos-abi_map
-		each: fos-abi_poll
-		1..1
-		ok 1 poll.a
-		# Totals: pass:1 fail:0 xfail:0 xpass:0 skip:0 error:0
-		each: 0 3 fos-abi_poll
-		vm: RED: 1 leak
-	END
+	{
+		each abi_map 0
+		each abi_poll 0
+		echo 'vm: RED: 1 leak'
+	} | guest 125
 	run -1 selftests/run --guest abi_map abi_poll
 	echo "$output"
 	[[ ${lines[-1]} == '2 passed, 1 failed, 0 skipped' ]]
